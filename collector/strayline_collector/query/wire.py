@@ -1,0 +1,444 @@
+"""The shapes that travel between the API and its clients.
+
+Standard library only (and ``typing_extensions``, which the OpenTelemetry SDK brings): the
+dashboard imports this module and nothing else of the collector. Names carry their unit;
+``*_unix_nano`` are integers, other times RFC 3339 UTC with nanoseconds; ids are lower-case hex.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Literal
+
+if sys.version_info >= (3, 12):
+    from typing import TypedDict
+else:  # pydantic reads field requirements only from this one before 3.12
+    from typing_extensions import TypedDict
+
+Severity = Literal["info", "warning", "error"]
+Confidence = Literal["proven", "inferred"]
+FindingStatus = Literal["provisional", "open", "retracted"]
+Triage = Literal["new", "acknowledged", "muted"]
+NodeKind = Literal["service", "exchange", "queue", "external"]
+Protocol = Literal["http", "grpc", "amqp", "other"]
+
+
+class StoreStatus(TypedDict):
+    kind: str
+    size_bytes: int
+
+
+class IngestStatus(TypedDict):
+    accepted_spans: int
+    rejected_spans: int
+    spans_per_s: float
+
+
+class DetectionStatus(TypedDict):
+    watermark: str | None
+    lag_s: float
+    runs: int
+
+
+class Status(TypedDict):
+    version: str
+    spans: int
+    traces: int
+    started_at: str
+    decoder: Literal["native", "python"]
+    store: StoreStatus
+    ingest: IngestStatus
+    detection: DetectionStatus
+
+
+class Settled(TypedDict):
+    findings: int
+    provisional: int
+
+
+class Service(TypedDict):
+    name: str
+    spans: int
+    traces: int
+    errors: int
+
+
+class Node(TypedDict):
+    id: str
+    """``service:<name>``, ``exchange:<broker>|<vhost>|<name>``, ``queue:…``, ``external:<name>``."""
+    kind: NodeKind
+    name: str
+    broker: str | None
+    vhost: str | None
+    calls: int
+    """Requests served or messages handled; for an exchange messages published to it."""
+    errors: int
+    rate_per_s: float
+    p95_ms: float | None
+    findings: int
+    worst_severity: Severity | None
+    sparkline: list[int]
+    """Calls in 24 equal steps of the asked range."""
+
+
+class Edge(TypedDict):
+    source: str
+    target: str
+    protocol: Protocol
+    calls: int
+    messages: int | None
+    """Distinct messages; null for calls that are none."""
+    errors: int
+    p50_ms: float | None
+    p95_ms: float | None
+    queue_wait_p95_ms: float | None
+    findings: int
+
+
+class Graph(TypedDict):
+    nodes: list[Node]
+    edges: list[Edge]
+
+
+class TraceSummary(TypedDict):
+    trace_id: str
+    root_service: str
+    root_name: str
+    start_unix_nano: int
+    duration_ms: float
+    spans: int
+    errors: int
+    services: list[str]
+    queue_wait_ms: float | None
+    findings: int
+
+
+class Traces(TypedDict):
+    items: list[TraceSummary]
+    next_cursor: str | None
+
+
+class SpanEvent(TypedDict):
+    name: str
+    time_unix_nano: int
+    attributes: dict[str, Any]
+
+
+class SpanLink(TypedDict):
+    trace_id: str
+    span_id: str
+    attributes: dict[str, Any]
+
+
+class Span(TypedDict):
+    trace_id: str
+    span_id: str
+    parent_span_id: str | None
+    service: str
+    name: str
+    kind: Literal["unspecified", "internal", "server", "client", "producer", "consumer"]
+    start_unix_nano: int
+    end_unix_nano: int
+    status: Literal["unset", "ok", "error"]
+    status_message: str | None
+    protocol: Protocol | None
+    scope: str | None
+    attributes: dict[str, Any]
+    resource: dict[str, Any]
+    events: list[SpanEvent]
+    links: list[SpanLink]
+    queue: str | None
+    """The queue a consumer's span took its message from."""
+    queue_wait_ns: int | None
+    """From the end of the publish to the start of the handling; null unless both are known."""
+    display_parent: str | None
+    """``trace_id-span_id`` to draw this span under: the parent, else (stitched) a link's target."""
+    findings: list[str]
+
+
+class CriticalSegment(TypedDict):
+    trace_id: str
+    span_id: str
+    kind: Literal["self", "queue_wait", "network"]
+    start_unix_nano: int
+    end_unix_nano: int
+
+
+class ClockBound(TypedDict):
+    host_a: str
+    host_b: str
+    min_offset_ns: int
+    max_offset_ns: int
+
+
+class Trace(TypedDict):
+    trace_id: str
+    stitched_trace_ids: list[str]
+    spans: list[Span]
+    """In drawing order: depth first, children by start."""
+    critical_path: list[CriticalSegment]
+    clock: list[ClockBound]
+    truncated: bool
+
+
+class Delivery(TypedDict):
+    queue: str | None
+    consumer_service: str
+    consumer_instance: str | None
+    trace_id: str
+    consumer_span_id: str
+    channel: int | None
+    consumer_tag: str | None
+    delivery_tag: int | None
+    redelivered: bool | None
+    received_unix_nano: int
+    handled_start_unix_nano: int | None
+    handled_end_unix_nano: int | None
+    failed: bool
+    settled: str | None
+    settled_unix_nano: int | None
+    death: list[str]
+
+
+class FindingRef(TypedDict):
+    id: str
+    kind: str
+    role: str
+    severity: Severity
+
+
+class Message(TypedDict):
+    id: str
+    """``trace_id-producer_span_id`` when the publish was seen, else the stamp's identity."""
+    trace_id: str | None
+    producer_span_id: str | None
+    message_id: str | None
+    type: str | None
+    broker: str | None
+    vhost: str | None
+    exchange: str | None
+    routing_key: str | None
+    producer_service: str | None
+    published_unix_nano: int | None
+    outcome: str | None
+    stamp: str | None
+    ordering_key: str | None
+    queues: list[str]
+    deliveries: list[Delivery]
+    findings: list[FindingRef]
+
+
+class Messages(TypedDict):
+    items: list[Message]
+    next_cursor: str | None
+
+
+class OrderPoint(TypedDict):
+    position: int
+    """Place of the final delivery in the queue, from 0."""
+    sequence: int
+    """Place of the publish among the same messages, from 0."""
+    extent: int
+    """RFC 4737 reordering extent: places late, 0 when in order."""
+    late: bool
+    overtook: int
+    """How many places early: a negative displacement, 0 when in order or late."""
+    cause: str | None
+    trace_id: str | None
+    producer_span_id: str | None
+    message_id: str | None
+    routing_key: str | None
+    producer_service: str | None
+    consumer_service: str
+    consumer_trace_id: str
+    consumer_span_id: str
+    redelivered: bool | None
+    published_unix_nano: int | None
+    delivered_unix_nano: int
+    settled: str | None
+
+
+class EnvelopeStep(TypedDict):
+    position: int
+    displacement_min: int
+    displacement_max: int
+
+
+class QueueOrder(TypedDict):
+    queue: str
+    broker: str | None
+    vhost: str | None
+    basis: Literal["delivery", "completion"]
+    messages: int
+    judged: int
+    late: int
+    late_ratio: float
+    worst_extent: int
+    redelivered: int
+    consumers: list[str]
+    bindings: list[str]
+    """Readable: ``orders.events — order.paid``."""
+    points: list[OrderPoint]
+    """All messages up to ``limit``; beyond it the late ones, worst first, then a sample."""
+    envelope: list[EnvelopeStep]
+    truncated: bool
+    findings: list[FindingRef]
+
+
+class Queue(TypedDict):
+    name: str
+    broker: str | None
+    vhost: str | None
+    messages: int
+    deliveries: int
+    redelivered: int
+    late: int
+    wait_p50_ms: float | None
+    wait_p95_ms: float | None
+    handle_p95_ms: float | None
+    consumers: list[str]
+    producers: list[str]
+    findings: int
+
+
+class Queues(TypedDict):
+    items: list[Queue]
+    next_cursor: str | None
+
+
+class Subject(TypedDict):
+    environment: str | None
+    broker: str | None
+    vhost: str | None
+    queue: str | None
+    exchange: str | None
+    routing_key: str | None
+    producer_service: str | None
+    consumer_service: str | None
+
+
+class FindingDelivery(TypedDict):
+    consumer_span_id: str
+    trace_id: str
+    delivery_tag: int | None
+    redelivered: bool | None
+    settled: str | None
+    time: str
+
+
+class FindingMessage(TypedDict):
+    trace_id: str | None
+    producer_span_id: str | None
+    message_id: str | None
+    queue: str | None
+    role: str
+    cause: str | None
+    confidence: Confidence
+    late_by: list[str]
+    sequence: int | None
+    extent: int | None
+    expected_queues: list[str]
+    actual_queues: list[str]
+    deliveries: list[FindingDelivery]
+    evidence: dict[str, Any]
+    """What else the detector rests on: its own keys, explained on the detector's page."""
+
+
+class Episode(TypedDict("EpisodeFrom", {"from": str})):
+    to: str
+    count: int
+
+
+class Finding(TypedDict):
+    id: str
+    kind: str
+    verdict: str | None
+    cause: str | None
+    severity: Severity
+    confidence: Confidence
+    status: FindingStatus
+    triage: Triage
+    muted_until: str | None
+    note: str | None
+    title: str
+    explanation: str
+    remedy: str
+    subject: Subject
+    first_seen: str
+    last_seen: str
+    updated_at: str
+    count: int
+    episodes: list[Episode]
+    messages: list[FindingMessage]
+    messages_truncated: bool
+    sql: str
+
+
+class Findings(TypedDict):
+    items: list[Finding]
+    next_cursor: str | None
+
+
+class ExchangeInfo(TypedDict):
+    name: str
+    type: str | None
+    durable: bool | None
+    arguments: dict[str, Any]
+    role: str
+    complete: bool
+    service: str | None
+    surely_from: str
+    surely_to: str
+
+
+class QueueInfo(TypedDict):
+    name: str
+    durable: bool | None
+    arguments: dict[str, Any]
+    role: str
+    complete: bool
+    service: str | None
+    surely_from: str
+    surely_to: str
+
+
+class BindingInfo(TypedDict):
+    source: str
+    destination: str
+    destination_kind: Literal["queue", "exchange"]
+    routing_key: str
+    arguments: dict[str, Any]
+    role: str
+    complete: bool
+    service: str | None
+    surely_from: str
+    surely_to: str
+
+
+class Topology(TypedDict):
+    exchanges: list[ExchangeInfo]
+    queues: list[QueueInfo]
+    bindings: list[BindingInfo]
+
+
+class RatePoint(TypedDict):
+    start_unix_nano: int
+    spans: int
+    requests: int
+    """Server and consumer spans that started in the step."""
+    errors: int
+    p95_ms: float | None
+
+
+class Rates(TypedDict):
+    step_s: float
+    points: list[RatePoint]
+
+
+class Problem(TypedDict):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str

@@ -1,0 +1,140 @@
+-- The whole store, in one place. Common SQL subset only: no primary keys, enums, sequences.
+-- Facts are appended; `batch` is the load that wrote (or last changed) a row, so that
+-- "what is new since batch N" is a range scan.
+
+-- One row per key: schema_version, created_at, settled_batch.
+CREATE TABLE meta (key VARCHAR NOT NULL, value VARCHAR);
+
+-- How far the journal has been loaded. Written in the transaction that loads, so that a
+-- replay after a crash neither loses nor repeats a request.
+CREATE TABLE loaded (batch BIGINT NOT NULL, segment BIGINT NOT NULL, byte_offset BIGINT NOT NULL, loaded_ns BIGINT NOT NULL);
+
+CREATE TABLE spans (
+    batch BIGINT NOT NULL,
+    received_ns BIGINT NOT NULL,
+    trace_id VARCHAR NOT NULL,           -- 32 lower-case hex
+    span_id VARCHAR NOT NULL,            -- 16 lower-case hex
+    parent_span_id VARCHAR,
+    trace_state VARCHAR,
+    flags UINTEGER,
+    name VARCHAR NOT NULL,
+    kind UTINYINT NOT NULL,              -- OTLP: 0 unspecified 1 internal 2 server 3 client 4 producer 5 consumer
+    start_ns BIGINT NOT NULL,            -- unix nanoseconds
+    end_ns BIGINT NOT NULL,
+    status_code UTINYINT NOT NULL,       -- 0 unset 1 ok 2 error
+    status_message VARCHAR,
+    service VARCHAR NOT NULL,
+    environment VARCHAR,
+    process VARCHAR,                     -- one running process: instance id, else host and pid; null when neither is known
+    host VARCHAR,                        -- whose clock it was: host.id, host.name or container.id
+    scope_name VARCHAR,
+    -- promoted attributes
+    http_method VARCHAR, http_status_code SMALLINT, http_route VARCHAR, url_path VARCHAR,
+    rpc_system VARCHAR, rpc_service VARCHAR, rpc_method VARCHAR, rpc_status VARCHAR,
+    messaging_system VARCHAR,
+    messaging_operation VARCHAR,         -- publish | process | receive | settle, from old and new names and the kind
+    db_system VARCHAR, server_address VARCHAR, server_port INTEGER, peer_service VARCHAR,
+    -- JSON text
+    attributes VARCHAR USING COMPRESSION zstd,
+    events VARCHAR USING COMPRESSION zstd,
+    links VARCHAR USING COMPRESSION zstd,
+    resource VARCHAR USING COMPRESSION zstd,
+    scope VARCHAR USING COMPRESSION zstd,
+    dropped VARCHAR                      -- JSON of the dropped_*_count fields that are not 0
+);
+
+-- Every process heard, for the watermark.
+CREATE TABLE processes (
+    process VARCHAR NOT NULL, service VARCHAR NOT NULL, host VARCHAR,
+    first_event_ns BIGINT NOT NULL, last_event_ns BIGINT NOT NULL, heard_ns BIGINT NOT NULL
+);
+
+CREATE TABLE publish_facts (
+    batch BIGINT NOT NULL,
+    message VARCHAR NOT NULL,            -- stamp `epoch.channel.n`, else `trace_id-span_id`
+    source VARCHAR NOT NULL,             -- shim | spans
+    environment VARCHAR, broker VARCHAR, vhost VARCHAR,
+    exchange VARCHAR, routing_key VARCHAR, type VARCHAR,
+    service VARCHAR NOT NULL, instance VARCHAR, host VARCHAR,
+    epoch VARCHAR, channel BIGINT, n BIGINT, ordering_key VARCHAR, k BIGINT, stamp_ok BOOLEAN,
+    message_id VARCHAR, correlation_id VARCHAR, reply_to VARCHAR,
+    priority INTEGER, expiration_ms BIGINT, delay_ms BIGINT, mandatory BOOLEAN,
+    body_hash VARCHAR, routing_headers VARCHAR, outcome VARCHAR,
+    trace_id VARCHAR NOT NULL, span_id VARCHAR NOT NULL, parent_span_id VARCHAR,
+    operation VARCHAR, operation_span_id VARCHAR,   -- the local root span of the publish
+    start_ns BIGINT NOT NULL, end_ns BIGINT NOT NULL
+);
+
+CREATE TABLE delivery_facts (
+    batch BIGINT NOT NULL,
+    message VARCHAR,                     -- null while nothing names the publish
+    source VARCHAR NOT NULL,
+    environment VARCHAR, broker VARCHAR, vhost VARCHAR,
+    queue VARCHAR, exchange VARCHAR, routing_key VARCHAR,
+    service VARCHAR NOT NULL, instance VARCHAR, host VARCHAR,
+    epoch VARCHAR,                       -- the consumer process's own
+    channel BIGINT, consumer_tag VARCHAR, delivery_tag BIGINT,
+    redelivered BOOLEAN, delivery_count BIGINT, death VARCHAR,   -- death: JSON array of strings
+    stamp VARCHAR, stamp_ok BOOLEAN, priority INTEGER, message_id VARCHAR, correlation_id VARCHAR,
+    trace_id VARCHAR NOT NULL, span_id VARCHAR NOT NULL,
+    context_trace_id VARCHAR, context_span_id VARCHAR,           -- the publish it names: link, else parent
+    publish_trace_id VARCHAR, publish_span_id VARCHAR,           -- the publish it resolved to
+    name_hint VARCHAR,                   -- what the span's name or destination says of the queue
+    received_ns BIGINT NOT NULL, handled_start_ns BIGINT, handled_end_ns BIGINT,
+    failed BOOLEAN, settlement VARCHAR, settled_ns BIGINT
+);
+
+-- Settlements that happened after the handling span had ended, until their delivery is known.
+CREATE TABLE settlement_facts (
+    batch BIGINT NOT NULL, trace_id VARCHAR NOT NULL, span_id VARCHAR NOT NULL,   -- of the delivery
+    settlement VARCHAR NOT NULL, settled_ns BIGINT NOT NULL
+);
+
+-- What somebody said about the topology, one row a thing and a sight.
+CREATE TABLE topology_facts (
+    batch BIGINT NOT NULL,
+    source VARCHAR NOT NULL,             -- `shim` or `document`
+    document VARCHAR,                    -- which document; replaced as a whole
+    role VARCHAR NOT NULL,               -- actual | intended
+    complete BOOLEAN NOT NULL,           -- absence from this source means absence
+    environment VARCHAR, broker VARCHAR, vhost VARCHAR,
+    service VARCHAR, instance VARCHAR, epoch VARCHAR,
+    action VARCHAR NOT NULL,             -- declare | delete | bind | unbind | check (passive)
+    kind VARCHAR NOT NULL,               -- exchange | queue | binding
+    name VARCHAR,                        -- exchange or queue
+    type VARCHAR, durable BOOLEAN, auto_delete BOOLEAN, exclusive BOOLEAN, arguments VARCHAR,
+    source_name VARCHAR, destination VARCHAR, destination_kind VARCHAR, routing_key VARCHAR,
+    seen_ns BIGINT NOT NULL, until_ns BIGINT   -- a document that was replaced held until then
+);
+
+CREATE TABLE census (
+    batch BIGINT NOT NULL, service VARCHAR NOT NULL, instance VARCHAR, epoch VARCHAR,
+    at_ns BIGINT NOT NULL, census VARCHAR NOT NULL   -- JSON, see docs/messages.md
+);
+
+-- Verdicts of the detectors on single messages; replaced key by key.
+CREATE TABLE verdicts (
+    detector VARCHAR NOT NULL, key VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL, verdict VARCHAR, cause VARCHAR,
+    severity VARCHAR NOT NULL, confidence VARCHAR NOT NULL,
+    role VARCHAR NOT NULL,               -- late, strayed, missing … or context: overtaker, original
+    message VARCHAR NOT NULL, trace_id VARCHAR, producer_span_id VARCHAR, message_id VARCHAR,
+    environment VARCHAR, broker VARCHAR, vhost VARCHAR, queue VARCHAR, exchange VARCHAR, routing_key VARCHAR,
+    producer_service VARCHAR, consumer_service VARCHAR,
+    evidence VARCHAR NOT NULL,           -- JSON: late_by, sequence, extent, expected_queues, actual_queues, deliveries …
+    event_ns BIGINT NOT NULL,            -- when the promise was broken
+    facts_until_ns BIGINT NOT NULL,      -- event time of the last fact it rests on
+    batch BIGINT NOT NULL                -- newest load it rests on
+);
+
+CREATE TABLE findings (
+    id VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL, verdict VARCHAR, cause VARCHAR,
+    severity VARCHAR NOT NULL, confidence VARCHAR NOT NULL, status VARCHAR NOT NULL,
+    environment VARCHAR, broker VARCHAR, vhost VARCHAR, queue VARCHAR, exchange VARCHAR, routing_key VARCHAR,
+    producer_service VARCHAR, consumer_service VARCHAR,
+    title VARCHAR NOT NULL, explanation VARCHAR NOT NULL, remedy VARCHAR NOT NULL,
+    first_seen_ns BIGINT NOT NULL, last_seen_ns BIGINT NOT NULL, updated_ns BIGINT NOT NULL,
+    count BIGINT NOT NULL, episodes VARCHAR NOT NULL,            -- JSON
+    triage VARCHAR NOT NULL, muted_until_ns BIGINT, note VARCHAR
+);
