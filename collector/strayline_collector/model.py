@@ -1,0 +1,26 @@
+"""What the composition root offers the API, besides a store to read from."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from strayline_collector.query.wire import Settled, Status
+
+
+class Control(Protocol):
+    """The running collector, as the API sees it."""
+
+    async def settle(self, now_ns: int | None) -> Settled:
+        """Loads everything received so far, judges it as complete, and returns when status,
+        graph and findings are current. ``now_ns`` is the event time to judge absence at
+        (unix nanoseconds; None: the newest event).
+        """
+        ...
+
+    def status(self) -> Status:
+        """Figures for ``GET /api/v1/status``."""
+        ...
+
+    def not_ready(self) -> list[str]:
+        """Why the collector should not be sent traffic, one clear line each; empty when ready."""
+        ...
