@@ -112,8 +112,8 @@ CREATE TABLE census (
     at_ns BIGINT NOT NULL, census VARCHAR NOT NULL   -- JSON, see docs/messages.md
 );
 
--- Verdicts of the detectors on single messages; replaced key by key.
-CREATE TABLE verdicts (
+-- What each detector said of single messages; replaced key by key. Read through `verdicts`.
+CREATE TABLE judgements (
     detector VARCHAR NOT NULL, key VARCHAR NOT NULL,
     kind VARCHAR NOT NULL, verdict VARCHAR, cause VARCHAR,
     severity VARCHAR NOT NULL, confidence VARCHAR NOT NULL,
@@ -138,3 +138,59 @@ CREATE TABLE findings (
     count BIGINT NOT NULL, episodes VARCHAR NOT NULL,            -- JSON
     triage VARCHAR NOT NULL, muted_until_ns BIGINT, note VARCHAR
 );
+
+-- A message is in one finding per kind and queue: of several verdicts the strongest stands
+-- (misrouted: contract before stale_binding, refused, outlier). Context rows go with theirs.
+CREATE VIEW verdicts AS
+SELECT * EXCLUDE (strength) FROM (
+    SELECT *, CASE verdict WHEN 'contract' THEN 0 WHEN 'stale_binding' THEN 1 WHEN 'refused' THEN 2 WHEN 'outlier' THEN 3 ELSE 0 END AS strength
+    FROM judgements
+)
+QUALIFY strength = min(strength) OVER (PARTITION BY kind, environment, broker, vhost, queue, message);
+
+CREATE VIEW publishes AS
+SELECT message, source, environment, broker, vhost, exchange, routing_key, type, service, instance, epoch, channel, n,
+    ordering_key, k, message_id, correlation_id, reply_to, priority, expiration_ms, mandatory, outcome,
+    trace_id, span_id, operation, start_ns AS start, end_ns AS "end"
+FROM publish_facts;
+
+CREATE VIEW deliveries AS
+SELECT message, source, environment, broker, vhost, queue, exchange, routing_key, service, instance, channel, consumer_tag,
+    delivery_tag, redelivered, delivery_count, death, trace_id, span_id, received_ns AS received,
+    handled_start_ns AS handled_start, handled_end_ns AS handled_end, failed, settlement, settled_ns AS settled
+FROM delivery_facts;
+
+CREATE VIEW settlements AS
+SELECT message, queue, service, instance, channel, delivery_tag, trace_id, span_id, settlement, settled_ns AS settled
+FROM delivery_facts WHERE settlement IS NOT NULL;
+
+-- Each thing that somebody said exists, with the time it surely held (first to last sight) and
+-- possibly held (to the neighbouring sights; null: open). What a shim declared surely holds
+-- while its process is heard, unless something deletes it.
+CREATE VIEW topology AS
+WITH sights AS (
+    SELECT f.*, coalesce(f.name, f.source_name) AS subject,
+        CASE WHEN f.source = 'shim' THEN p.last_event_ns ELSE f.until_ns END AS heard_until
+    FROM topology_facts f
+    LEFT JOIN (SELECT process, max(last_event_ns) AS last_event_ns FROM processes GROUP BY process) p
+        ON p.process = f.instance AND f.source = 'shim'
+), gone AS (
+    SELECT broker, vhost, kind, coalesce(name, source_name) AS subject, destination, destination_kind, routing_key,
+        min(seen_ns) AS gone_ns
+    FROM topology_facts WHERE action IN ('delete', 'unbind') GROUP BY ALL
+)
+SELECT s.role, s.kind, s.source, s.complete, s.environment, s.broker, s.vhost, s.service, s.instance, s.epoch,
+    s.name, any_value(s.type) AS type, any_value(s.durable) AS durable, s.arguments,
+    s.source_name, s.destination, s.destination_kind, s.routing_key,
+    min(s.seen_ns) AS surely_from,
+    greatest(max(s.seen_ns), least(max(coalesce(s.heard_until, s.seen_ns)), coalesce(min(g.gone_ns), max(coalesce(s.heard_until, s.seen_ns))))) AS surely_to,
+    NULL::BIGINT AS possibly_from,
+    coalesce(min(g.gone_ns), max(s.until_ns)) AS possibly_to
+FROM sights s
+LEFT JOIN gone g ON g.broker IS NOT DISTINCT FROM s.broker AND g.vhost IS NOT DISTINCT FROM s.vhost
+    AND g.kind = s.kind AND g.subject = s.subject AND g.destination IS NOT DISTINCT FROM s.destination
+    AND g.destination_kind IS NOT DISTINCT FROM s.destination_kind AND g.routing_key IS NOT DISTINCT FROM s.routing_key
+    AND g.gone_ns >= s.seen_ns
+WHERE s.action IN ('declare', 'bind')
+GROUP BY s.role, s.kind, s.source, s.complete, s.environment, s.broker, s.vhost, s.service, s.instance, s.epoch,
+    s.name, s.source_name, s.destination, s.destination_kind, s.routing_key, s.arguments, s.subject;

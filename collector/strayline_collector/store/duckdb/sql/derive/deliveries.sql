@@ -1,0 +1,86 @@
+-- CONSUMER spans (and CLIENT `receive`, a basic.get) of this load → deliveries, as each says of
+-- itself. Which publish it belongs to is settled by resolve.sql, now or when that arrives.
+INSERT INTO delivery_facts BY NAME
+WITH picked AS (
+    SELECT s.*,
+        json_extract_string(attributes, [
+            '$."strayline.stamp"', '$."strayline.broker"', '$."strayline.vhost"',                      -- 1 2 3
+            '$."strayline.exchange"', '$."messaging.destination.name"', '$."messaging.destination"',   -- 4 5 6
+            '$."messaging.rabbitmq.destination.routing_key"', '$."messaging.rabbitmq.routing_key"',    -- 7 8
+            '$."strayline.queue"', '$."strayline.epoch"', '$."strayline.channel"',                     -- 9 10 11
+            '$."strayline.consumer_tag"', '$."messaging.rabbitmq.message.delivery_tag"',               -- 12 13
+            '$."strayline.redelivered"', '$."strayline.delivery_count"', '$."strayline.death"',        -- 14 15 16
+            '$."strayline.priority"', '$."messaging.message.id"', '$."messaging.message_id"',          -- 17 18 19
+            '$."messaging.message.conversation_id"', '$."messaging.conversation_id"',                  -- 20 21
+            '$."strayline.received_unix_nano"', '$."strayline.settlement"',                            -- 22 23
+            '$."strayline.settled_unix_nano"', '$."messaging.url"'                                     -- 24 25
+        ]) AS a,
+        json_extract_string(links, ['$[0].trace_id', '$[0].span_id', '$[1].span_id']) AS l
+    FROM spans s
+    WHERE s.batch = $batch AND s.messaging_system = 'rabbitmq'
+      AND s.messaging_operation IN ('process', 'receive') AND s.kind IN (3, 5)
+    QUALIFY row_number() OVER (PARTITION BY s.trace_id, s.span_id ORDER BY s.end_ns, s.name) = 1
+), named AS (
+    SELECT p.*, coalesce(a[7], a[8]) AS key_name,
+        CASE WHEN length(a[1]) <= 128 AND regexp_full_match(a[1],
+            '1\.[0-9a-f]{16}\.[1-9][0-9]{0,17}\.[1-9][0-9]{0,17}\.[0-9a-f]{4}(\.[0-9a-f]{8}\.[1-9][0-9]{0,17})?')
+            THEN a[1] END AS stamp,
+        -- of a batch's several links none names *the* publish
+        l[1] IS NOT NULL AND l[3] IS NULL AS linked
+    FROM picked p
+)
+SELECT
+    $batch AS batch,
+    CASE WHEN a[9] IS NOT NULL OR stamp IS NOT NULL THEN 'shim' ELSE 'spans' END AS source,
+    environment,
+    coalesce(a[2], server_address || coalesce(':' || server_port, '')) AS broker,
+    coalesce(a[3], url_decode(nullif(regexp_extract(a[25], '^amqps?://[^/?]*/([^?]+)', 1), ''))) AS vhost,
+    a[9] AS queue,
+    coalesce(a[4], CASE WHEN a[6] IN ('amq.default', '<default>', '(default)') THEN '' ELSE a[6] END) AS exchange,
+    coalesce(key_name, CASE WHEN a[4] IS NOT NULL THEN '' END) AS routing_key,
+    service, process AS instance, host, a[10] AS epoch,
+    TRY_CAST(a[11] AS BIGINT) AS channel, a[12] AS consumer_tag, TRY_CAST(a[13] AS BIGINT) AS delivery_tag,
+    TRY_CAST(a[14] AS BOOLEAN) AS redelivered, TRY_CAST(a[15] AS BIGINT) AS delivery_count,
+    CASE WHEN json_type(attributes, '$."strayline.death"') = 'ARRAY' THEN a[16] END AS death,
+    stamp,
+    -- `h`: first 4 hex of SHA-256 over the length-prefixed exchange and key. A dead-lettered
+    -- message arrives by another exchange or key, which x-death explains.
+    CASE
+        WHEN stamp IS NULL THEN NULL
+        WHEN a[16] IS NOT NULL OR a[4] IS NULL THEN true
+        ELSE left(sha256(strlen(a[4]) || ':' || a[4] || strlen(coalesce(key_name, '')) || ':' || coalesce(key_name, '')), 4)
+             = string_split(stamp, '.')[5]
+    END AS stamp_ok,
+    TRY_CAST(a[17] AS INTEGER) AS priority,
+    nullif(coalesce(a[18], a[19]), '') AS message_id,
+    nullif(coalesce(a[20], a[21]), '') AS correlation_id,
+    trace_id, span_id,
+    -- believe the link where there are both
+    CASE WHEN linked THEN l[1] WHEN parent_span_id IS NOT NULL THEN trace_id END AS context_trace_id,
+    CASE WHEN linked THEN l[2] ELSE parent_span_id END AS context_span_id,
+    -- what names the queue when no attribute does: `queue process` of old, `{exchange}:{key}:{queue}` of now
+    CASE
+        WHEN a[9] IS NOT NULL THEN NULL
+        WHEN a[5] IS NOT NULL AND (contains(a[5], ':') OR starts_with(name, 'process ') OR starts_with(name, 'consume ') OR starts_with(name, 'receive '))
+            THEN 'destination:' || a[5]
+        WHEN regexp_matches(name, '.+ (process|receive|consume|deliver)$')
+            THEN 'name:' || regexp_replace(name, ' (process|receive|consume|deliver)$', '')
+        WHEN a[5] IS NOT NULL THEN 'destination:' || a[5]
+    END AS name_hint,
+    coalesce(TRY_CAST(a[22] AS BIGINT), CASE WHEN kind = 3 THEN end_ns ELSE start_ns END) AS received_ns,
+    CASE WHEN kind = 3 THEN end_ns ELSE start_ns END AS handled_start_ns,
+    CASE WHEN kind = 5 THEN end_ns END AS handled_end_ns,
+    status_code = 2 AS failed,
+    coalesce(nullif(a[23], 'none'), CASE
+        -- amqplib's instrumentation says it in the status only
+        WHEN regexp_matches(status_message, '^nack(All)? called on message with requeue') THEN 'nack_requeue'
+        WHEN regexp_matches(status_message, '^nack(All)? called on message without requeue') THEN 'nack_drop'
+        WHEN regexp_matches(status_message, '^reject called on message with requeue') THEN 'reject_requeue'
+        WHEN regexp_matches(status_message, '^reject called on message without requeue') THEN 'reject_drop'
+    END) AS settlement,
+    coalesce(TRY_CAST(a[24] AS BIGINT),
+        CASE WHEN regexp_matches(status_message, '^(nack|nackAll|reject) called on message') THEN end_ns END) AS settled_ns
+FROM named n
+WHERE NOT EXISTS (
+    SELECT 1 FROM delivery_facts f WHERE f.trace_id = n.trace_id AND f.span_id = n.span_id
+);

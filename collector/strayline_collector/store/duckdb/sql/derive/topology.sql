@@ -1,0 +1,28 @@
+-- What shims saw declared, bound and deleted (`strayline.topology` spans): a service's intent, and
+-- proof of what the broker had at that moment.
+INSERT INTO topology_facts BY NAME
+WITH said AS (
+    SELECT s.*, unnest(json_transform(doc, '{"items":[{"action":"VARCHAR","kind":"VARCHAR","name":"VARCHAR","type":"VARCHAR",
+            "durable":"BOOLEAN","auto_delete":"BOOLEAN","exclusive":"BOOLEAN","arguments":"JSON","source_name":"VARCHAR",
+            "destination":"VARCHAR","destination_kind":"VARCHAR","routing_key":"VARCHAR","at_unix_nano":"BIGINT"}]}').items) AS item
+    FROM (
+        SELECT batch, environment, service, process, start_ns,
+            json_extract_string(attributes, ['$."strayline.broker"', '$."strayline.vhost"', '$."strayline.epoch"']) AS a,
+            attributes->>'$."strayline.topology"' AS doc
+        FROM spans
+        WHERE batch = $batch AND name = 'strayline.topology'
+    ) s
+    WHERE json_valid(doc)
+)
+SELECT DISTINCT
+    batch, 'shim' AS source, 'intended' AS role, false AS complete,
+    environment, a[1] AS broker, a[2] AS vhost, service, process AS instance, a[3] AS epoch,
+    item.action AS action, item.kind AS kind, item.name AS name, item.type AS type,
+    item.durable AS durable, item.auto_delete AS auto_delete, item.exclusive AS exclusive,
+    CAST(item.arguments AS VARCHAR) AS arguments,
+    item.source_name AS source_name, item.destination AS destination,
+    item.destination_kind AS destination_kind, item.routing_key AS routing_key,
+    coalesce(item.at_unix_nano, start_ns) AS seen_ns
+FROM said
+WHERE item.action IN ('declare', 'delete', 'bind', 'unbind', 'check')
+  AND item.kind IN ('exchange', 'queue', 'binding');
