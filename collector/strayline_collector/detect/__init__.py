@@ -1,0 +1,43 @@
+"""The detectors, in the order in which they run. Add one here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from strayline_collector.detect.detector import Detector
+from strayline_collector.detect.intended import register_strays
+from strayline_collector.detect.nowhere import register_nowhere
+from strayline_collector.store.duckdb.queries import load
+
+DETECTORS: Final = (
+    Detector(
+        "reordered",
+        touched=load("detect/reordered_touched"),
+        judge=load("detect/reordered"),
+    ),
+    Detector(
+        "reordered_inferred",
+        touched=load("detect/reordered_inferred_touched"),
+        judge=load("detect/reordered_inferred"),
+    ),
+    Detector(
+        "stale_binding",
+        touched=load("detect/stale_binding_touched"),
+        judge=load("detect/stale_binding"),
+        prepare=register_strays,
+    ),
+    Detector(
+        "outlier",
+        touched=load("detect/population_touched"),
+        judge=load("detect/outlier"),
+        population=True,
+    ),
+    Detector(
+        "unroutable",
+        touched=load("detect/unroutable_touched"),
+        judge=load("detect/unroutable"),
+        prepare=register_nowhere,
+        population=True,
+    ),
+)
+"""Every detector. Each stands alone: one that fails leaves its keys unknown, the others run."""

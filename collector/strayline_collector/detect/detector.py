@@ -1,0 +1,32 @@
+"""What a detector is: SQL that names the keys new facts touch, and SQL that judges a key.
+
+A verdict is a pure function of all the facts of its key, never of their order of arrival: the
+runner judges touched keys again from the whole history and replaces what was said of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from strayline_collector.store.ports import Session
+
+Prepare = Callable[[Session], None]
+"""Registers what a detector's SQL joins but SQL would say unreadably (routes through a topology)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """One kind of judgement.
+
+    ``touched`` selects ``key`` of every key with facts of a load after ``$since``. ``judge``
+    reads the registered table ``touched(key)`` and selects rows with the columns of
+    ``judgements`` except ``detector``. A ``population`` judges everything at once under one
+    key, since each of its verdicts rests on all messages: it runs less often.
+    """
+
+    name: str
+    touched: str
+    judge: str
+    prepare: Prepare | None = None
+    population: bool = False

@@ -1,0 +1,255 @@
+"""What the topology was meant to be at a time, from what services declared and documents say.
+
+A service means what its *current* epoch declared: its newest process at that time, and every
+older one still heard then (a rolling deploy). A reference document means what it holds while it
+stands. What only possibly held convicts nobody: where the intent is not known, nothing is said.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+
+from strayline_collector.detect.route import Binding, Exchange, Topology, matches, route
+from strayline_collector.store.duckdb.queries import load
+from strayline_collector.store.ports import Row, Session
+
+FOREVER: Final = 2**63 - 1
+
+STRAYS_SCHEMA: Final = pa.schema(
+    [
+        *(
+            (name, pa.string())
+            for name in (
+                "key",
+                "environment",
+                "broker",
+                "vhost",
+                "queue",
+                "exchange",
+                "routing_key",
+                "routing_headers",
+                "severity",
+            )
+        ),
+        ("expected_queues", pa.list_(pa.string())),
+        ("intended_bindings", pa.list_(pa.string())),
+        ("from_ns", pa.int64()),
+        ("to_ns", pa.int64()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One statement about the topology and the time in which it is meant."""
+
+    binding: Binding | None
+    exchange: Exchange | None
+    queue: str | None
+    reference: bool
+    """From a complete reference document: what it lacks is not meant."""
+    from_ns: int
+    to_ns: int
+
+
+def register_strays(session: Session) -> None:
+    """Registers ``strays`` for ``detect/stale_binding``: see there."""
+    candidates = session.rows(load("detect/stale_binding_candidates"))
+    said = session.rows(load("detect/topology_said")) if candidates else []
+    session.register("strays", pa.Table.from_pylist(strays(candidates, said), STRAYS_SCHEMA))
+
+
+def strays(candidates: Iterable[Row], said: Sequence[Row]) -> list[Row]:
+    """The ways into queues, with times, that no intended binding explains.
+
+    ``candidates`` have key, environment, broker, vhost, queue, exchange, routing_key,
+    routing_headers (JSON or None), first_ns and last_ns; ``said`` the columns of
+    ``detect/topology_said``.
+    """
+    meant_of: dict[tuple[str | None, ...], list[Said]] = {}
+    found: list[Row] = []
+    for candidate in candidates:
+        place = (candidate["environment"], candidate["broker"], candidate["vhost"])
+        if place not in meant_of:
+            meant_of[place] = meant(row for row in said if same_place(row, place))
+        found += _stray_times(candidate, meant_of[place])
+    return found
+
+
+def meant(said: Iterable[Row]) -> list[Said]:
+    """What services and references mean, each part with its time."""
+    return said_by(row for row in said if row["role"] == "intended")
+
+
+def said_by(said: Iterable[Row]) -> list[Said]:
+    """Turns statements (columns of ``detect/topology_said``) into parts with their time."""
+    rows = list(said)
+    times = _epoch_times(rows)
+    ended = _unbound_times(rows)
+    found: list[Said] = []
+    for row in rows:
+        if row["action"] not in ("declare", "bind"):
+            continue
+        if row["source"] == "shim":
+            from_ns, to_ns = times[row["service"], row["epoch"] or row["instance"]]
+        else:
+            from_ns, to_ns = row["seen_ns"], row["until_ns"] or FOREVER
+        if row["kind"] == "binding":
+            to_ns = min(to_ns, ended.get(_identity(row), FOREVER))
+        found.append(_said(row, from_ns, to_ns))
+    return found
+
+
+def _stray_times(candidate: Row, said: Sequence[Said]) -> list[Row]:
+    queue, exchange, key = candidate["queue"], candidate["exchange"], candidate["routing_key"]
+    headers = text_headers(candidate["routing_headers"])
+    found: list[Row] = []
+    for from_ns, to_ns in stretches(said, candidate["first_ns"], candidate["last_ns"]):
+        now = [item for item in said if item.from_ns <= from_ns <= item.to_ns]
+        bindings = [item.binding for item in now if item.binding is not None]
+        own = [b for b in bindings if b.destination_kind == "queue" and b.destination == queue]
+        reference = any(item.reference for item in now)
+        if not own and not reference:
+            continue  # nobody said what this queue is for
+        topology = topology_of(now)
+        answer = route(topology, exchange, key, headers)
+        if queue in answer.queues or answer.unknown is not None or answer.one_of:
+            continue
+        # Another exchange may lead here by a binding between exchanges that nobody declared.
+        if any(
+            _may_lead(topology, binding, key, headers)
+            for binding in own
+            if binding.source != exchange
+        ):
+            continue
+        found.append(
+            {
+                **{
+                    n: candidate[n]
+                    for n in (
+                        "key",
+                        "environment",
+                        "broker",
+                        "vhost",
+                        "queue",
+                        "exchange",
+                        "routing_key",
+                        "routing_headers",
+                    )
+                },
+                "severity": "error" if reference else "warning",
+                "expected_queues": sorted(answer.queues),
+                "intended_bindings": sorted({f"{b.source} — {b.routing_key}" for b in own}),
+                "from_ns": from_ns,
+                "to_ns": to_ns,
+            }
+        )
+    return found
+
+
+def stretches(said: Sequence[Said], first_ns: int, last_ns: int) -> list[tuple[int, int]]:
+    """The parts of first..last (both included) in which what is said stays the same."""
+    cuts = {first_ns, last_ns + 1}
+    for item in said:
+        cuts |= {t for t in (item.from_ns, item.to_ns + 1) if first_ns < t <= last_ns}
+    edges = sorted(cuts)
+    return [(a, b - 1) for a, b in zip(edges, edges[1:], strict=False)]
+
+
+def topology_of(said: Sequence[Said]) -> Topology:
+    """Everything said, as one topology."""
+    return Topology.of(
+        (item.exchange for item in said if item.exchange is not None),
+        (item.queue for item in said if item.queue is not None),
+        (item.binding for item in said if item.binding is not None),
+    )
+
+
+def _may_lead(
+    topology: Topology, binding: Binding, key: str, headers: dict[str, Any] | None
+) -> bool:
+    kind = topology.exchange_type(binding.source)
+    return kind is None or matches(kind, binding, (key,), headers) is not False
+
+
+def _epoch_times(rows: Iterable[Row]) -> dict[tuple[str, str], tuple[int, int]]:
+    """When each process's word holds: from its first word until it was last heard, or as long
+    as no newer process of its service has spoken."""
+    first: dict[tuple[str, str], int] = {}
+    heard: dict[tuple[str, str], int] = {}
+    for row in rows:
+        if row["source"] == "shim":
+            who = (row["service"], row["epoch"] or row["instance"])
+            first[who] = min(first.get(who, FOREVER), row["seen_ns"])
+            heard[who] = max(heard.get(who, 0), row["seen_ns"], row["until_ns"] or 0)
+    times: dict[tuple[str, str], tuple[int, int]] = {}
+    for who, from_ns in first.items():
+        newer = [
+            t for other, t in first.items() if other[0] == who[0] and (t, other) > (from_ns, who)
+        ]
+        times[who] = (from_ns, max(heard[who], min(newer) - 1) if newer else FOREVER)
+    return times
+
+
+def _unbound_times(rows: Iterable[Row]) -> dict[tuple[Any, ...], int]:
+    """When each binding was last unbound without being bound again after."""
+    state: dict[tuple[Any, ...], int] = {}
+    for row in sorted(rows, key=lambda r: r["seen_ns"]):
+        if row["kind"] == "binding" and row["action"] == "unbind":
+            state[_identity(row)] = row["seen_ns"]
+        elif row["kind"] == "binding" and row["action"] == "bind":
+            state.pop(_identity(row), None)
+    return state
+
+
+def _identity(row: Row) -> tuple[Any, ...]:
+    return (row["source_name"], row["destination"], row["destination_kind"], row["routing_key"])
+
+
+def _said(row: Row, from_ns: int, to_ns: int) -> Said:
+    arguments = _arguments(row["arguments"])
+    binding = exchange = queue = None
+    if row["kind"] == "binding":
+        binding = Binding(
+            row["source_name"] or "",
+            row["destination"] or "",
+            row["destination_kind"] or "queue",
+            row["routing_key"] or "",
+            arguments,
+        )
+    elif row["kind"] == "exchange":
+        alternate = arguments.get("alternate-exchange")
+        exchange = Exchange(row["name"] or "", row["type"], alternate, arguments)
+    else:
+        queue = row["name"]
+    complete = bool(row["complete"]) and row["role"] == "intended"
+    return Said(binding, exchange, queue, complete, from_ns, to_ns)
+
+
+def same_place(row: Row, place: tuple[str | None, ...]) -> bool:
+    """A document that names no broker or environment speaks for every one."""
+    names = ("environment", "broker", "vhost")
+    if row["source"] == "shim":
+        return all(row[name] == value for name, value in zip(names, place, strict=True))
+    return all(
+        row[n] is None or value is None or row[n] == value
+        for n, value in zip(names, place, strict=True)
+    )
+
+
+def _arguments(text: str | None) -> dict[str, Any]:
+    try:
+        value: object = json.loads(text) if text else {}
+    except ValueError:
+        return {}
+    return {str(k): v for k, v in value.items()} if isinstance(value, dict) else {}
+
+
+def text_headers(text: str | None) -> dict[str, Any] | None:
+    """None: nobody recorded headers, so that a headers exchange cannot be judged."""
+    return _arguments(text) if text else None

@@ -1,0 +1,152 @@
+"""Runs the detectors over what is new, and keeps verdicts and findings current.
+
+Judging reads a snapshot; only replacing what was said of the touched keys takes the writer's
+lock. A detector that raises keeps its old cursor, so that its keys are judged again next time,
+and the others run on.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+
+from strayline_collector.detect import DETECTORS
+from strayline_collector.detect.detector import Detector
+from strayline_collector.detect.findings import refresh
+from strayline_collector.detect.watermark import Watermark, read_watermark, rfc3339
+from strayline_collector.query.wire import DetectionStatus, Settled
+from strayline_collector.store.duckdb.queries import load
+from strayline_collector.store.ports import Session, Store
+
+log = logging.getLogger(__name__)
+
+POPULATION_PAUSE_S: Final = 5.0
+"""Detectors that weigh every message of a day run at most this often while traffic flows."""
+
+_NEWEST: Final = "SELECT coalesce(max(batch), 0) AS batch FROM loaded"
+_CURSORS: Final = "SELECT key, value FROM meta WHERE key LIKE 'judged:%' OR key = 'settled_batch'"
+
+
+@dataclass(slots=True)
+class _Judged:
+    detector: Detector
+    newest: int
+    touched: pa.Table
+    rows: pa.Table
+
+
+class Runner:
+    """Judges a store's history. One at a time: ``run`` and ``settle`` exclude each other."""
+
+    def __init__(
+        self,
+        store: Store,
+        lateness_s: float = 30.0,
+        detectors: Sequence[Detector] = DETECTORS,
+    ) -> None:
+        self._store = store
+        self._lateness_ns = int(lateness_s * 1e9)
+        self._detectors = detectors
+        self._lock = threading.Lock()
+        self._runs = 0
+        self._population_at = 0.0
+        self._watermark = Watermark(None, 0)
+        self.failures: dict[str, str] = {}
+        """Detector name → traceback of its last run, where that failed: its keys are unknown."""
+
+    def run(self) -> None:
+        """Judges what loads since the last run touched."""
+        with self._lock:
+            now = time.monotonic()
+            population = now - self._population_at >= POPULATION_PAUSE_S
+            if population:
+                self._population_at = now
+            self._run(population=population, settle=False)
+
+    def settle(self, now_ns: int | None = None) -> Settled:
+        """Judges everything loaded so far as complete: afterwards nothing is provisional.
+
+        ``now_ns`` is the event time at which absence is judged (None: the newest event).
+        """
+        with self._lock:
+            self._run(population=True, settle=True, now_ns=now_ns)
+            with self._store.read() as session:
+                counts = session.rows(load("detect/finding_counts"))[0]
+        return Settled(findings=int(counts["findings"]), provisional=int(counts["provisional"]))
+
+    def status(self) -> DetectionStatus:
+        """The watermark in event time, how far the newest event is past it, and the runs so far."""
+        mark = self._watermark
+        return DetectionStatus(
+            watermark=None if mark.event_ns is None else rfc3339(mark.event_ns),
+            lag_s=mark.lag_ns / 1e9,
+            runs=self._runs,
+        )
+
+    def _run(self, *, population: bool, settle: bool, now_ns: int | None = None) -> None:
+        with self._store.read() as session:
+            newest = int(session.rows(_NEWEST)[0]["batch"])
+            cursors = {r["key"]: int(r["value"]) for r in session.rows(_CURSORS)}
+            self._watermark = read_watermark(session, time.time_ns())
+            judged = [
+                result
+                for detector in self._detectors
+                if population or not detector.population
+                if (result := self._judge(session, detector, cursors, newest)) is not None
+            ]
+        settled_batch = newest if settle else cursors.get("settled_batch", 0)
+        with self._store.write() as session:
+            for result in judged:
+                _replace(session, result)
+            if settle:
+                _remember(session, "settled_batch", newest)
+            refresh(
+                session,
+                settled_batch=settled_batch,
+                final_until_ns=now_ns
+                if settle and now_ns is not None
+                else (self._watermark.event_ns or 0) - self._lateness_ns,
+                now_ns=time.time_ns(),
+            )
+        self._runs += 1
+
+    def _judge(
+        self, session: Session, detector: Detector, cursors: dict[str, int], newest: int
+    ) -> _Judged | None:
+        since = cursors.get(f"judged:{detector.name}", 0)
+        if since >= newest:
+            return None
+        try:
+            touched = session.table(detector.touched, {"since": since})
+            session.register("touched", touched)
+            if detector.prepare is not None:
+                detector.prepare(session)
+            rows = session.table(detector.judge)
+        except Exception:
+            self.failures[detector.name] = traceback.format_exc()
+            log.exception("detector %s failed; its verdicts stay as they were", detector.name)
+            return None
+        self.failures.pop(detector.name, None)
+        return _Judged(detector, newest, touched, rows)
+
+
+def _replace(session: Session, result: _Judged) -> None:
+    name = result.detector.name
+    if result.touched.num_rows:
+        session.register("touched", result.touched)
+        session.register("judged", result.rows)
+        session.execute(load("detect/forget_touched"), {"detector": name})
+        session.execute(load("detect/keep_judged"), {"detector": name})
+    _remember(session, f"judged:{name}", result.newest)
+
+
+def _remember(session: Session, key: str, value: int) -> None:
+    session.execute("DELETE FROM meta WHERE key = $key", {"key": key})
+    session.execute("INSERT INTO meta VALUES ($key, $value)", {"key": key, "value": str(value)})

@@ -1,0 +1,1 @@
+DELETE FROM judgements WHERE detector = $detector AND key IN (SELECT key FROM touched);

@@ -1,0 +1,70 @@
+-- Messages published unlike their kind (docs/messages.md, section 5).
+--
+-- A kind: one producer service and AMQP `type`; where no type is set, the producer's operation.
+-- Of at least 30 operations (or messages) of the kind at least 90 % published K1 = exchange/key,
+-- at most 10 % K2, and this one K2 without K1.
+-- `misrouted: outlier`  K2 is other kinds' (>= 90 % of its messages) and the message was delivered there.
+-- `unroutable`          K2 was never delivered anywhere, while K1 was (no broker's word needed).
+WITH pubs AS (
+    SELECT *, concat_ws('|', coalesce(environment, ''), service, coalesce('type ' || type, 'operation ' || operation)) AS message_kind,
+        CASE WHEN type IS NULL THEN trace_id || operation_span_id ELSE trace_id || span_id END AS unit
+    FROM publish_facts
+    WHERE start_ns >= (SELECT max(start_ns) FROM publish_facts) - 86400000000000
+      AND exchange IS NOT NULL AND routing_key IS NOT NULL
+      AND NOT starts_with(routing_key, 'amq.rabbitmq.reply-to') AND NOT starts_with(routing_key, 'amq.gen-')
+), kinds AS (
+    SELECT message_kind, count(DISTINCT unit) AS units FROM pubs GROUP BY message_kind HAVING count(DISTINCT unit) >= 30
+), keys AS (
+    SELECT message_kind, exchange, routing_key, count(DISTINCT unit) AS units, count(*) AS messages FROM pubs GROUP BY ALL
+), usual AS (     -- K1, one a kind: the most frequent
+    SELECT k.message_kind, k.exchange, k.routing_key, k.units, n.units AS of_units
+    FROM keys k JOIN kinds n USING (message_kind)
+    WHERE k.units >= 0.9 * n.units
+), totals AS (
+    SELECT environment, exchange, routing_key, count(*) AS messages FROM pubs GROUP BY ALL
+), delivered AS (
+    SELECT DISTINCT d.environment, d.exchange, d.routing_key FROM delivery_facts d WHERE d.death IS NULL
+), received AS (
+    SELECT d.publish_trace_id, d.publish_span_id, d.queue, any_value(d.broker) AS broker, any_value(d.vhost) AS vhost,
+        min(d.service) AS consumer_service, min(d.received_ns) AS received_ns, max(d.batch) AS batch,
+        list({consumer_span_id: d.span_id, trace_id: d.trace_id, delivery_tag: d.delivery_tag, redelivered: d.redelivered,
+            settled: d.settlement, time_ns: d.received_ns} ORDER BY d.received_ns, d.span_id) AS deliveries
+    FROM delivery_facts d WHERE d.publish_span_id IS NOT NULL AND d.queue IS NOT NULL AND d.death IS NULL
+    GROUP BY d.publish_trace_id, d.publish_span_id, d.queue
+), usual_queues AS (
+    SELECT u.message_kind, list_sort(list(DISTINCT r.queue)) AS queues
+    FROM usual u JOIN pubs p ON p.message_kind = u.message_kind AND p.exchange = u.exchange AND p.routing_key = u.routing_key
+    JOIN received r ON r.publish_trace_id = p.trace_id AND r.publish_span_id = p.span_id
+    GROUP BY u.message_kind
+), odd AS (
+    SELECT p.*, u.exchange AS usual_exchange, u.routing_key AS usual_key, u.units AS usual_units, u.of_units, k.units AS odd_units,
+        k.messages AS own_messages, t.messages AS all_messages, q.queues AS usual_queues,
+        d.exchange IS NOT NULL AS key_delivered
+    FROM pubs p
+    JOIN usual u ON u.message_kind = p.message_kind AND (u.exchange <> p.exchange OR u.routing_key <> p.routing_key)
+    JOIN keys k ON k.message_kind = p.message_kind AND k.exchange = p.exchange AND k.routing_key = p.routing_key AND k.units <= 0.1 * u.of_units
+    JOIN totals t ON t.environment IS NOT DISTINCT FROM p.environment AND t.exchange = p.exchange AND t.routing_key = p.routing_key
+    JOIN usual_queues q ON q.message_kind = p.message_kind
+    LEFT JOIN delivered d ON d.environment IS NOT DISTINCT FROM p.environment AND d.exchange = p.exchange AND d.routing_key = p.routing_key
+    ANTI JOIN pubs w ON w.unit = p.unit AND w.message_kind = p.message_kind AND w.exchange = u.exchange AND w.routing_key = u.routing_key
+    QUALIFY row_number() OVER (PARTITION BY p.trace_id, p.span_id ORDER BY u.units DESC, u.exchange, u.routing_key) = 1
+)
+SELECT 'all' AS key, 'misrouted' AS kind, 'outlier' AS verdict, NULL AS cause, 'warning' AS severity, 'inferred' AS confidence, 'strayed' AS role,
+    o.message, o.trace_id, o.span_id AS producer_span_id, o.message_id, o.environment, coalesce(r.broker, o.broker) AS broker, coalesce(r.vhost, o.vhost) AS vhost, r.queue,
+    o.exchange, o.routing_key, o.service AS producer_service, r.consumer_service,
+    to_json({expected_queues: o.usual_queues, actual_queues: [r.queue], usual_exchange: o.usual_exchange, usual_routing_key: o.usual_key,
+        usual_share: o.usual_units / o.of_units, units: o.of_units, odd_units: o.odd_units, of: CASE WHEN o.type IS NULL THEN o.operation ELSE o.type END,
+        sequence: o.n, deliveries: r.deliveries}) AS evidence,
+    r.received_ns AS event_ns, greatest(r.received_ns, o.end_ns) AS facts_until_ns, greatest(o.batch, r.batch) AS batch
+FROM odd o JOIN received r ON r.publish_trace_id = o.trace_id AND r.publish_span_id = o.span_id
+WHERE o.all_messages - o.own_messages >= 0.9 * o.all_messages
+UNION ALL
+SELECT 'all', 'unroutable', NULL, NULL, 'warning', 'inferred', 'missing',
+    o.message, o.trace_id, o.span_id, o.message_id, o.environment, o.broker, o.vhost, NULL, o.exchange, o.routing_key, o.service, NULL,
+    to_json({expected_queues: o.usual_queues, actual_queues: []::VARCHAR[], usual_exchange: o.usual_exchange, usual_routing_key: o.usual_key,
+        usual_share: o.usual_units / o.of_units, units: o.of_units, odd_units: o.odd_units, of: CASE WHEN o.type IS NULL THEN o.operation ELSE o.type END,
+        sequence: o.n, deliveries: []::VARCHAR[]}),
+    o.start_ns, o.end_ns, o.batch
+FROM odd o
+-- the broker's own word (returned) is judged in unroutable.sql
+WHERE NOT o.key_delivered AND o.outcome IS DISTINCT FROM 'returned';

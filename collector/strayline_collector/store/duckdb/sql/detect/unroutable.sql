@@ -1,0 +1,60 @@
+-- Publishes that the broker gave back, or that a complete topology leads nowhere, and that no
+-- queue ever saw (docs/messages.md, section 5). `nowhere` (detect/nowhere.py) holds the exchanges
+-- and keys, with times, that a complete actual topology routes to no queue.
+WITH queues AS (
+    SELECT broker, vhost, name, bool_or(durable) AS durable FROM topology_facts
+    WHERE kind = 'queue' AND action = 'declare' GROUP BY ALL
+), arrivals AS (
+    SELECT d.exchange, d.routing_key, d.broker, d.vhost, d.queue, d.received_ns,
+        -- of a queue that nobody was seen to declare, a name of its own says that it is meant to last
+        coalesce(q.durable, NOT regexp_matches(d.queue, '^(amq\.gen-|amq\.rabbitmq\.|\*)')) AS durable
+    FROM delivery_facts d
+    LEFT JOIN queues q ON q.name = d.queue AND q.broker IS NOT DISTINCT FROM d.broker AND q.vhost IS NOT DISTINCT FROM d.vhost
+    WHERE d.queue IS NOT NULL AND d.death IS NULL
+), durable_exchanges AS (
+    SELECT DISTINCT t.broker, t.vhost, t.source_name AS exchange
+    FROM topology_facts t JOIN queues q ON q.name = t.destination AND q.durable AND q.broker IS NOT DISTINCT FROM t.broker AND q.vhost IS NOT DISTINCT FROM t.vhost
+    WHERE t.kind = 'binding' AND t.action = 'bind' AND coalesce(t.destination_kind, 'queue') = 'queue'
+    UNION
+    SELECT DISTINCT broker, vhost, exchange FROM arrivals WHERE durable
+), keys AS (
+    SELECT broker, vhost, exchange, routing_key, count(*) AS publishes FROM publish_facts GROUP BY ALL
+), reached AS (
+    SELECT broker, vhost, exchange, routing_key, min(received_ns) FILTER (WHERE durable) AS durable_ns, count(*) AS deliveries FROM arrivals GROUP BY ALL
+), delayed AS (
+    SELECT DISTINCT broker, vhost, name FROM topology_facts WHERE kind = 'exchange' AND type = 'x-delayed-message'
+), lost AS (
+    SELECT p.*, w.exchange IS NOT NULL AND p.outcome IS DISTINCT FROM 'returned' AS by_topology
+    FROM publish_facts p
+    LEFT JOIN nowhere w ON w.exchange = p.exchange AND w.routing_key = p.routing_key AND w.broker IS NOT DISTINCT FROM p.broker
+        AND w.vhost IS NOT DISTINCT FROM p.vhost AND p.start_ns BETWEEN w.from_ns AND w.to_ns
+    LEFT JOIN delayed x ON x.name = p.exchange AND x.broker IS NOT DISTINCT FROM p.broker AND x.vhost IS NOT DISTINCT FROM p.vhost
+    ANTI JOIN delivery_facts d ON d.publish_trace_id = p.trace_id AND d.publish_span_id = p.span_id
+    WHERE (p.outcome = 'returned' OR w.exchange IS NOT NULL)
+      AND x.name IS NULL AND p.delay_ms IS NULL
+      AND NOT starts_with(coalesce(p.routing_key, ''), 'amq.rabbitmq.reply-to')
+), weighed AS (
+    SELECT l.*, r.durable_ns, e.exchange IS NOT NULL AS durable_bound, k.publishes, coalesce(r.deliveries, 0) AS deliveries, i.exchange IS NOT NULL AS intended
+    FROM lost l
+    LEFT JOIN reached r ON r.exchange = l.exchange AND r.routing_key = l.routing_key AND r.broker IS NOT DISTINCT FROM l.broker AND r.vhost IS NOT DISTINCT FROM l.vhost
+    LEFT JOIN durable_exchanges e ON e.exchange = l.exchange AND e.broker IS NOT DISTINCT FROM l.broker AND e.vhost IS NOT DISTINCT FROM l.vhost
+    LEFT JOIN keys k ON k.exchange = l.exchange AND k.routing_key = l.routing_key AND k.broker IS NOT DISTINCT FROM l.broker AND k.vhost IS NOT DISTINCT FROM l.vhost
+    LEFT JOIN (SELECT DISTINCT broker, vhost, exchange, routing_key FROM named) i ON i.exchange = l.exchange AND i.routing_key = l.routing_key
+        AND i.broker IS NOT DISTINCT FROM l.broker AND i.vhost IS NOT DISTINCT FROM l.vhost
+)
+SELECT 'all' AS key, 'unroutable' AS kind, NULL AS verdict, NULL AS cause,
+    CASE
+        WHEN intended OR durable_ns < start_ns THEN 'error'
+        -- a reply to a requester that has left is no broken promise
+        WHEN exchange = '' AND (starts_with(routing_key, 'amq.gen-') OR routing_key IN (SELECT reply_to FROM publish_facts)) THEN 'info'
+        WHEN exchange = '' THEN 'error'
+        WHEN publishes >= 30 AND deliveries = 0 THEN 'info'
+        WHEN durable_bound THEN 'warning'
+        ELSE 'info'
+    END AS severity,
+    'proven' AS confidence, 'missing' AS role, message, trace_id, span_id AS producer_span_id, message_id, environment, broker, vhost,
+    NULL AS queue, exchange, routing_key, service AS producer_service, NULL AS consumer_service,
+    to_json({expected_queues: []::VARCHAR[], actual_queues: []::VARCHAR[], outcome: outcome, by_topology: by_topology, publishes_of_key: publishes,
+        reached_before: durable_ns < start_ns, sequence: n, deliveries: []::VARCHAR[]}) AS evidence,
+    start_ns AS event_ns, end_ns AS facts_until_ns, batch
+FROM weighed;
