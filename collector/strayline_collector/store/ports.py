@@ -68,6 +68,10 @@ class Store(Protocol):
         """How far the journal has been loaded; None in a new store."""
         ...
 
+    def maintain(self) -> None:
+        """Housekeeping that may take a while (checkpoints); called between loads."""
+        ...
+
     def size_bytes(self) -> int:
         """Of the file with its write-ahead log; of memory used when there is none."""
         ...

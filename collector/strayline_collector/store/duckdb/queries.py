@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
-_ROOT = files(__package__) / "sql"
+_ROOT = files("strayline_collector.store.duckdb") / "sql"
 
 
 @cache

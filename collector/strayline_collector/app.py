@@ -1,0 +1,232 @@
+"""The composition root: the only place that knows every part and wires them together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from strayline.version import __version__
+from strayline_collector.decode.otlp import DECODER
+from strayline_collector.detect.runner import Runner
+from strayline_collector.detect.watermark import rfc3339
+from strayline_collector.errors import UsageError
+from strayline_collector.load import Loader
+from strayline_collector.query.api import build_api
+from strayline_collector.query.status import SpanCounts
+from strayline_collector.query.wire import IngestStatus, Settled, Status, StoreStatus
+from strayline_collector.receive.intake import Intake
+from strayline_collector.receive.journal import FileJournal, Journal, MemoryJournal
+from strayline_collector.receive.otlp_grpc import bind, build_server
+from strayline_collector.receive.otlp_http import OtlpHttp
+from strayline_collector.settings import Address, Addresses, CollectorSettings
+from strayline_collector.store.duckdb.connection import MEMORY
+from strayline_collector.store.duckdb.store import DuckDBStore
+
+log = logging.getLogger(__name__)
+
+DETECT_EVERY_S = 1.0
+DRAIN_DOORS_S = 3
+
+
+class Collector:
+    """The parts of one running collector. Keeps ``model.Control``."""
+
+    def __init__(self, settings: CollectorSettings) -> None:
+        self.store = DuckDBStore.open(settings.db, memory_limit=settings.memory_limit)
+        try:
+            self._journal: Journal = (
+                MemoryJournal()
+                if settings.db == MEMORY
+                else FileJournal(Path(settings.db + ".journal"), self.store.position())
+            )
+        except BaseException:
+            self.store.close()
+            raise
+        self._loaded = threading.Event()
+        self._stopping = threading.Event()
+        self._loader = Loader(self._journal, self.store, self._loaded.set)
+        self._runner = Runner(self.store, settings.lateness_s)
+        self._detection = threading.Thread(target=self._detect_forever, name="detect", daemon=True)
+        self._counts = SpanCounts(self.store)
+        self._started_ns = time.time_ns()
+        self._doors_open = False
+        self._journal_path = settings.db
+        self.intake = Intake(self._journal, self._loader.wake)
+
+    def start(self) -> None:
+        self._loader.start()
+        self._loader.wake()
+        self._detection.start()
+
+    def doors(self, *, are_open: bool) -> None:
+        """Tells ``/ready`` whether every door accepts."""
+        self._doors_open = are_open
+
+    def stop(self) -> None:
+        """Loads what is in the journal, judges no more, lets go of the files."""
+        self._stopping.set()
+        self._loaded.set()
+        if self._detection.ident is not None:
+            self._detection.join()
+        self._loader.stop()
+        self._journal.close()
+        self.store.close()
+
+    async def settle(self, now_ns: int | None) -> Settled:
+        await asyncio.to_thread(self._loader.drain)
+        return await asyncio.to_thread(self._runner.settle, now_ns)
+
+    def status(self) -> Status:
+        counts = self._counts.read()
+        counters = self.intake.counters
+        return Status(
+            version=__version__,
+            spans=counts.spans,
+            traces=counts.traces,
+            started_at=rfc3339(self._started_ns),
+            decoder=DECODER,
+            store=StoreStatus(kind="duckdb", size_bytes=self.store.size_bytes()),
+            ingest=IngestStatus(
+                accepted_spans=counters.accepted_spans,
+                rejected_spans=counters.rejected_spans,
+                spans_per_s=counters.spans_per_s(),
+            ),
+            detection=self._runner.status(),
+        )
+
+    def not_ready(self) -> list[str]:
+        reasons = [reason for reason in (self._journal.problem(), self._loader.problem()) if reason]
+        if not self._doors_open:
+            reasons.append("not every door is open")
+        return reasons
+
+    def _detect_forever(self) -> None:
+        while not self._stopping.is_set():
+            # also without new loads: time passing opens what was provisional
+            self._loaded.wait(timeout=DETECT_EVERY_S * 5)
+            self._loaded.clear()
+            if self._stopping.is_set():
+                return
+            try:
+                self._runner.run()
+            except Exception:
+                log.exception("detection failed; it is tried again")
+            self._stopping.wait(DETECT_EVERY_S)
+
+
+async def serve(
+    settings: CollectorSettings, *, on_ready: Callable[[Addresses], None] | None = None
+) -> None:
+    """Runs a collector until SIGINT or SIGTERM. ``on_ready`` gets the addresses once every door
+    accepts. Raises ``UsageError`` or ``StoreError`` before anything is received.
+    """
+    settings.check()
+    sockets = [_listen(settings.otlp_http, "--otlp-http")]
+    try:
+        sockets.append(_listen(settings.api, "--api"))
+        collector = Collector(settings)
+    except BaseException:
+        for listener in sockets:
+            listener.close()
+        raise
+    otlp_socket, api_socket = sockets
+    grpc_server = build_server(collector.intake, settings.max_request_bytes)
+    try:
+        grpc_port = bind(grpc_server, settings.otlp_grpc.host, settings.otlp_grpc.port)
+        collector.start()
+        addresses = Addresses(
+            otlp_http=Address(settings.otlp_http.host, otlp_socket.getsockname()[1]),
+            otlp_grpc=Address(settings.otlp_grpc.host, grpc_port),
+            api=Address(settings.api.host, api_socket.getsockname()[1]),
+        )
+        otlp = _server(OtlpHttp(collector.intake, settings.max_request_bytes))
+        api = _server(build_api(collector.store, collector, allowed_hosts=(settings.api.host,)))
+        await _run(
+            collector, (otlp, otlp_socket), (api, api_socket), grpc_server, addresses, on_ready
+        )
+    finally:
+        await grpc_server.stop(grace=0)
+        for listener in sockets:
+            listener.close()
+        await asyncio.to_thread(collector.stop)
+
+
+async def _run(
+    collector: Collector,
+    otlp: tuple[uvicorn.Server, socket.socket],
+    api: tuple[uvicorn.Server, socket.socket],
+    grpc_server: object,
+    addresses: Addresses,
+    on_ready: Callable[[Addresses], None] | None,
+) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    tasks = [
+        asyncio.create_task(server.serve(sockets=[listener])) for server, listener in (otlp, api)
+    ]
+    try:
+        await grpc_server.start()  # type: ignore[attr-defined]  # grpc ships no usable types
+        while not all(server.started for server, _ in (otlp, api)):
+            if any(task.done() for task in tasks):
+                break
+            await asyncio.sleep(0.01)
+        collector.doors(are_open=True)
+        if on_ready is not None:
+            on_ready(addresses)
+        await stop.wait()
+        collector.doors(are_open=False)
+        await grpc_server.stop(grace=DRAIN_DOORS_S)  # type: ignore[attr-defined]
+    finally:
+        for server, _ in (otlp, api):
+            server.should_exit = True
+        await asyncio.gather(*tasks)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+class _QuietServer(uvicorn.Server):
+    """Leaves signals to ``serve``: three servers in one process must not each take them."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+def _server(app: object) -> uvicorn.Server:
+    return _QuietServer(
+        uvicorn.Config(
+            app,  # type: ignore[arg-type]  # uvicorn's ASGI types are narrower than the specification's
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=DRAIN_DOORS_S,
+            timeout_keep_alive=75,
+            server_header=False,
+        )
+    )
+
+
+def _listen(address: Address, option: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((address.host, address.port))
+        listener.listen(2048)
+    except OSError as error:
+        listener.close()
+        raise UsageError(
+            f"{option} {address}: {(error.strerror or str(error)).lower()}; choose another port"
+        ) from None
+    return listener

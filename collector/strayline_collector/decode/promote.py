@@ -1,0 +1,87 @@
+"""Attributes that graphs, searches and the message history need as columns of their own.
+
+Old and new names of the semantic conventions are read, the new first: HTTP and RPC changed
+theirs in 1.2x, messaging in 1.17 and again in 1.24; databases in 1.30.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+PRODUCER: Final = 4
+CONSUMER: Final = 5
+
+TEXT_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
+    "http_method": ("http.request.method", "http.method"),
+    "http_route": ("http.route",),
+    "rpc_system": ("rpc.system.name", "rpc.system"),
+    "rpc_service": ("rpc.service",),
+    "rpc_method": ("rpc.method",),
+    "rpc_status": ("rpc.response.status_code", "rpc.grpc.status_code"),
+    "messaging_system": ("messaging.system",),
+    "db_system": ("db.system.name", "db.system"),
+    "server_address": ("server.address", "net.peer.name", "net.host.name"),
+    "peer_service": ("service.peer.name", "peer.service"),
+}
+
+_OPERATIONS: Final = {
+    "send": "publish",
+    "publish": "publish",
+    "create": "publish",
+    "process": "process",
+    "deliver": "process",
+    "receive": "receive",
+    "settle": "settle",
+}
+
+
+def promoted(kind: int, attributes: Mapping[str, Any]) -> dict[str, str | int | None]:
+    """The promoted columns of one span, by column name. Values of a wrong type become null."""
+    columns: dict[str, str | int | None] = {
+        column: _text(attributes, names) for column, names in TEXT_COLUMNS.items()
+    }
+    columns["http_status_code"] = _number(
+        attributes, ("http.response.status_code", "http.status_code"), 0x7FFF
+    )
+    columns["server_port"] = _number(
+        attributes, ("server.port", "net.peer.port", "net.host.port"), 0x7FFFFFFF
+    )
+    columns["url_path"] = _path(attributes)
+    columns["messaging_operation"] = _operation(kind, attributes)
+    return columns
+
+
+def _text(attributes: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
+    for name in names:
+        value = attributes.get(name)
+        if isinstance(value, str):
+            return value
+        if isinstance(value, int):
+            return str(value)
+    return None
+
+
+def _number(attributes: Mapping[str, Any], names: tuple[str, ...], limit: int) -> int | None:
+    for name in names:
+        value = attributes.get(name)
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+            value = int(value)
+        if isinstance(value, int) and 0 <= value <= limit:
+            return int(value)
+    return None
+
+
+def _path(attributes: Mapping[str, Any]) -> str | None:
+    path = _text(attributes, ("url.path", "http.target"))
+    return path.partition("?")[0] if path is not None else None
+
+
+def _operation(kind: int, attributes: Mapping[str, Any]) -> str | None:
+    if "messaging.system" not in attributes:
+        return None
+    for name in ("messaging.operation.type", "messaging.operation", "messaging.operation.name"):
+        value = attributes.get(name)
+        if isinstance(value, str) and value in _OPERATIONS:
+            return _OPERATIONS[value]
+    return {PRODUCER: "publish", CONSUMER: "process"}.get(kind)

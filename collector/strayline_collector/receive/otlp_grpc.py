@@ -1,0 +1,104 @@
+"""OTLP over gRPC: the three export services, bodies untouched until the intake checks them."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.rpc.code_pb2 import Code
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from strayline_collector.errors import UsageError
+from strayline_collector.receive.intake import Intake
+from strayline_collector.receive.otlp_http import NOT_KEPT
+from strayline_collector.receive.status import rpc_status
+
+log = logging.getLogger(__name__)
+
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
+
+
+def build_server(intake: Intake, max_bytes: int) -> grpc.aio.Server:
+    """A server with no port yet. Two processes never share one in silence (``so_reuseport`` 0)."""
+    server = grpc.aio.server(
+        options=(
+            ("grpc.so_reuseport", 0),
+            # bounds what a gzip bomb may unfold to as well
+            ("grpc.max_receive_message_length", max_bytes),
+        )
+    )
+    door = _Door(intake)
+    server.add_generic_rpc_handlers(
+        (
+            _service("trace.v1.TraceService", door.traces),
+            _service("metrics.v1.MetricsService", door.metrics),
+            _service("logs.v1.LogsService", door.logs),
+        )
+    )
+    return server
+
+
+def bind(server: grpc.aio.Server, host: str, port: int) -> int:
+    """Binds and returns the port. Raises ``UsageError`` naming the address when it is taken."""
+    name = f"[{host}]" if ":" in host else host
+    try:
+        bound = server.add_insecure_port(f"{name}:{port}")
+    except RuntimeError:
+        bound = 0
+    if bound == 0:
+        raise UsageError(
+            f"--otlp-grpc {name}:{port}: the address is in use or not ours; choose another port"
+        )
+    return bound
+
+
+def _service(name: str, handler: Any) -> grpc.GenericRpcHandler:
+    return grpc.method_handlers_generic_handler(
+        f"opentelemetry.proto.collector.{name}",
+        {
+            "Export": grpc.unary_unary_rpc_method_handler(
+                handler, request_deserializer=None, response_serializer=None
+            )
+        },
+    )
+
+
+class _Door:
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+
+    async def traces(self, body: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
+        try:
+            result = await self._intake.traces(body)
+        except Exception as error:
+            status = rpc_status(error)
+            if status.code == Code.INTERNAL:
+                log.exception("an export failed")
+            await context.abort(
+                _CODES[status.code],
+                status.message,
+                (("grpc-status-details-bin", status.SerializeToString()),),
+            )
+        answer = ExportTraceServiceResponse()
+        if result.rejected:
+            answer.partial_success.rejected_spans = result.rejected
+            answer.partial_success.error_message = result.message
+        return answer.SerializeToString()
+
+    async def metrics(self, body: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
+        self._intake.counters.metrics_requests += 1
+        answer = ExportMetricsServiceResponse()
+        answer.partial_success.error_message = NOT_KEPT
+        return answer.SerializeToString()
+
+    async def logs(self, body: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
+        self._intake.counters.logs_requests += 1
+        answer = ExportLogsServiceResponse()
+        answer.partial_success.error_message = NOT_KEPT
+        return answer.SerializeToString()

@@ -1,0 +1,104 @@
+"""Opening the DuckDB file: ours, of this schema, locked for this process, sandboxed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from strayline_collector.errors import StoreError
+from strayline_collector.store.duckdb.queries import statements
+
+SCHEMA_VERSION: Final = 1
+MEMORY: Final = ":memory:"
+
+_SETTINGS: Final[dict[str, str]] = {
+    # zstd columns need it, and are silently left uncompressed without
+    "storage_compatibility_version": "v1.5.0",
+    # SQL comes from outside too: no files, no network, no extensions
+    "enable_external_access": "false",
+    "autoload_known_extensions": "false",
+    "autoinstall_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "python_enable_replacements": "false",
+    # ours run after each load; a checkpoint inside a commit would stall it
+    "checkpoint_threshold": "1GB",
+}
+
+
+def open_database(path: str, memory_limit: str | None) -> duckdb.DuckDBPyConnection:
+    """Opens ``path`` (created when missing; ``:memory:`` keeps nothing) and checks that it is a
+    Strayline store of a version we know. Raises ``StoreError``, one line naming the file and
+    what to do; a file that is refused stays as it was.
+    """
+    config: dict[str, str | bool | int | float | list[str]] = dict(_SETTINGS)
+    if memory_limit is not None:
+        config["memory_limit"] = memory_limit
+    if path != MEMORY:
+        _check_place(path)
+    fresh = path == MEMORY or not Path(path).exists()
+    try:
+        connection = duckdb.connect(path, config=config)
+    except duckdb.Error as error:
+        raise StoreError(_refusal(path, error)) from None
+    try:
+        if fresh:
+            _create(connection)
+        else:
+            _check_version(connection, path)
+        connection.execute("SET lock_configuration = true")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_place(path: str) -> None:
+    parent = Path(path).resolve().parent
+    if not parent.is_dir():
+        raise StoreError(
+            f"{path}: the directory {parent} does not exist; create it or choose another --db"
+        )
+    if Path(path).is_dir():
+        raise StoreError(f"{path}: is a directory; --db names a file")
+
+
+def _refusal(path: str, error: duckdb.Error) -> str:
+    text = str(error)
+    if "lock" in text.lower():
+        return f"{path}: in use by another process; stop that collector or choose another --db"
+    if "not a valid DuckDB database file" in text:
+        return f"{path}: not a DuckDB file; choose another --db (the file was left as it is)"
+    if "newer version" in text or "storage version" in text.lower():
+        return f"{path}: written by a newer DuckDB; update Strayline or choose another --db (the file was left as it is)"
+    return f"{path}: cannot be opened: {text.splitlines()[0]}"
+
+
+def _create(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.begin()
+    for statement in statements("schema"):
+        connection.execute(statement)
+    connection.execute(
+        "INSERT INTO meta VALUES ('schema_version', $version), ('created_at_ns', $now)",
+        {"version": str(SCHEMA_VERSION), "now": str(time.time_ns())},
+    )
+    connection.commit()
+
+
+def _check_version(connection: duckdb.DuckDBPyConnection, path: str) -> None:
+    try:
+        row = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
+    except duckdb.Error:
+        row = None
+    if row is None:
+        raise StoreError(
+            f"{path}: a DuckDB file, but not Strayline's; choose another --db (the file was left as it is)"
+        )
+    version = int(row[0])
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            f"{path}: schema version {version} is newer than this Strayline's {SCHEMA_VERSION}; "
+            "update Strayline or choose another --db (the file was left as it is)"
+        )

@@ -1,0 +1,1 @@
+INSERT INTO loaded VALUES ($batch, $segment, $byte_offset, $loaded_ns);

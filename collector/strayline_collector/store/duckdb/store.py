@@ -1,0 +1,173 @@
+"""The DuckDB store: one process owns the file, one writer at a time, readers on snapshots."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from strayline_collector.errors import StoreError
+from strayline_collector.store.duckdb import history
+from strayline_collector.store.duckdb.connection import MEMORY, open_database
+from strayline_collector.store.duckdb.queries import load
+from strayline_collector.store.ports import Params, Position, Row
+
+
+class DuckDBSession:
+    """One transaction on a cursor of its own. Keeps ``ports.Session``."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._cursor = cursor
+
+    def execute(self, sql: str, params: Params | None = None) -> None:
+        self._run(sql, params)
+
+    def rows(self, sql: str, params: Params | None = None) -> list[Row]:
+        result = self._run(sql, params)
+        names = [column[0] for column in result.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+    def table(self, sql: str, params: Params | None = None) -> pa.Table:
+        return self._run(sql, params).to_arrow_table()
+
+    def register(self, name: str, table: pa.Table) -> None:
+        self._cursor.register(name, table)
+
+    def _run(self, sql: str, params: Params | None) -> duckdb.DuckDBPyConnection:
+        try:
+            return self._cursor.execute(sql, dict(params) if params else None)
+        except duckdb.Error as error:
+            raise StoreError(f"{_first_line(sql)}: {error}") from error
+
+
+class DuckDBStore:
+    """Keeps ``ports.Store`` in one DuckDB file, or in memory."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: str) -> None:
+        self._connection = connection
+        self._path = path
+        self._writer = threading.Lock()
+        self._closed = False
+
+    @classmethod
+    def open(cls, path: str, *, memory_limit: str | None = None) -> DuckDBStore:
+        """Opens or creates. ``memory_limit`` as DuckDB writes it (``2GB``). Raises ``StoreError``."""
+        return cls(open_database(path, memory_limit), path)
+
+    @contextmanager
+    def read(self) -> Generator[DuckDBSession]:
+        cursor = self._connection.cursor()
+        try:
+            cursor.begin()
+            yield DuckDBSession(cursor)
+        finally:
+            _end(cursor, commit=False)
+
+    @contextmanager
+    def write(self) -> Generator[DuckDBSession]:
+        with self._writer:
+            cursor = self._connection.cursor()
+            done = False
+            try:
+                cursor.begin()
+                yield DuckDBSession(cursor)
+                done = True
+            finally:
+                _end(cursor, commit=done)
+
+    def append(self, spans: pa.Table, position: Position, received_ns: int) -> int:
+        with self.write() as session:
+            last = session.rows(load("load/last"))
+            batch = int(last[0]["batch"]) if last else 0
+            if last and position <= Position(last[0]["segment"], last[0]["byte_offset"]):
+                return batch
+            batch += 1
+            session.execute(
+                load("load/loaded"),
+                {
+                    "batch": batch,
+                    "segment": position.segment,
+                    "byte_offset": position.byte_offset,
+                    "loaded_ns": received_ns,
+                },
+            )
+            if spans.num_rows:
+                session.register("arrived", spans)
+                session.execute(load("load/spans"), {"batch": batch})
+                session.execute(load("load/processes_new"))
+                session.execute(load("load/processes"))
+                history.derive(session, batch)
+            return batch
+
+    def position(self) -> Position | None:
+        with self.read() as session:
+            last = session.rows(load("load/last"))
+        return Position(last[0]["segment"], last[0]["byte_offset"]) if last else None
+
+    def maintain(self) -> None:
+        """Moves the write-ahead log into the file. Called off the acknowledgement path."""
+        with self._writer:
+            cursor = self._connection.cursor()
+            try:
+                cursor.execute("CHECKPOINT")
+            except duckdb.Error:
+                # a reader's transaction holds it off; the next load tries again
+                return
+            finally:
+                cursor.close()
+
+    def size_bytes(self) -> int:
+        if self._path == MEMORY:
+            with self.read() as session:
+                return int(
+                    session.rows(
+                        "SELECT sum(memory_usage_bytes)::BIGINT AS n FROM duckdb_memory()"
+                    )[0]["n"]
+                    or 0
+                )
+        return sum(
+            file.stat().st_size
+            for file in (Path(self._path), Path(self._path + ".wal"))
+            if file.exists()
+        )
+
+    def close(self) -> None:
+        with self._writer:
+            if self._closed:
+                return
+            self._closed = True
+            deadline = time.monotonic() + 5
+            while True:
+                try:
+                    self._connection.execute("CHECKPOINT")
+                    break
+                except duckdb.Error:
+                    # a last reader; the write-ahead log keeps everything should it stay
+                    if time.monotonic() > deadline:
+                        break
+                    time.sleep(0.05)
+            self._connection.close()
+
+
+def _end(cursor: duckdb.DuckDBPyConnection, *, commit: bool) -> None:
+    try:
+        if commit:
+            cursor.commit()
+        else:
+            cursor.rollback()
+    except duckdb.TransactionException:
+        # a failed statement has ended the transaction already
+        if commit:
+            raise
+    finally:
+        cursor.close()
+
+
+def _first_line(sql: str) -> str:
+    lines = (line.strip() for line in sql.splitlines())
+    return next((line for line in lines if line), "")[:120]

@@ -1,0 +1,64 @@
+"""The recorded NestJS traffic under ``tests/corpus``: frames, requests, ground truth."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from strayline_collector.decode.otlp import decode
+from strayline_collector.store.duckdb.store import DuckDBStore
+from strayline_collector.store.ports import Position
+
+ROOT = Path(__file__).parents[1] / "corpus" / "nest"
+RECORDINGS = ("a_healthy_proto", "b_misroute", "d_reorder_nack")
+
+
+def truth(name: str) -> dict[str, Any]:
+    """What really happened, from the processes' own logs."""
+    return json.loads((ROOT / name / "ground_truth.json").read_text())
+
+
+def frames(name: str) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """(how it was sent, body as received) of every recorded request."""
+    with gzip.open(ROOT / name / "requests.bin.gz", "rb") as file:
+        while len(head := file.read(4)) == 4:
+            meta = json.loads(file.read(struct.unpack(">I", head)[0]))
+            yield meta, file.read(struct.unpack(">I", file.read(4))[0])
+
+
+def requests(name: str) -> list[bytes]:
+    """Protobuf bodies of the trace requests, uncompressed, in order of arrival."""
+    found: list[bytes] = []
+    for meta, body in frames(name):
+        if "trace" not in meta["path"].lower():
+            continue
+        zipped = meta["headers"].get("content-encoding") == "gzip" and meta["transport"] == "http"
+        found.append(gzip.decompress(body) if zipped else body)
+    return found
+
+
+def load_recording(
+    store: DuckDBStore,
+    name: str,
+    *,
+    shuffle_seed: int | None = None,
+    times: int = 1,
+    chunk: int = 5,
+    received_ns: int = 1_795_400_000_000_000_000,
+) -> None:
+    """Loads a recording into a store, ``chunk`` requests a load, possibly shuffled or repeated."""
+    bodies = requests(name) * times
+    if shuffle_seed is not None:
+        random.Random(shuffle_seed).shuffle(bodies)
+    last = store.position()
+    offset = last.byte_offset if last is not None else 0
+    for index in range(0, len(bodies), chunk):
+        offset += 1
+        store.append(
+            decode(bodies[index : index + chunk], received_ns), Position(1, offset), received_ns
+        )
