@@ -118,7 +118,7 @@ class Loader:
             self._unmaintained = False
 
 
-def _decode(records: list[Record]):  # noqa: ANN202
+def _decode(records: list[Record]):
     received_ns = records[-1].received_ns
     try:
         return decode([record.body for record in records], received_ns)

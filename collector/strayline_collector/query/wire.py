@@ -389,6 +389,9 @@ class ExchangeInfo(TypedDict):
     service: str | None
     surely_from: str
     surely_to: str
+    possibly_to: str | None
+    broker: str | None
+    vhost: str | None
 
 
 class QueueInfo(TypedDict):
@@ -400,6 +403,9 @@ class QueueInfo(TypedDict):
     service: str | None
     surely_from: str
     surely_to: str
+    possibly_to: str | None
+    broker: str | None
+    vhost: str | None
 
 
 class BindingInfo(TypedDict):
@@ -413,6 +419,9 @@ class BindingInfo(TypedDict):
     service: str | None
     surely_from: str
     surely_to: str
+    possibly_to: str | None
+    broker: str | None
+    vhost: str | None
 
 
 class Topology(TypedDict):

@@ -200,9 +200,8 @@ class FileJournal:
         self._queue.put(None)
         self._thread.join()
         self._file.close()
-        path = self._path(self._end.segment)
-        if self._end.byte_offset == 0:
-            path.unlink(missing_ok=True)
+        if self._end.byte_offset == 0 or self._loaded >= self._end:
+            self._path(self._end.segment).unlink(missing_ok=True)
 
     def _write_forever(self) -> None:
         while (first := self._queue.get()) is not None:
@@ -255,7 +254,7 @@ class FileJournal:
     def _path(self, segment: int) -> Path:
         return self._directory / f"{segment:012d}.segment"
 
-    def _open(self, segment: int):  # noqa: ANN202
+    def _open(self, segment: int):
         file = self._path(segment).open("wb", buffering=0)
         directory = os.open(self._directory, os.O_RDONLY)
         try:

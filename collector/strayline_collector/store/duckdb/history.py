@@ -16,6 +16,7 @@ from strayline_collector.store.ports import Session
 _STEPS: Final = tuple(
     load(f"derive/{name}")
     for name in (
+        "links",
         "publishes",
         "deliveries",
         "resolve",

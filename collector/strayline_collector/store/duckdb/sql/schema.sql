@@ -43,6 +43,18 @@ CREATE TABLE spans (
     dropped VARCHAR                      -- JSON of the dropped_*_count fields that are not 0
 );
 
+-- A retried export brings a span twice: this is each one once, less what Strayline says to itself.
+CREATE VIEW distinct_spans AS
+SELECT * FROM spans
+WHERE name NOT IN ('strayline.topology', 'strayline.census')
+QUALIFY row_number() OVER (PARTITION BY trace_id, span_id, kind ORDER BY batch, end_ns, name) = 1;
+
+-- Links as rows, so that "who links here" is no search through JSON.
+CREATE TABLE span_links (
+    batch BIGINT NOT NULL, trace_id VARCHAR NOT NULL, span_id VARCHAR NOT NULL,
+    to_trace_id VARCHAR NOT NULL, to_span_id VARCHAR NOT NULL
+);
+
 -- Every process heard, for the watermark.
 CREATE TABLE processes (
     process VARCHAR NOT NULL, service VARCHAR NOT NULL, host VARCHAR,

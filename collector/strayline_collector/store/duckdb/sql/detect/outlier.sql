@@ -32,10 +32,10 @@ WITH pubs AS (
     FROM delivery_facts d WHERE d.publish_span_id IS NOT NULL AND d.queue IS NOT NULL AND d.death IS NULL
     GROUP BY d.publish_trace_id, d.publish_span_id, d.queue
 ), usual_queues AS (
-    SELECT u.message_kind, list_sort(list(DISTINCT r.queue)) AS queues
+    SELECT u.message_kind, u.exchange, u.routing_key, list_sort(list(DISTINCT r.queue)) AS queues
     FROM usual u JOIN pubs p ON p.message_kind = u.message_kind AND p.exchange = u.exchange AND p.routing_key = u.routing_key
     JOIN received r ON r.publish_trace_id = p.trace_id AND r.publish_span_id = p.span_id
-    GROUP BY u.message_kind
+    GROUP BY u.message_kind, u.exchange, u.routing_key
 ), odd AS (
     SELECT p.*, u.exchange AS usual_exchange, u.routing_key AS usual_key, u.units AS usual_units, u.of_units, k.units AS odd_units,
         k.messages AS own_messages, t.messages AS all_messages, q.queues AS usual_queues,
@@ -44,7 +44,7 @@ WITH pubs AS (
     JOIN usual u ON u.message_kind = p.message_kind AND (u.exchange <> p.exchange OR u.routing_key <> p.routing_key)
     JOIN keys k ON k.message_kind = p.message_kind AND k.exchange = p.exchange AND k.routing_key = p.routing_key AND k.units <= 0.1 * u.of_units
     JOIN totals t ON t.environment IS NOT DISTINCT FROM p.environment AND t.exchange = p.exchange AND t.routing_key = p.routing_key
-    JOIN usual_queues q ON q.message_kind = p.message_kind
+    JOIN usual_queues q ON q.message_kind = p.message_kind AND q.exchange = u.exchange AND q.routing_key = u.routing_key
     LEFT JOIN delivered d ON d.environment IS NOT DISTINCT FROM p.environment AND d.exchange = p.exchange AND d.routing_key = p.routing_key
     ANTI JOIN pubs w ON w.unit = p.unit AND w.message_kind = p.message_kind AND w.exchange = u.exchange AND w.routing_key = u.routing_key
     QUALIFY row_number() OVER (PARTITION BY p.trace_id, p.span_id ORDER BY u.units DESC, u.exchange, u.routing_key) = 1

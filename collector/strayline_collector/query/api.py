@@ -1,0 +1,347 @@
+"""The HTTP API: thin routes over the query modules. The only place that knows status codes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from strayline.version import __version__
+from strayline_collector.detect.topology_document import put_topology
+from strayline_collector.errors import BadInput, NotFound, Overloaded, StraylineError
+from strayline_collector.model import Control
+from strayline_collector.query import wire
+from strayline_collector.query.findings import change_triage, read_finding, read_findings
+from strayline_collector.query.graph import read_graph
+from strayline_collector.query.guard import Guard, problem
+from strayline_collector.query.messages import read_messages
+from strayline_collector.query.overview import read_operations, read_rates, read_services
+from strayline_collector.query.queues import read_order, read_queues
+from strayline_collector.query.search import compile_search
+from strayline_collector.query.times import parse_time, time_range
+from strayline_collector.query.topology import read_topology
+from strayline_collector.query.traces import read_trace, search_traces
+from strayline_collector.store.ports import Session, Store
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+MAX_PAGE: Final = 1000
+MAX_DOCUMENT_BYTES: Final = 32 * 1024 * 1024
+
+Time = Annotated[str | None, Query(description="RFC 3339 or unix nanoseconds", max_length=64)]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
+Cursor = Annotated[str | None, Query(max_length=32, description="next_cursor of the page before")]
+Text = Annotated[str | None, Query(max_length=1024)]
+
+
+def build_api(store: Store, control: Control, *, allowed_hosts: Sequence[str]) -> FastAPI:
+    """The API over one store. Answers JSON; errors are RFC 9457 problem documents."""
+    app = FastAPI(
+        title="Strayline",
+        version=__version__,
+        description="Traces, messages and findings of one collector.",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.add_middleware(Guard, allowed_hosts=allowed_hosts)
+    _errors(app)
+
+    async def read(query: Callable[[Session], T]) -> JSONResponse:
+        def run() -> T:
+            with store.read() as session:
+                return query(session)
+
+        return JSONResponse(await asyncio.to_thread(run))
+
+    _operation_routes(app, control)
+    _trace_routes(app, read)
+    _message_routes(app, read)
+    _finding_routes(app, store, read)
+    _topology_routes(app, store, read)
+    return app
+
+
+Read = Callable[[Callable[[Session], Any]], Any]
+
+
+def _operation_routes(app: FastAPI, control: Control) -> None:
+    @app.get("/health", tags=["operation"])
+    async def health() -> dict[str, str]:
+        """Alive."""
+        return {"status": "alive"}
+
+    @app.get("/ready", tags=["operation"])
+    async def ready() -> Response:
+        """200 once every door accepts; 503 with the reasons otherwise."""
+        reasons = control.not_ready()
+        if reasons:
+            return problem(503, "Not ready", "; ".join(reasons))
+        return JSONResponse({"status": "ready"})
+
+    @app.get("/api/v1/status", response_model=wire.Status, tags=["operation"])
+    async def status() -> Response:
+        """Figures of this collector."""
+        return JSONResponse(await asyncio.to_thread(control.status))
+
+    @app.post("/api/v1/detection/settle", response_model=wire.Settled, tags=["operation"])
+    async def settle(now: Time = None) -> Response:
+        """Judges everything received so far as complete; afterwards nothing is provisional."""
+        return JSONResponse(await control.settle(None if now is None else parse_time(now, "now")))
+
+
+def _trace_routes(app: FastAPI, read: Read) -> None:
+    @app.get("/api/v1/services", tags=["traces"])
+    async def services(start: Time = None, end: Time = None) -> Response:
+        """Services seen, with counts."""
+        range_ns = time_range(start, end)
+        return await read(lambda s: {"items": read_services(s, range_ns), "next_cursor": None})
+
+    @app.get("/api/v1/operations", tags=["traces"])
+    async def operations(service: str, start: Time = None, end: Time = None) -> Response:
+        """Span names of one service, with counts."""
+        range_ns = time_range(start, end)
+        return await read(
+            lambda s: {"items": read_operations(s, range_ns, service), "next_cursor": None}
+        )
+
+    @app.get("/api/v1/rates", response_model=wire.Rates, tags=["traces"])
+    async def rates(
+        start: Time = None,
+        end: Time = None,
+        steps: Annotated[int, Query(ge=1, le=500)] = 60,
+        service: Text = None,
+    ) -> Response:
+        """Spans, requests, errors and p95 in equal steps of the range."""
+        range_ns = time_range(start, end)
+        return await read(lambda s: read_rates(s, range_ns, steps=steps, service=service))
+
+    @app.get("/api/v1/graph", response_model=wire.Graph, tags=["graph"])
+    async def graph(
+        start: Time = None, end: Time = None, level: Literal["service", "messaging"] = "service"
+    ) -> Response:
+        """Who calls whom; ``messaging`` shows exchanges and queues as nodes."""
+        range_ns = time_range(start, end)
+        return await read(lambda s: read_graph(s, range_ns, level))
+
+    @app.get("/api/v1/traces", response_model=wire.Traces, tags=["traces"])
+    async def traces(
+        q: Annotated[str | None, Query(max_length=4096)] = None,
+        start: Time = None,
+        end: Time = None,
+        service: Text = None,
+        sort: Annotated[str | None, Query(max_length=32)] = None,
+        limit: Limit = 50,
+        cursor: Cursor = None,
+    ) -> Response:
+        """Traces that match the query line ``q``."""
+        search = compile_search(q, range_ns=time_range(start, end), service=service, sort=sort)
+        offset = _offset(cursor)
+        return await read(lambda s: search_traces(s, search, limit=limit, offset=offset))
+
+    @app.get("/api/v1/traces/{trace_id}", response_model=wire.Trace, tags=["traces"])
+    async def trace(trace_id: str, stitch: bool = False) -> Response:
+        """One trace; ``stitch`` adds what led to it and what followed, across links."""
+        wanted = trace_id.lower()
+        return await read(lambda s: read_trace(s, wanted, stitched=stitch))
+
+
+def _message_routes(app: FastAPI, read: Read) -> None:
+    @app.get("/api/v1/queues", response_model=wire.Queues, tags=["messages"])
+    async def queues(
+        start: Time = None, end: Time = None, limit: Limit = 100, cursor: Cursor = None
+    ) -> Response:
+        """Queues with their figures, busiest first."""
+        range_ns, offset = time_range(start, end), _offset(cursor)
+        return await read(lambda s: read_queues(s, range_ns, limit=limit, offset=offset))
+
+    @app.get("/api/v1/queues/order", response_model=wire.QueueOrder, tags=["messages"])
+    async def order(
+        name: Annotated[str, Query(max_length=1024)],
+        vhost: Text = None,
+        broker: Text = None,
+        basis: Literal["delivery", "completion"] = "delivery",
+        start: Time = None,
+        end: Time = None,
+        limit: Annotated[int, Query(ge=1, le=20_000)] = 500,
+    ) -> Response:
+        """Sequence against arrival in one queue, with displacement."""
+        range_ns = time_range(start, end)
+        return await read(
+            lambda s: read_order(
+                s, range_ns, name=name, broker=broker, vhost=vhost, basis=basis, limit=limit
+            )
+        )
+
+    @app.get("/api/v1/messages", response_model=wire.Messages, tags=["messages"])
+    async def messages(
+        message_id: Text = None,
+        queue: Text = None,
+        exchange: Text = None,
+        trace_id: Text = None,
+        limit: Limit = 100,
+        cursor: Cursor = None,
+    ) -> Response:
+        """Messages, newest first."""
+        filters = {
+            "message_id": message_id,
+            "queue": queue,
+            "exchange": exchange,
+            "trace_id": trace_id,
+            "id": None,
+        }
+        offset = _offset(cursor)
+        return await read(lambda s: read_messages(s, filters, limit=limit, offset=offset))
+
+    @app.get("/api/v1/messages/{message}/journey", response_model=wire.Message, tags=["messages"])
+    async def journey(message: str) -> Response:
+        """Publish, deliveries and settlements of one message (``trace_id-producer_span_id``)."""
+
+        def one(session: Session) -> wire.Message:
+            filters = dict.fromkeys(("message_id", "queue", "exchange", "trace_id"))
+            found = read_messages(session, {**filters, "id": message}, limit=1, offset=0)["items"]
+            if not found:
+                raise NotFound(f"no message {message}")
+            return found[0]
+
+        return await read(one)
+
+
+def _finding_routes(app: FastAPI, store: Store, read: Read) -> None:
+    @app.get("/api/v1/findings", response_model=wire.Findings, tags=["findings"])
+    async def findings(
+        kind: Text = None,
+        severity: Literal["info", "warning", "error"] | None = None,
+        status: Literal["provisional", "open", "retracted"] | None = None,
+        triage: Literal["new", "acknowledged", "muted"] | None = None,
+        confidence: Literal["proven", "inferred"] | None = None,
+        queue: Text = None,
+        since: Time = None,
+        messages: Literal["all"] | None = None,
+        limit: Limit = 100,
+        cursor: Cursor = None,
+    ) -> Response:
+        """Findings, worst and newest first; without ``status`` the provisional and open ones."""
+        filters = {
+            "kind": kind,
+            "severity": severity,
+            "status": status,
+            "triage": triage,
+            "confidence": confidence,
+            "queue": queue,
+            "since_ns": None if since is None else parse_time(since, "since"),
+        }
+        offset, whole = _offset(cursor), messages == "all"
+        return await read(
+            lambda s: read_findings(s, filters, limit=limit, offset=offset, all_messages=whole)
+        )
+
+    @app.get("/api/v1/findings/{finding_id}", response_model=wire.Finding, tags=["findings"])
+    async def finding(finding_id: str, messages: Literal["all"] | None = None) -> Response:
+        """One finding with its messages."""
+        return await read(lambda s: read_finding(s, finding_id, all_messages=messages == "all"))
+
+    @app.patch("/api/v1/findings/{finding_id}", response_model=wire.Finding, tags=["findings"])
+    async def triage_finding(finding_id: str, request: Request) -> Response:
+        """Acknowledges, mutes or annotates a finding."""
+        change = await _document(request)
+
+        def run() -> None:
+            with store.write() as session:
+                change_triage(session, finding_id, change, time.time_ns())
+
+        await asyncio.to_thread(run)
+        return await read(lambda s: read_finding(s, finding_id, all_messages=False))
+
+
+def _topology_routes(app: FastAPI, store: Store, read: Read) -> None:
+    @app.get("/api/v1/topology", response_model=wire.Topology, tags=["topology"])
+    async def topology(at: Time = None) -> Response:
+        """Exchanges, queues and bindings with the times they held."""
+        at_ns = None if at is None else parse_time(at, "at")
+        return await read(lambda s: read_topology(s, at_ns))
+
+    @app.put("/api/v1/topology", response_model=wire.Topology, tags=["topology"])
+    async def put(
+        request: Request,
+        role: Literal["actual", "intended"] = "actual",
+        complete: bool = False,
+        valid_from: Time = None,
+        vhost: Text = None,
+        broker: Text = None,
+    ) -> Response:
+        """Takes a RabbitMQ definitions document; it replaces what its source said before."""
+        document = await _document(request)
+        await asyncio.to_thread(
+            put_topology,
+            store,
+            document,
+            role=role,
+            complete=complete,
+            valid_from_ns=None if valid_from is None else parse_time(valid_from, "valid_from"),
+            vhost=vhost,
+            broker=broker,
+        )
+        return await read(lambda s: read_topology(s, None))
+
+
+async def _document(request: Request) -> dict[str, Any]:
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_DOCUMENT_BYTES:
+            raise BadInput(f"the document is larger than {MAX_DOCUMENT_BYTES:,} bytes")
+
+    try:
+        document: object = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"the body is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise BadInput("the body must be a JSON object")
+    return {str(name): value for name, value in document.items()}
+
+
+def _offset(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not cursor.isascii() or not cursor.isdigit() or int(cursor) > 10_000_000:
+        raise BadInput(f"cursor={cursor}: give next_cursor of the page before, as it was")
+    return int(cursor)
+
+
+def _errors(app: FastAPI) -> None:
+    @app.exception_handler(StraylineError)
+    async def ours(request: Request, error: StraylineError) -> Response:
+        if isinstance(error, NotFound):
+            return problem(404, "Not Found", str(error))
+        if isinstance(error, BadInput):
+            return problem(400, "Bad Request", str(error))
+        if isinstance(error, Overloaded):
+            return problem(503, "Overloaded", str(error))
+        log.error("%s %s failed: %s", request.method, request.url.path, error)
+        return problem(
+            500, "Internal Server Error", "the query failed; the collector's log says why"
+        )
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:])
+        return problem(400, "Bad Request", f"{where}: {first['msg']}")
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        return problem(error.status_code, error.detail, f"{request.method} {request.url.path}")
+
+    @app.exception_handler(Exception)
+    async def unforeseen(request: Request, error: Exception) -> Response:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return problem(500, "Internal Server Error", "the collector's log says why")

@@ -1,0 +1,225 @@
+"""Who calls whom: services alone, or with the exchanges and queues between them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from strayline_collector.query.wire import Edge, Graph, Node, NodeKind, Protocol, Severity
+from strayline_collector.store.duckdb.queries import load
+from strayline_collector.store.ports import Row, Session
+
+STEPS: Final = 24
+_RANK: Final[dict[Severity, int]] = {"info": 1, "warning": 2, "error": 3}
+
+
+def node_id(kind: NodeKind, name: str, broker: str | None = None, vhost: str | None = None) -> str:
+    """Services and peers by name; exchanges and queues by broker, vhost and name."""
+    if kind in ("service", "external"):
+        return f"{kind}:{name}"
+    return f"{kind}:{broker or ''}|{vhost or ''}|{name}"
+
+
+def read_graph(session: Session, range_ns: Mapping[str, int], level: str) -> Graph:
+    """The graph of a time range at ``level`` ``service`` or ``messaging``."""
+    seen = session.rows(load("query/time_range"), range_ns)[0]
+    if seen["start_ns"] is None:
+        return Graph(nodes=[], edges=[])
+    calls = session.rows(load("query/graph_calls"), range_ns)
+    deliveries = session.rows(load("query/graph_deliveries"), range_ns)
+    publishes = session.rows(load("query/graph_publishes"), range_ns)
+    findings = session.rows(load("query/standing_findings"))
+    edges = [_call_edge(row) for row in calls]
+    if level == "service":
+        edges += service_edges(deliveries, findings)
+    else:
+        edges += messaging_edges(deliveries, publishes, findings)
+    names = _names(session, range_ns, edges, level)
+    bounds = {"start_ns": int(seen["start_ns"]), "end_ns": int(seen["end_ns"])}
+    steps = session.rows(load("query/graph_steps"), bounds)
+    span_s = max((bounds["end_ns"] - bounds["start_ns"]) / 1e9, 1e-3)
+    nodes = [_node(key, parts, steps, findings, edges, span_s) for key, parts in names.items()]
+    services = {
+        row["service"]: row["p95_ms"]
+        for row in session.rows(load("query/graph_services"), range_ns)
+    }
+    for node in nodes:
+        if node["kind"] == "service":
+            node["p95_ms"] = services.get(node["name"])
+    return Graph(nodes=sorted(nodes, key=lambda n: n["id"]), edges=sorted(edges, key=_edge_key))
+
+
+def service_edges(deliveries: Iterable[Row], findings: Iterable[Row]) -> list[Edge]:
+    """Producer to consumer, exchanges and queues collapsed. Rows of several queues merge:
+    counts add up, quantiles are the worst part's (an upper bound, said so in the docs)."""
+    pairs: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in deliveries:
+        if row["producer"] is not None:
+            pairs[row["producer"], row["consumer"]].append(row)
+    between: dict[tuple[str | None, str | None], set[str]] = defaultdict(set)
+    for finding in findings:
+        between[finding["producer_service"], finding["consumer_service"]].add(finding["id"])
+    return [
+        _edge(
+            node_id("service", producer),
+            node_id("service", consumer),
+            "amqp",
+            rows,
+            len(between[producer, consumer]),
+        )
+        for (producer, consumer), rows in pairs.items()
+    ]
+
+
+def messaging_edges(
+    deliveries: Iterable[Row], publishes: Iterable[Row], findings: Iterable[Row]
+) -> list[Edge]:
+    """Service → exchange → queue → service."""
+    parts: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in publishes:
+        source = node_id("service", row["producer"])
+        parts[source, _exchange_id(row["broker"], row["vhost"], row["exchange"])].append(row)
+    for row in deliveries:
+        if row["queue"] is None:
+            continue
+        queue = node_id("queue", row["queue"], row["broker"], row["vhost"])
+        if row["exchange"] is not None:
+            exchange = _exchange_id(row["exchange_broker"], row["exchange_vhost"], row["exchange"])
+            parts[exchange, queue].append({**row, "p50_ms": None, "p95_ms": None, "errors": 0})
+        parts[queue, node_id("service", row["consumer"])].append(row)
+    ids = _finding_edges(findings)
+    return [
+        _edge(source, target, "amqp", rows, len(ids[source, target]))
+        for (source, target), rows in parts.items()
+    ]
+
+
+def _finding_edges(findings: Iterable[Row]) -> dict[tuple[str, str], set[str]]:
+    """A finding shows where its promise broke: behind its queue, else before its exchange."""
+    ids: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for f in findings:
+        if f["queue"] is not None:
+            queue = node_id("queue", f["queue"], f["broker"], f["vhost"])
+            if f["consumer_service"] is not None:
+                ids[queue, node_id("service", f["consumer_service"])].add(f["id"])
+            if f["exchange"] is not None and f["kind"] == "misrouted":
+                ids[_exchange_id(f["broker"], f["vhost"], f["exchange"]), queue].add(f["id"])
+        elif f["exchange"] is not None and f["producer_service"] is not None:
+            exchange = _exchange_id(f["broker"], f["vhost"], f["exchange"])
+            ids[node_id("service", f["producer_service"]), exchange].add(f["id"])
+    return ids
+
+
+def _exchange_id(broker: str | None, vhost: str | None, name: str) -> str:
+    return node_id("exchange", name or "(default)", broker, vhost)
+
+
+def _call_edge(row: Row) -> Edge:
+    kind: NodeKind = "external" if row["external"] else "service"
+    return Edge(
+        source=node_id("service", row["source"]),
+        target=node_id(kind, row["target"]),
+        protocol=row["protocol"],
+        calls=row["calls"],
+        messages=None,
+        errors=row["errors"],
+        p50_ms=row["p50_ms"],
+        p95_ms=row["p95_ms"],
+        queue_wait_p95_ms=None,
+        findings=0,
+    )
+
+
+def _edge(source: str, target: str, protocol: Protocol, rows: list[Row], findings: int) -> Edge:
+    return Edge(
+        source=source,
+        target=target,
+        protocol=protocol,
+        calls=sum(row["calls"] for row in rows),
+        messages=sum(row["messages"] for row in rows),
+        errors=sum(row["errors"] for row in rows),
+        p50_ms=_worst(rows, "p50_ms"),
+        p95_ms=_worst(rows, "p95_ms"),
+        queue_wait_p95_ms=_worst(rows, "queue_wait_p95_ms"),
+        findings=findings,
+    )
+
+
+def _worst(rows: Iterable[Row], name: str) -> float | None:
+    return max((row[name] for row in rows if row.get(name) is not None), default=None)
+
+
+def _edge_key(edge: Edge) -> tuple[str, str, str]:
+    return edge["source"], edge["target"], edge["protocol"]
+
+
+def _names(
+    session: Session, range_ns: Mapping[str, int], edges: Iterable[Edge], level: str
+) -> dict[str, tuple[NodeKind, str, str | None, str | None]]:
+    names: dict[str, tuple[NodeKind, str, str | None, str | None]] = {}
+    for row in session.rows(load("query/services"), range_ns):
+        names[node_id("service", row["name"])] = ("service", row["name"], None, None)
+    for edge in edges:
+        for identity in (edge["source"], edge["target"]):
+            kind, _, rest = identity.partition(":")
+            if kind == "external":
+                names[identity] = ("external", rest, None, None)
+            elif kind == "service":
+                names.setdefault(identity, ("service", rest, None, None))
+            elif level == "messaging":
+                broker, vhost, name = rest.split("|", 2)
+                kept: NodeKind = "exchange" if kind == "exchange" else "queue"
+                names[identity] = (kept, name, broker or None, vhost or None)
+    return names
+
+
+def _node(
+    identity: str,
+    parts: tuple[NodeKind, str, str | None, str | None],
+    steps: Iterable[Row],
+    findings: Iterable[Row],
+    edges: Iterable[Edge],
+    span_s: float,
+) -> Node:
+    kind, name, broker, vhost = parts
+    wanted = "" if kind == "exchange" and name == "(default)" else name
+    line = [0] * STEPS
+    errors = 0
+    for row in steps:
+        if (row["kind"], row["name"], row["broker"], row["vhost"]) == (kind, wanted, broker, vhost):
+            line[max(0, int(row["step"]))] += row["calls"]
+            errors += row["errors"]
+    calls = sum(line)
+    if kind == "external":
+        into = [edge for edge in edges if edge["target"] == identity]
+        calls, errors = sum(e["calls"] for e in into), sum(e["errors"] for e in into)
+    standing = {
+        f["id"]: f["severity"] for f in findings if _concerns(f, kind, wanted, broker, vhost)
+    }
+    return Node(
+        id=identity,
+        kind=kind,
+        name=name,
+        broker=broker,
+        vhost=vhost,
+        calls=calls,
+        errors=errors,
+        rate_per_s=calls / span_s,
+        p95_ms=_worst([dict(e) for e in edges if e["target"] == identity], "p95_ms"),
+        findings=len(standing),
+        worst_severity=max(standing.values(), key=lambda s: _RANK[s], default=None),
+        sparkline=line,
+    )
+
+
+def _concerns(f: Row, kind: NodeKind, name: str, broker: str | None, vhost: str | None) -> bool:
+    if kind == "queue":
+        return (f["queue"], f["broker"], f["vhost"]) == (name, broker, vhost)
+    if kind == "exchange":
+        here = (f["exchange"], f["broker"], f["vhost"]) == (name, broker, vhost)
+        return here and f["kind"] in ("misrouted", "unroutable")
+    if kind == "service":
+        consumer = f["kind"] == "reordered"
+        return f["consumer_service" if consumer else "producer_service"] == name
+    return False

@@ -1,0 +1,49 @@
+"""Figures over time, for sparklines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from strayline_collector.query.wire import RatePoint, Rates, Service
+from strayline_collector.store.duckdb.queries import load
+from strayline_collector.store.ports import Session
+
+
+def read_services(session: Session, range_ns: Mapping[str, int]) -> list[Service]:
+    """Services with their counts, by name."""
+    return [Service(**row) for row in session.rows(load("query/services"), range_ns)]
+
+
+def read_operations(
+    session: Session, range_ns: Mapping[str, int], service: str
+) -> list[dict[str, Any]]:
+    """Span names of one service with their counts, most frequent first."""
+    return session.rows(load("query/operations"), {**range_ns, "service": service})
+
+
+def read_rates(
+    session: Session, range_ns: Mapping[str, int], *, steps: int, service: str | None
+) -> Rates:
+    """Spans, requests, errors and p95 in ``steps`` equal steps of the range (of what is stored,
+    where it has no ends)."""
+    seen = session.rows(load("query/time_range"), range_ns)[0]
+    if seen["start_ns"] is None:
+        return Rates(step_s=0.0, points=[])
+    start_ns, end_ns = int(seen["start_ns"]), int(seen["end_ns"])
+    step_ns = max(1, -(-(end_ns - start_ns + 1) // steps))
+    params = {"start_ns": start_ns, "end_ns": end_ns, "step_ns": step_ns, "service": service}
+    rows = {int(row["step"]): row for row in session.rows(load("query/rates"), params)}
+    points: list[RatePoint] = []
+    for step in range(steps):
+        row = rows.get(step)
+        points.append(
+            RatePoint(
+                start_unix_nano=start_ns + step * step_ns,
+                spans=row["spans"] if row else 0,
+                requests=row["requests"] if row else 0,
+                errors=row["errors"] if row else 0,
+                p95_ms=row["p95_ms"] if row else None,
+            )
+        )
+    return Rates(step_s=step_ns / 1e9, points=points)

@@ -1,0 +1,43 @@
+"""Times in and out of the API."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from strayline_collector.detect.watermark import rfc3339
+from strayline_collector.errors import BadInput
+
+BEGINNING: Final = 0
+END: Final = 2**63 - 1
+
+__all__ = ["BEGINNING", "END", "parse_time", "rfc3339", "time_range"]
+
+
+def parse_time(text: str, name: str) -> int:
+    """RFC 3339 or integer unix nanoseconds, to unix nanoseconds. Raises ``BadInput`` naming the
+    parameter."""
+    stripped = text.strip()
+    if stripped.isascii() and stripped.removeprefix("-").isdigit() and len(stripped) <= 19:
+        return int(stripped)
+    try:
+        moment = datetime.fromisoformat(stripped)
+    except ValueError:
+        raise BadInput(
+            f"{name}={text}: expected RFC 3339 (2026-01-31T12:00:00Z) or unix nanoseconds"
+        ) from None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    delta = moment - datetime.fromtimestamp(0, UTC)
+    return (delta.days * 86400 + delta.seconds) * 1_000_000_000 + delta.microseconds * 1000
+
+
+def time_range(start: str | None, end: str | None) -> dict[str, int]:
+    """``start_ns`` and ``end_ns`` for SQL; what is left out means everything."""
+    found = {
+        "start_ns": BEGINNING if start is None else parse_time(start, "start"),
+        "end_ns": END if end is None else parse_time(end, "end"),
+    }
+    if found["start_ns"] > found["end_ns"]:
+        raise BadInput(f"start={start} is after end={end}")
+    return found

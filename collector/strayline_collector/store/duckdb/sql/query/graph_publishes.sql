@@ -1,0 +1,12 @@
+-- Messages published, replies of RPCs left out.
+WITH reply_names AS (
+    SELECT DISTINCT reply_to AS name FROM publish_facts WHERE reply_to IS NOT NULL
+)
+SELECT service AS producer, broker, vhost, exchange, count(*) AS calls, count(DISTINCT message) AS messages,
+    count(*) FILTER (WHERE outcome IN ('returned', 'nacked')) AS errors,
+    quantile_cont((end_ns - start_ns) / 1e6, 0.5) AS p50_ms, quantile_cont((end_ns - start_ns) / 1e6, 0.95) AS p95_ms
+FROM publish_facts
+WHERE start_ns BETWEEN $start_ns AND $end_ns AND exchange IS NOT NULL
+  AND NOT starts_with(coalesce(routing_key, ''), 'amq.rabbitmq.reply-to')
+  AND NOT (exchange = '' AND routing_key IN (SELECT name FROM reply_names))
+GROUP BY ALL ORDER BY ALL;

@@ -1,0 +1,71 @@
+"""The order in which a trace is drawn: a forest, depth first, children by start."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from strayline_collector.trace.stitch import SpanKey
+
+
+@dataclass(frozen=True, slots=True)
+class TreeSpan:
+    """What drawing needs of a span. ``wait_ns``: how long its message had waited in the queue."""
+
+    key: SpanKey
+    parent: SpanKey | None
+    links: tuple[SpanKey, ...]
+    start_ns: int
+    end_ns: int
+    wait_ns: int | None = None
+
+
+def display_parents(spans: Iterable[TreeSpan]) -> dict[SpanKey, SpanKey | None]:
+    """The span each is drawn under: its parent where that is here, else what it links to. A
+    parent that leads round in a circle is dropped, at the circle's earliest span."""
+    by_key = {span.key: span for span in spans}
+    parents: dict[SpanKey, SpanKey | None] = {}
+    for key, span in by_key.items():
+        here = [p for p in (span.parent, *span.links) if p in by_key and p != key]
+        parents[key] = here[0] if here else None
+    safe: set[SpanKey] = set()
+    for key in sorted(by_key, key=lambda k: (by_key[k].start_ns, k)):
+        path: list[SpanKey] = []
+        on_path: set[SpanKey] = set()
+        at: SpanKey | None = key
+        while at is not None and at not in safe:
+            if at in on_path:
+                first = min(path[path.index(at) :], key=lambda k: (by_key[k].start_ns, k))
+                parents[first] = None
+                break
+            path.append(at)
+            on_path.add(at)
+            at = parents[at]
+        safe |= on_path
+    return parents
+
+
+def children_of(
+    spans: Mapping[SpanKey, TreeSpan], parents: Mapping[SpanKey, SpanKey | None]
+) -> dict[SpanKey | None, list[SpanKey]]:
+    """Children of each span by start; under None the roots."""
+    children: dict[SpanKey | None, list[SpanKey]] = defaultdict(list)
+    for key in sorted(spans, key=lambda k: (spans[k].start_ns, k)):
+        children[parents[key]].append(key)
+    return children
+
+
+def drawing_order(
+    spans: Sequence[TreeSpan], parents: Mapping[SpanKey, SpanKey | None]
+) -> list[SpanKey]:
+    """Every span once, depth first."""
+    by_key = {span.key: span for span in spans}
+    children = children_of(by_key, parents)
+    order: list[SpanKey] = []
+    stack = list(reversed(children[None]))
+    while stack:
+        key = stack.pop()
+        order.append(key)
+        stack.extend(reversed(children.get(key, [])))
+    return order

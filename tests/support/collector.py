@@ -1,0 +1,100 @@
+"""A real collector, as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.support.corpus import frames
+
+_PROGRAM = """
+import asyncio, json, sys
+from strayline_collector.app import serve
+from strayline_collector.settings import CollectorSettings, parse_address
+options = json.loads(sys.argv[1])
+doors = {name: parse_address(options.pop(name, "127.0.0.1:0"), name) for name in ("otlp_http", "otlp_grpc", "api")}
+def ready(addresses):
+    print(json.dumps({name: str(getattr(addresses, name)) for name in doors}), flush=True)
+asyncio.run(serve(CollectorSettings(**doors, **options), on_ready=ready))
+"""
+
+
+@dataclass(slots=True)
+class RunningCollector:
+    """Addresses without scheme, and the process."""
+
+    otlp_http: str
+    otlp_grpc: str
+    api: str
+    process: subprocess.Popen[str]
+
+    def get(self, path: str, **params: Any) -> Any:
+        """GET of an API path; fails on any status but 200."""
+        response = httpx.get(f"http://{self.api}{path}", params=params, timeout=60)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def settle(self) -> dict[str, int]:
+        response = httpx.post(f"http://{self.api}/api/v1/detection/settle", timeout=120)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def findings(self, **params: Any) -> list[dict[str, Any]]:
+        """Every finding with all its messages."""
+        return self.get("/api/v1/findings", messages="all", limit=1000, **params)["items"]
+
+    def replay(self, name: str) -> None:
+        """Sends a recording's trace requests as they were sent."""
+        with httpx.Client(base_url=f"http://{self.otlp_http}", timeout=60) as client:
+            for meta, body in frames(name):
+                if meta["transport"] != "http" or meta["path"] != "/v1/traces":
+                    continue
+                headers = {
+                    key: value
+                    for key, value in meta["headers"].items()
+                    if key in ("content-type", "content-encoding")
+                }
+                answer = client.post(meta["path"], content=iter([body]), headers=headers)
+                assert answer.status_code == 200, answer.text
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(timeout=30) == 0
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(timeout=30)
+
+
+@contextmanager
+def running_collector(db: str | Path = ":memory:", **options: Any) -> Iterator[RunningCollector]:
+    """Starts a collector on free ports; gone when the block ends, however it ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM, json.dumps({"db": str(db), **options})],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, f"the collector did not start (exit code {process.wait(timeout=10)})"
+        yield RunningCollector(**json.loads(line), process=process)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
