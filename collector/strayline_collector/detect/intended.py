@@ -7,6 +7,7 @@ stands. What only possibly held convicts nobody: where the intent is not known, 
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -158,7 +159,7 @@ def stretches(said: Sequence[Said], first_ns: int, last_ns: int) -> list[tuple[i
     for item in said:
         cuts |= {t for t in (item.from_ns, item.to_ns + 1) if first_ns < t <= last_ns}
     edges = sorted(cuts)
-    return [(a, b - 1) for a, b in zip(edges, edges[1:], strict=False)]
+    return [(a, b - 1) for a, b in itertools.pairwise(edges)]
 
 
 def topology_of(said: Sequence[Said]) -> Topology:

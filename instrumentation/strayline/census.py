@@ -1,0 +1,93 @@
+"""What this process has published and consumed so far, told every ten seconds and at exit.
+
+Without it a message that was never seen could be lost, or its telemetry could be; with it the
+collector knows how many there should be.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import threading
+import time
+from typing import Any, Final
+
+from strayline.amqp import open_channels
+from strayline.conventions import CENSUS, CENSUS_SPAN, EPOCH
+from strayline.guard import survived
+from strayline.provider import dropped_spans, say
+from strayline.stamp import stamper
+
+EVERY_S: Final = 10.0
+_lock: Final = threading.Lock()
+_thread: threading.Thread | None = None
+_stop = threading.Event()
+
+
+def start() -> None:
+    """Begins to count, once a process; the first caller pays with a thread."""
+    global _thread
+    with _lock:
+        if _thread is None:
+            _stop.clear()
+            _thread = threading.Thread(target=_forever, name="strayline-census", daemon=True)
+            _thread.start()
+
+
+def stop() -> None:
+    """Ends the thread, after a last word."""
+    global _thread
+    with _lock:
+        running, _thread = _thread, None
+    if running is not None:
+        _stop.set()
+        running.join(1.0)
+
+
+def tell() -> None:
+    """Sends one census now."""
+    with survived("taking the census"):
+        document = census()
+        if document["channels"] or document["consumers"]:
+            say(CENSUS_SPAN, {CENSUS: json.dumps(document), EPOCH: stamper.epoch})
+
+
+def census() -> dict[str, Any]:
+    """Highest ``n`` of each publishing channel; of each consuming one its queues, highest
+    delivery tag and unsettled tags; spans dropped."""
+    channels = sorted(open_channels(), key=lambda channel: channel.number)
+    mine = [channel for channel in channels if channel.epoch == stamper.epoch]
+    return {
+        "channels": [{"channel": ch.number, "n": ch.n} for ch in mine if ch.n],
+        "consumers": [
+            {
+                "channel": ch.number,
+                "queues": sorted(ch.queues),
+                "delivery_tag": ch.highest_tag,
+                "unsettled": sorted(tag for tag, d in list(ch.deliveries.items()) if not d.settled)[
+                    :1000
+                ],
+            }
+            for ch in mine
+            if ch.queues
+        ],
+        "spans_dropped": dropped_spans(),
+        "at_unix_nano": time.time_ns(),
+    }
+
+
+def _forever() -> None:
+    while not _stop.wait(EVERY_S):
+        tell()
+    tell()
+
+
+def _after_fork() -> None:
+    global _thread, _stop
+    _thread = None
+    _stop = threading.Event()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+atexit.register(tell)

@@ -1,0 +1,99 @@
+"""Every environment variable that the instrumentation reads, in one table.
+
+========================================  =============================================  =========
+variable                                  meaning                                        default
+========================================  =============================================  =========
+OTEL_SDK_DISABLED                         true: nothing is instrumented                  false
+OTEL_SERVICE_NAME                         ``service.name``                               unknown_service
+OTEL_RESOURCE_ATTRIBUTES                  further resource attributes                    –
+OTEL_TRACES_EXPORTER                      ``otlp`` or ``none``                           otlp
+OTEL_EXPORTER_OTLP_ENDPOINT               base address; ``/v1/traces`` is added          http://127.0.0.1:4318
+OTEL_EXPORTER_OTLP_TRACES_ENDPOINT        whole address for traces                       –
+OTEL_EXPORTER_OTLP_PROTOCOL               ``http/protobuf`` or ``grpc`` (extra)          http/protobuf
+OTEL_EXPORTER_OTLP_HEADERS                ``key=value,…`` sent with each export          –
+OTEL_EXPORTER_OTLP_COMPRESSION            ``gzip`` or ``none``                           none
+OTEL_EXPORTER_OTLP_TIMEOUT                milliseconds for one export                    10000
+OTEL_BSP_SCHEDULE_DELAY                   milliseconds between exports                   1000
+OTEL_BSP_MAX_QUEUE_SIZE                   spans kept while the collector is away         8192
+OTEL_BSP_MAX_EXPORT_BATCH_SIZE            spans in one export                            512
+STRAYLINE_INSTRUMENT                      names of shims, comma-separated                all
+STRAYLINE_STAMP_EXCLUDE                   exchanges whose messages are not stamped       –
+========================================  =============================================  =========
+
+The ``TRACES`` forms of the exporter variables win over the general ones. Sampler and propagator
+variables are read by the OpenTelemetry SDK and API themselves.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from strayline.guard import log
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The environment, read once."""
+
+    disabled: bool
+    exporter: str
+    endpoint: str
+    protocol: str
+    headers: tuple[tuple[str, str], ...]
+    gzip: bool
+    timeout_s: float
+    delay_s: float
+    queue_size: int
+    batch_size: int
+    instrument: frozenset[str] | None
+    stamp_exclude: frozenset[str]
+
+    @staticmethod
+    def read() -> Settings:
+        """Reads the environment. What cannot be understood is said once and left at its default."""
+        base = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip() or "http://127.0.0.1:4318"
+        names = _list("STRAYLINE_INSTRUMENT")
+        return Settings(
+            disabled=os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true",
+            exporter=os.environ.get("OTEL_TRACES_EXPORTER", "").strip().lower() or "otlp",
+            endpoint=os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "").strip()
+            or base.rstrip("/") + "/v1/traces",
+            protocol=(_otlp("PROTOCOL") or "http/protobuf").lower(),
+            headers=tuple(_pairs(_otlp("HEADERS"))),
+            gzip=_otlp("COMPRESSION").lower() == "gzip",
+            timeout_s=_number(
+                "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT", default=10_000
+            )
+            / 1000,
+            delay_s=_number("OTEL_BSP_SCHEDULE_DELAY", default=1000) / 1000,
+            queue_size=max(1, _number("OTEL_BSP_MAX_QUEUE_SIZE", default=8192)),
+            batch_size=max(1, _number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", default=512)),
+            instrument=frozenset(names) if names else None,
+            stamp_exclude=frozenset(_list("STRAYLINE_STAMP_EXCLUDE")),
+        )
+
+
+def _otlp(name: str) -> str:
+    traces = os.environ.get(f"OTEL_EXPORTER_OTLP_TRACES_{name}", "").strip()
+    return traces or os.environ.get(f"OTEL_EXPORTER_OTLP_{name}", "").strip()
+
+
+def _list(name: str) -> list[str]:
+    return [part.strip() for part in os.environ.get(name, "").split(",") if part.strip()]
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    pairs = (part.partition("=") for part in text.split(",") if "=" in part)
+    return [(name.strip(), unquote(value.strip())) for name, _, value in pairs]
+
+
+def _number(*names: str, default: int) -> int:
+    for name in names:
+        text = os.environ.get(name, "").strip()
+        if text.isascii() and text.isdigit():
+            return int(text)
+        if text:
+            log.warning("%s=%s is no whole number; %d is used", name, text, default)
+    return default

@@ -1,0 +1,116 @@
+"""What a service declares, binds and deletes through aiormq, reported once the broker agreed."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import aiormq
+
+from strayline.amqp import Channel
+from strayline.guard import survived
+from strayline.patching import Patches
+
+ChannelOf = Callable[[Any], Channel]
+Describe = Callable[[Channel, Mapping[str, Any], Any], Mapping[str, Any] | None]
+
+
+def wrap_topology(patches: Patches, channel_of: ChannelOf) -> None:
+    """Patches every method that changes the topology."""
+    for name, describe in _METHODS:
+        patches.wrap(aiormq.Channel, name, functools.partial(_reported, channel_of, describe))
+
+
+def _reported(
+    channel_of: ChannelOf, describe: Describe, original: Callable[..., Any]
+) -> Callable[..., Any]:
+    signature = inspect.signature(original)
+
+    @functools.wraps(original)
+    async def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        answer = await original(self, *args, **kwargs)
+        with survived(f"reporting {original.__name__}"):
+            bound = signature.bind(self, *args, **kwargs)
+            bound.apply_defaults()
+            channel = channel_of(self)
+            item = describe(channel, bound.arguments, answer)
+            if item is not None:
+                channel.declared(item)
+        return answer
+
+    return method
+
+
+def _queue_declare(channel: Channel, given: Mapping[str, Any], answer: Any) -> Mapping[str, Any]:
+    name = getattr(answer, "queue", None) or given["queue"]
+    channel.last_queue = name
+    return {
+        "action": "check" if given.get("passive") else "declare",
+        "kind": "queue",
+        "name": name,
+        **_options(given, "durable", "exclusive", "auto_delete"),
+    }
+
+
+def _exchange_declare(channel: Channel, given: Mapping[str, Any], answer: Any) -> Mapping[str, Any]:
+    return {
+        "action": "check" if given.get("passive") else "declare",
+        "kind": "exchange",
+        "name": given["exchange"],
+        "type": str(given.get("exchange_type") or "direct"),
+        **_options(given, "durable", "auto_delete"),
+    }
+
+
+def _options(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    found: dict[str, Any] = {name: bool(given.get(name)) for name in names}
+    found["arguments"] = dict(given.get("arguments") or {})
+    return found
+
+
+def _queue_binding(
+    action: str, channel: Channel, given: Mapping[str, Any], answer: Any
+) -> Mapping[str, Any]:
+    return {
+        "action": action,
+        "kind": "binding",
+        "source_name": given.get("exchange") or "",
+        "destination": given.get("queue") or channel.last_queue,
+        "destination_kind": "queue",
+        "routing_key": given.get("routing_key") or "",
+        "arguments": dict(given.get("arguments") or {}),
+    }
+
+
+def _exchange_binding(
+    action: str, channel: Channel, given: Mapping[str, Any], answer: Any
+) -> Mapping[str, Any]:
+    return {
+        "action": action,
+        "kind": "binding",
+        "source_name": given.get("source") or "",
+        "destination": given.get("destination") or "",
+        "destination_kind": "exchange",
+        "routing_key": given.get("routing_key") or "",
+        "arguments": dict(given.get("arguments") or {}),
+    }
+
+
+def _deleted(
+    kind: str, channel: Channel, given: Mapping[str, Any], answer: Any
+) -> Mapping[str, Any]:
+    return {"action": "delete", "kind": kind, "name": given.get(kind) or channel.last_queue}
+
+
+_METHODS: Final[tuple[tuple[str, Describe], ...]] = (
+    ("queue_declare", _queue_declare),
+    ("exchange_declare", _exchange_declare),
+    ("queue_bind", functools.partial(_queue_binding, "bind")),
+    ("queue_unbind", functools.partial(_queue_binding, "unbind")),
+    ("exchange_bind", functools.partial(_exchange_binding, "bind")),
+    ("exchange_unbind", functools.partial(_exchange_binding, "unbind")),
+    ("queue_delete", functools.partial(_deleted, "queue")),
+    ("exchange_delete", functools.partial(_deleted, "exchange")),
+)
