@@ -112,7 +112,7 @@ class OtlpHttp:
         return body
 
 
-class _ClientGone(Exception):  # noqa: N818
+class _ClientGone(Exception):
     """The client closed the connection before its body was whole: nothing to answer."""
 
 

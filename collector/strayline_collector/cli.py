@@ -1,0 +1,226 @@
+"""The console script. Imports nothing heavy until a command needs it, since it comes with the bare
+install; a command whose extra is missing names it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from strayline.version import __version__
+from strayline_collector.commands import UsageProblem
+
+app = typer.Typer(
+    name="strayline",
+    help="Distributed tracing and message debugging: where a message went, in which order, and why.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _option(default_help: str, name: str) -> Any:
+    return typer.Option(
+        help=default_help, envvar=f"STRAYLINE_{name}", show_default=True, show_envvar=False
+    )
+
+
+Db = Annotated[str, _option("File that holds everything; ':memory:' keeps nothing.", "DB")]
+OtlpHttp = Annotated[
+    str, _option("Address for OTLP over HTTP; port 0 picks a free one.", "OTLP_HTTP")
+]
+OtlpGrpc = Annotated[str, _option("Address for OTLP over gRPC.", "OTLP_GRPC")]
+Api = Annotated[str, _option("Address of the API.", "API")]
+Ui = Annotated[str, _option("Address of the dashboard.", "UI")]
+ApiUrl = Annotated[str, _option("URL of a running collector's API.", "API")]
+Lateness = Annotated[
+    float, _option("Seconds to wait for late telemetry before a verdict opens.", "LATENESS")
+]
+MemoryLimit = Annotated[
+    str | None, _option("Memory for the database, such as 2GB.", "MEMORY_LIMIT")
+]
+Insecure = Annotated[bool, _option("Allow addresses that other machines can reach.", "INSECURE")]
+
+HTTP, GRPC, API, UI = "127.0.0.1:4318", "127.0.0.1:4317", "127.0.0.1:4319", "127.0.0.1:8050"
+API_URL = f"http://{API}"
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Distributed tracing and message debugging: where a message went, in which order, and why."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command(epilog="Example: strayline up --db shop.duckdb")
+def up(
+    db: Db = "strayline.duckdb",
+    otlp_http: OtlpHttp = HTTP,
+    otlp_grpc: OtlpGrpc = GRPC,
+    api: Api = API,
+    ui: Ui = UI,
+    lateness: Lateness = 30.0,
+    memory_limit: MemoryLimit = None,
+    insecure: Insecure = False,
+) -> None:
+    """Runs collector and dashboard together; Ctrl-C stops both."""
+    serving = _need("strayline_collector.commands.serving", "collector")
+    _need("dash", "dashboard")
+    settings = serving.settings(db, otlp_http, otlp_grpc, api, lateness, memory_limit, insecure)
+    serving.up(settings, ui)
+
+
+@app.command(epilog="Example: strayline collector --db :memory: --otlp-http 127.0.0.1:0")
+def collector(
+    db: Db = "strayline.duckdb",
+    otlp_http: OtlpHttp = HTTP,
+    otlp_grpc: OtlpGrpc = GRPC,
+    api: Api = API,
+    lateness: Lateness = 30.0,
+    memory_limit: MemoryLimit = None,
+    insecure: Insecure = False,
+    addresses_json: Annotated[
+        bool,
+        typer.Option(
+            "--addresses-json", help="Print the addresses as one line of JSON, for programs."
+        ),
+    ] = False,
+) -> None:
+    """Runs the collector: takes OTLP, judges messages, answers the API."""
+    serving = _need("strayline_collector.commands.serving", "collector")
+    settings = serving.settings(db, otlp_http, otlp_grpc, api, lateness, memory_limit, insecure)
+    serving.collector(settings, as_json=addresses_json)
+
+
+@app.command(epilog="Example: strayline dashboard --api http://127.0.0.1:4319")
+def dashboard(api: ApiUrl = API_URL, ui: Ui = UI) -> None:
+    """Runs the dashboard of a collector that runs elsewhere."""
+    _need("strayline_dashboard.main", "dashboard").run(api, ui)
+
+
+@app.command(epilog="Example: strayline findings --fail-on warning --json")
+def findings(
+    api: ApiUrl = API_URL,
+    kind: Annotated[str | None, _option("Only this kind, such as reordered.", "KIND")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    fail_on: Annotated[str | None, _option("Exit with 1 at warning or error.", "FAIL_ON")] = None,
+) -> None:
+    """Lists findings, worst first."""
+    if fail_on not in (None, "info", "warning", "error"):
+        raise UsageProblem(f"--fail-on {fail_on}: expected warning or error")
+    raise typer.Exit(
+        _need("strayline_collector.commands.findings", "collector").run(api, kind, as_json, fail_on)
+    )
+
+
+@app.command("import", epilog="Example: strayline import traces.jsonl.gz capture.pb")
+def import_files(
+    files: Annotated[
+        list[Path], typer.Argument(help="OTLP traces: .json, .jsonl, .pb, each also .gz.")
+    ],
+    otlp_http: Annotated[
+        str, _option("Where a running collector takes OTLP over HTTP.", "OTLP_HTTP")
+    ] = HTTP,
+) -> None:
+    """Sends OTLP files to a running collector. Every file is read before any is sent."""
+    _need("strayline_collector.commands.importing", "collector").run(files, otlp_http)
+
+
+@app.command(epilog="Example: strayline demo --once --orders 200")
+def demo(
+    orders: Annotated[
+        int | None,
+        _option("How many orders to place (default: 200 with --once, else no end).", "ORDERS"),
+    ] = None,
+    faults: Annotated[
+        str,
+        _option(
+            "all, none, or of: misroute, stale_binding, unroutable, requeue, concurrent, reorder.",
+            "FAULTS",
+        ),
+    ] = "all",
+    once: Annotated[
+        bool, typer.Option("--once", help="Run the orders, compare injected with found, exit.")
+    ] = False,
+    ui: Ui = UI,
+    api: Api = API,
+) -> None:
+    """Runs a small shop on a real RabbitMQ with injected faults, and shows what is found."""
+    runner = _demo()
+    known = (runner.FaultsError, runner.BrokerError, runner.DemoError)
+    try:
+        code = (
+            runner.once(200 if orders is None else orders, faults)
+            if once
+            else runner.forever(orders, faults, ui, api)
+        )
+    except known as error:
+        raise UsageProblem(str(error)) from None
+    raise typer.Exit(code)
+
+
+def main() -> NoReturn:
+    """Runs the command line. Errors are one line on standard error and exit code 2."""
+    try:
+        command = typer.main.get_command(app)
+        code = command.main(prog_name="strayline", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except Exception as error:
+        line = _line(error)
+        if line is None:
+            raise
+        sys.stderr.write(f"strayline: {line}\n")
+        sys.exit(2)
+
+
+def _line(error: Exception) -> str | None:
+    """One line for what the user can act on; None for a defect of ours."""
+    if isinstance(error, UsageProblem):
+        return str(error)
+    if type(error).__module__ == "strayline_collector.errors":
+        return str(error)
+    message: Callable[[], str] | None = getattr(
+        error, "format_message", None
+    )  # click's usage errors
+    if message is not None:
+        return " ".join(message().split()) + " (see --help)"
+    return None
+
+
+def _need(module: str, extra: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.startswith("strayline"):
+            raise
+        raise UsageProblem(
+            f"this command needs the extra '{extra}' ({error.name} is missing): pip install 'strayline[{extra}]'"
+        ) from None
+
+
+def _demo() -> Any:
+    """The demo's code, which is no part of the installed package: beside a checkout's sources, or
+    in the working directory."""
+    for root in (Path(__file__).resolve().parents[2], Path.cwd()):
+        if (root / "demo_services" / "run.py").is_file():
+            os.chdir(root)
+            sys.path.insert(0, str(root))
+            return _need("demo_services.run", "demo")
+    raise UsageProblem(
+        "the demo is not part of the installed package: run it in a checkout of the repository, or make demo there"
+    )
+
+
+__all__ = ["app", "main"]

@@ -1,0 +1,77 @@
+"""``strayline findings``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any, Final
+
+import httpx
+
+from strayline_collector.commands import UsageProblem
+
+_RANK: Final = {"info": 1, "warning": 2, "error": 3}
+
+
+def run(api: str, kind: str | None, as_json: bool, fail_on: str | None) -> int:
+    """Prints the findings; 1 when one that is not muted reaches ``fail_on``, else 0."""
+    items = fetch(api, kind)
+    for item in items:
+        if as_json:
+            sys.stdout.write(json.dumps(item, ensure_ascii=False) + "\n")
+    if not as_json:
+        sys.stdout.write(table(items))
+    worst = max((_RANK[i["severity"]] for i in items if i["triage"] != "muted"), default=0)
+    return 1 if fail_on is not None and worst >= _RANK[fail_on] else 0
+
+
+def fetch(api: str, kind: str | None) -> list[dict[str, Any]]:
+    """Every standing finding. Raises ``UsageProblem`` when the collector does not answer."""
+    items: list[dict[str, Any]] = []
+    cursor: str | None = None
+    try:
+        while True:
+            params = {"kind": kind, "cursor": cursor, "limit": 500}
+            answer = httpx.get(
+                f"{api.rstrip('/')}/api/v1/findings",
+                params={name: value for name, value in params.items() if value is not None},
+                timeout=60,
+            )
+            if answer.status_code != 200:
+                detail = answer.json().get("detail", answer.text)
+                raise UsageProblem(f"--api {api}: HTTP {answer.status_code}: {detail}")
+            page = answer.json()
+            items += page["items"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return items
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise UsageProblem(
+            f"--api {api}: no collector answers there ({_short(error)}); start one with: strayline up"
+        ) from None
+
+
+def table(items: list[dict[str, Any]]) -> str:
+    """One line a finding, for people."""
+    if not items:
+        return "no findings\n"
+    rows = [
+        (
+            item["severity"],
+            str(item["count"]),
+            " ".join(part for part in (item["kind"], item["verdict"], item["cause"]) if part),
+            item["title"],
+            item["id"],
+        )
+        for item in items
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)).rstrip()
+        for row in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _short(error: Exception) -> str:
+    return str(error) or type(error).__name__
