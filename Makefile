@@ -1,0 +1,32 @@
+# Everything a newcomer needs: `make demo`, `make test`. Both set up what is missing.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+
+.PHONY: setup setup-test demo test test-deep check lint types layers bench screenshots clean
+
+setup: ; @scripts/setup.sh
+setup-test: ; @scripts/setup.sh --browser
+
+demo: setup
+	@$(VENV)/bin/strayline demo
+
+test: setup-test
+	@$(PY) -m pytest -q -m "not deep"
+
+test-deep: setup-test
+	@$(PY) -m pytest -q
+
+check: setup-test lint types layers
+	@$(PY) -m pytest -q -m "not deep"
+
+lint:
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+types: ; @$(VENV)/bin/pyright
+layers: ; @$(VENV)/bin/lint-imports
+
+screenshots: setup-test
+	@$(PY) scripts/screenshots.py docs/images
+
+clean: ; @rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist
