@@ -1,0 +1,1 @@
+"""The dashboard. Knows the collector by its API alone."""

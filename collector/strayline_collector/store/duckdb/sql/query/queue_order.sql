@@ -8,8 +8,12 @@ WITH attempts AS (
     WHERE d.queue = $queue AND ($broker IS NULL OR d.broker = $broker) AND ($vhost IS NULL OR d.vhost = $vhost)
       AND d.received_ns BETWEEN $start_ns AND $end_ns
 ), verdict AS (
-    SELECT message, min(cause) AS cause, max(TRY_CAST(evidence->>'$.extent' AS BIGINT)) AS extent
-    FROM verdicts WHERE kind = 'reordered' AND role = 'late' AND queue = $queue GROUP BY message
+    -- late on the basis that is shown; of a broken ordering key both bases show it
+    SELECT message, min(cause) AS cause,
+        max(coalesce(TRY_CAST(json_extract_string(evidence, '$.' || $basis || '_extent') AS BIGINT), TRY_CAST(evidence->>'$.extent' AS BIGINT), 0)) AS extent
+    FROM verdicts WHERE kind = 'reordered' AND role = 'late' AND queue = $queue
+      AND (contains(evidence->>'$.late_by', $basis) OR contains(evidence->>'$.late_by', 'ordering_key'))
+    GROUP BY message
 ), finals AS (
     SELECT a.*, p.service AS producer_service, p.start_ns AS published_ns, p.n, p.message_id AS p_message_id, v.cause, v.extent, v.message IS NOT NULL AS late,
         CASE WHEN $basis = 'completion' THEN coalesce(a.settled_ns, a.handled_end_ns, a.received_ns) ELSE a.received_ns END AS at_ns,

@@ -1,0 +1,88 @@
+"""Serving the dashboard, by itself or as the child of ``strayline up``."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+
+import uvicorn
+
+from strayline_dashboard.app import build_app
+
+
+class AddressProblem(Exception):
+    """The address cannot be used; the text is one clear line."""
+
+
+def serve(api_url: str, host: str, port: int) -> None:
+    """Serves until SIGINT or SIGTERM; says the address once it accepts. Raises ``AddressProblem``."""
+    app = build_app(api_url, allowed_hosts=("*",) if host in ("0.0.0.0", "::") else (host,))
+    with _listen(host, port) as listener:
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app.server,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=2,
+            )
+        )
+        threading.Thread(
+            target=_announce, args=(server, listener.getsockname()), daemon=True
+        ).start()
+        server.run(sockets=[listener])
+
+
+def run(api_url: str, ui: str) -> None:
+    """As ``strayline dashboard``: one line and exit code 2 for what cannot be."""
+    host, _, port = ui.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]") or "127.0.0.1"
+    try:
+        if not port.isascii() or not port.isdigit() or int(port) > 65535:
+            raise AddressProblem(f"--ui {ui}: expected HOST:PORT, for example 127.0.0.1:8050")
+        if "://" not in api_url:
+            raise AddressProblem(
+                f"--api {api_url}: expected a URL, for example http://127.0.0.1:4319"
+            )
+        serve(api_url, host, int(port))
+    except AddressProblem as problem:
+        sys.stderr.write(f"strayline: {problem}\n")
+        sys.exit(2)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """``python -m strayline_dashboard``."""
+    parser = argparse.ArgumentParser(prog="strayline dashboard")
+    parser.add_argument("--api", default="http://127.0.0.1:4319", help="URL of the collector's API")
+    parser.add_argument(
+        "--ui", default="127.0.0.1:8050", help="address to serve on; port 0 picks a free one"
+    )
+    options = parser.parse_args(arguments)
+    run(options.api, options.ui)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(512)
+    except OSError as error:
+        listener.close()
+        reason = (error.strerror or str(error)).lower()
+        raise AddressProblem(f"--ui {host}:{port}: {reason}; choose another port") from None
+    return listener
+
+
+def _announce(server: uvicorn.Server, address: tuple[str, int]) -> None:
+    pause = threading.Event()
+    while not server.started:
+        if pause.wait(0.02) or server.should_exit:
+            return
+    host = f"[{address[0]}]" if ":" in address[0] else address[0]
+    sys.stdout.write(f"dashboard  http://{host}:{address[1]}\n")
+    sys.stdout.flush()
