@@ -19,6 +19,7 @@ from strayline_dashboard.protect import protect
 LIVE_MS: Final = 3000
 
 _RENDER: Final = "function(data) { return window.strayline.show(data); }"
+_NAV_LABEL: Final[dict[str, Any]] = {"aria-label": "Pages"}
 _INDEX: Final = """<!DOCTYPE html>
 <html lang="en" data-theme="light">
 <head>
@@ -41,7 +42,7 @@ def build_app(api_url: str, allowed_hosts: tuple[str, ...] = ()) -> Dash:
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, telemetry={"tracing": False})
     app = Dash(
         __name__,
-        server=server,
+        server=server,  # type: ignore[arg-type]  # Dash takes any backend's application
         title="Strayline",
         update_title="",
         index_string=_INDEX,
@@ -65,7 +66,7 @@ def _layout() -> html.Div:
             dcc.Store(id="data"),
             dcc.Store(id="drawn"),
             dcc.Store(id="action"),
-            html.Nav(id="nav", **{"aria-label": "Pages"}),
+            html.Nav(id="nav", **_NAV_LABEL),
             html.Main(html.P("Loading", className="quiet pad"), id="page", tabIndex=-1),
         ],
         id="shell",

@@ -39,9 +39,9 @@ def protect(server: FastAPI, script_hashes: Iterable[str], allowed_hosts: Iterab
         if host not in hosts and "*" not in hosts:
             return PlainTextResponse(f"host {host!r} is not served here", status_code=421)
         origin = request.headers.get("origin")
-        if origin is not None and request.method not in ("GET", "HEAD"):
-            if origin.partition("://")[2].rsplit(":", 1)[0] != host:
-                return PlainTextResponse("requests of other sites are not served", status_code=403)
+        foreign = origin is not None and origin.partition("://")[2].rsplit(":", 1)[0] != host
+        if foreign and request.method not in ("GET", "HEAD"):
+            return PlainTextResponse("requests of other sites are not served", status_code=403)
         response = await call_next(request)
         response.headers["content-security-policy"] = policy
         response.headers["x-content-type-options"] = "nosniff"

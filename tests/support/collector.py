@@ -52,6 +52,12 @@ class RunningCollector:
         """Every finding with all its messages."""
         return self.get("/api/v1/findings", messages="all", limit=1000, **params)["items"]
 
+    def put(self, path: str, document: Any, **params: Any) -> Any:
+        """PUT of a JSON document; fails on any status but 200."""
+        response = httpx.put(f"http://{self.api}{path}", json=document, params=params, timeout=60)
+        assert response.status_code == 200, response.text
+        return response.json()
+
     def replay(self, name: str) -> None:
         """Sends a recording's trace requests as they were sent."""
         with httpx.Client(base_url=f"http://{self.otlp_http}", timeout=60) as client:

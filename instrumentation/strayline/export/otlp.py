@@ -63,8 +63,7 @@ def encode_span(span: ReadableSpan) -> bytes:
     status = _text(2, span.status.description or "") + _varint_field(
         3, _STATUS[span.status.status_code]
     )
-    if status:
-        parts.append(_field(15, status))
+    parts.append(_field(15, status))
     parts.append(_fixed32(16, flags))
     return b"".join(parts)
 

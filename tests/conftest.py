@@ -1,0 +1,32 @@
+"""Real parts for tests: a RabbitMQ node a session, a vhost a test, a store in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from demo_services.broker import Broker, running_broker
+from strayline_collector.store.duckdb.store import DuckDBStore
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Broker]:
+    """The broker at AMQP_URL, else a private node."""
+    with running_broker() as found:
+        yield found
+
+
+@pytest.fixture
+def vhost(broker: Broker) -> Iterator[str]:
+    """The AMQP URL of a vhost that is this test's alone."""
+    with broker.vhost() as url:
+        yield url
+
+
+@pytest.fixture
+def store() -> Iterator[DuckDBStore]:
+    """An empty store in memory."""
+    found = DuckDBStore.open(":memory:")
+    yield found
+    found.close()

@@ -1,0 +1,100 @@
+"""The recorded NestJS system: what is decidable from its spans is found, nothing else is."""
+
+from __future__ import annotations
+
+import pytest
+
+from strayline_collector.detect.runner import Runner
+from strayline_collector.store.duckdb.store import DuckDBStore
+from tests.support.corpus import RECORDINGS, load_recording, truth
+
+
+def judged(store: DuckDBStore) -> list[str]:
+    """Everything that was said, without what depends on arrival."""
+    Runner(store).settle()
+    with store.read() as session:
+        verdicts = session.rows("SELECT * EXCLUDE (batch) FROM verdicts ORDER BY ALL")
+        findings = session.rows("SELECT * EXCLUDE (updated_ns) FROM findings ORDER BY id")
+        publishes = session.rows("SELECT * FROM publishes ORDER BY ALL")
+        deliveries = session.rows("SELECT * FROM deliveries ORDER BY ALL")
+    return [str(rows) for rows in (verdicts, findings, publishes, deliveries)]
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_shuffling_repeating_and_rebatching_change_nothing(name: str, store: DuckDBStore) -> None:
+    load_recording(store, name)
+    once = judged(store)
+    for seed, times, chunk in ((1, 1, 3), (2, 2, 40)):
+        other = DuckDBStore.open(":memory:")
+        runner = Runner(other)
+        load_recording(other, name, shuffle_seed=seed, times=times, chunk=chunk)
+        runner.run()
+        assert judged(other) == once
+        other.close()
+
+
+def test_judging_after_every_load_ends_in_the_same_findings(store: DuckDBStore) -> None:
+    """Late spans touch keys, which are judged again in event time."""
+    load_recording(store, "d_reorder_nack")
+    once = judged(store)
+    other = DuckDBStore.open(":memory:")
+    runner = Runner(other)
+    append = other.append
+
+    def append_and_judge(*args: object) -> int:
+        batch = append(*args)  # type: ignore[arg-type]
+        runner._population_at = 0.0
+        runner.run()
+        return batch
+
+    other.append = append_and_judge  # type: ignore[method-assign]
+    load_recording(other, "d_reorder_nack", shuffle_seed=5, chunk=2)
+    assert judged(other) == once
+    other.close()
+
+
+def test_healthy_traffic_raises_nothing(store: DuckDBStore) -> None:
+    load_recording(store, "a_healthy_proto")
+    assert Runner(store).settle() == {"findings": 0, "provisional": 0}
+
+
+def test_exactly_the_injected_messages_are_misrouted(store: DuckDBStore) -> None:
+    load_recording(store, "b_misroute")
+    Runner(store).settle()
+    with store.read() as session:
+        rows = session.rows("SELECT * FROM verdicts")
+    injected = truth("b_misroute")["faults"]["misrouted"]
+    assert {row["producer_span_id"] for row in rows} == {
+        fault["producer_span_id"] for fault in injected
+    }
+    assert {(row["kind"], row["verdict"], row["queue"], row["severity"]) for row in rows} == {
+        ("misrouted", "outlier", "shipping.orders", "warning")
+    }
+
+
+def test_every_clear_overtaking_is_found_with_its_cause_and_none_is_invented(
+    store: DuckDBStore,
+) -> None:
+    load_recording(store, "d_reorder_nack")
+    Runner(store).settle()
+    with store.read() as session:
+        rows = session.rows(
+            "SELECT *, evidence->>'$.late_by' AS late_by FROM verdicts WHERE role = 'late'"
+        )
+    order = truth("d_reorder_nack")["faults"]["order"]["billing.orders"]
+    clear = {
+        basis: {item[1] for item in order["clear_10ms"][basis]}
+        for basis in ("last_delivery", "completion")
+    }
+    late = {
+        basis: {row["producer_span_id"] for row in rows if word in row["late_by"]}
+        for basis, word in (("last_delivery", "delivery"), ("completion", "completion"))
+    }
+    assert late["last_delivery"] == clear["last_delivery"]
+    assert late["completion"] <= clear["completion"]
+    # one publish ended less than 10 ms before the other began: from spans alone it stays open
+    assert len(clear["completion"] - late["completion"]) <= 1
+    requeued = {row["producer_span_id"] for row in rows if row["cause"] == "requeue"}
+    assert requeued == clear["last_delivery"]
+    assert {row["queue"] for row in rows} == {"billing.orders"}
+    assert {row["severity"] for row in rows if row["cause"] == "requeue"} == {"warning"}
