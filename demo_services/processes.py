@@ -31,6 +31,7 @@ class Process:
     ) -> None:
         self.name = name
         self._log = directory / f"{name}.log"
+        self._drain: threading.Thread | None = None
         with self._log.open("wb") as log:
             self._child = subprocess.Popen(
                 [sys.executable, "-m", *arguments],
@@ -53,7 +54,8 @@ class Process:
         reader.join(START_S)
         if not lines or not lines[0]:
             raise DemoError(f"{self.name} did not start:\n{self.said()}")
-        threading.Thread(target=self._out.read, daemon=True).start()
+        self._drain = threading.Thread(target=self._read_rest, daemon=True)
+        self._drain.start()
         return lines[0].strip()
 
     def check(self) -> None:
@@ -72,14 +74,20 @@ class Process:
     def wait(self) -> int:
         """Its exit code; killed when it does not end in time."""
         try:
-            return self._child.wait(STOP_S)
+            code = self._child.wait(STOP_S)
         except subprocess.TimeoutExpired:
             self._child.kill()
-            return self._child.wait()
+            code = self._child.wait()
+        if self._drain is not None:
+            self._drain.join()
+        else:
+            self._out.close()
+        return code
 
-    @property
-    def pid(self) -> int:
-        return self._child.pid
+    def _read_rest(self) -> None:
+        """A full pipe would stop the child; what it says later is nobody's."""
+        with self._out:
+            self._out.read()
 
     @property
     def _out(self) -> IO[str]:

@@ -171,6 +171,8 @@ def demo(
 
 def main() -> NoReturn:
     """Runs the command line. Errors are one line on standard error and exit code 2."""
+    # gRPC's core writes lines of its own about what we report in one
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         command = typer.main.get_command(app)
         code = command.main(prog_name="strayline", standalone_mode=False)

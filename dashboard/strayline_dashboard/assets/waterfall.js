@@ -134,6 +134,7 @@
       find(text) {
         needle = text.trim().toLowerCase();
         hits = needle ? spans.map((span, i) => [span, i]).filter(([span]) => `${span.service} ${span.name} ${JSON.stringify(span.attributes)}`.toLowerCase().includes(needle)).map(([, i]) => i) : [];
+        if (hits.length) { folded.clear(); layout(); }
         draw();
         return needle ? sl.many(hits.length, "match", "matches") : "";
       },

@@ -1,0 +1,156 @@
+"""Every page on recorded data, in both themes, clean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from playwright.sync_api import Browser, expect
+
+from tests.support.browser import chromium, clean_page, dashboard
+from tests.support.collector import RunningCollector, running_collector
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[RunningCollector]:
+    with running_collector() as running:
+        running.replay("d_reorder_nack")
+        running.settle()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def ui(collector: RunningCollector) -> Iterator[str]:
+    with dashboard(collector.api) as url:
+        yield url
+
+
+PAGES = [
+    ("/", "text=Newest traces"), ("/map", "svg .node"), ("/map?level=service", "svg .edge"), ("/traces", "tbody tr"), ("/traces?q=has:finding&sort=-duration", "tbody tr"),
+    ("/findings", "#evidence"), ("/queues", "tbody tr"), ("/queue?name=billing.orders", "#order circle"),
+    ("/queue?name=billing.orders&view=lanes", "#order circle.late"), ("/queue?name=billing.orders&view=sequence&basis=completion", "#order circle"), ("/nonsense", "text=No such page"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_draws_cleanly(browser: Browser, ui: str, theme: str) -> None:
+    with clean_page(browser, ui, theme=theme) as page:
+        for path, sign in PAGES:
+            page.goto(path)
+            expect(page.locator(sign).first).to_be_visible()
+            assert page.evaluate("document.documentElement.dataset.theme") == theme
+            # nothing hangs over the window's edge
+            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_the_waterfall_folds_finds_and_moves_by_keyboard(
+    browser: Browser, collector: RunningCollector, ui: str
+) -> None:
+    finding = next(f for f in collector.findings() if f["cause"] == "requeue")
+    message = finding["messages"][0]
+    with clean_page(browser, ui) as page:
+        page.goto(f"/trace/{message['trace_id']}?span={message['producer_span_id']}")
+        expect(page.locator("#span")).to_have_attribute("data-span", message["producer_span_id"])
+        expect(page.locator(".wf-row.selected")).to_have_attribute(
+            "data-span", message["producer_span_id"]
+        )
+        expect(page.locator(".wf-wait").first).to_be_visible()
+        rows = page.locator(".wf-row").count()
+        page.locator(".wf-rows").focus()
+        page.keyboard.press("ArrowDown")
+        expect(page.locator("#span")).not_to_have_attribute(
+            "data-span", message["producer_span_id"]
+        )
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("ArrowLeft")
+        assert page.locator(".wf-row").count() < rows
+        page.keyboard.press("/")
+        page.keyboard.type("billing")
+        expect(page.locator("#matches")).to_contain_text("matches")
+        expect(page.locator("mark").first).to_be_visible()
+
+
+def test_a_finding_is_acknowledged_and_back_restores_the_page_before(
+    browser: Browser, ui: str
+) -> None:
+    with clean_page(browser, ui) as page:
+        page.goto("/findings")
+        page.locator("#list a").nth(1).click()
+        expect(page.locator("#list a").nth(1)).to_have_attribute("aria-current", "true")
+        page.locator("#acknowledged").click()
+        expect(page.locator("#acknowledged")).to_contain_text("✓")
+        page.locator("#messages tbody tr").first.click()
+        expect(page.locator("#journey li").first).to_be_visible()
+        page.go_back()
+        expect(page.locator("#list a").nth(1)).to_have_attribute("aria-current", "true")
+
+
+def test_an_empty_dashboard_teaches_and_a_collector_that_leaves_and_returns_is_survived(
+    browser: Browser,
+) -> None:
+    with running_collector() as first:
+        port = first.api
+        with dashboard(first.api) as url, clean_page(browser, url) as page:
+            page.goto("/")
+            expect(page.get_by_test_id("empty")).to_contain_text("import strayline.auto")
+            first.terminate()
+            expect(page.locator("#connection")).to_contain_text("away", timeout=15_000)
+            with running_collector(api=port):
+                expect(page.locator("#connection")).to_contain_text("Connected", timeout=15_000)
+
+
+def test_hostile_names_are_inert(browser: Browser) -> None:
+    markup = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>\u202e"
+    request = ExportTraceServiceRequest()
+    resource = request.resource_spans.add()
+    attribute = resource.resource.attributes.add(key="service.name")
+    attribute.value.string_value = markup
+    span = resource.scope_spans.add().spans.add(
+        name=markup * 20,
+        trace_id=b"\x07" * 16,
+        span_id=b"\x07" * 8,
+        kind=2,
+        start_time_unix_nano=10**18,
+        end_time_unix_nano=10**18 + 5,
+    )
+    span.attributes.add(key=markup).value.string_value = markup * 5000
+    with running_collector() as collector:
+        httpx.post(
+            f"http://{collector.otlp_http}/v1/traces",
+            content=request.SerializeToString(),
+            headers={"content-type": "application/x-protobuf"},
+        )
+        collector.settle()
+        with dashboard(collector.api) as url, clean_page(browser, url) as page:
+            for path, sign in (
+                ("/", "tbody tr"),
+                ("/map", ".node"),
+                (f"/trace/{'07' * 16}?span={'07' * 8}", "#span dl"),
+            ):
+                page.goto(path)
+                expect(page.locator(sign).first).to_be_visible()
+                assert page.title() != "owned"
+                assert page.locator("#page img, #page script").count() == 0
+
+
+def test_foreign_hosts_and_sites_are_refused(ui: str) -> None:
+    assert httpx.get(ui, headers={"host": "evil.example"}).status_code == 421
+    assert (
+        httpx.post(
+            f"{ui}/_dash-update-component", headers={"origin": "https://evil.example"}, json={}
+        ).status_code
+        == 403
+    )
+    policy = httpx.get(ui).headers["content-security-policy"]
+    assert "script-src 'self' 'sha256-" in policy
+    assert "unsafe-eval" not in policy

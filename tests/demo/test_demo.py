@@ -1,0 +1,129 @@
+"""The demo agrees with itself, three times over, and stays quiet when nothing is wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from demo_services.broker import Broker
+from demo_services.faults import Faults
+from demo_services.oracle import unsettled
+from demo_services.processes import ROOT, read_logs
+from demo_services.run import running_shop
+from demo_services.scenarios import routes
+from tests.support.collector import running_collector
+
+pytestmark = pytest.mark.broker
+
+
+def strayline(*arguments: str, broker: Broker) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "AMQP_URL": broker.url,
+        "RABBITMQ_MANAGEMENT_URL": broker.management,
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "strayline_collector", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("round_", range(3))
+def test_what_was_injected_equals_what_was_found(broker: Broker, round_: int) -> None:
+    done = strayline("demo", "--once", "--orders", "200", broker=broker)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "injected and found agree" in done.stdout
+    for kind in (
+        "misrouted outlier",
+        "misrouted stale_binding",
+        "unroutable",
+        "reordered requeue in billing.orders",
+        "reordered concurrent_handlers in notifications.audit",
+    ):
+        assert f"✓ {kind}" in done.stdout
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("round_", range(3))
+def test_a_healthy_shop_raises_nothing(broker: Broker, round_: int) -> None:
+    done = strayline("demo", "--once", "--orders", "100", "--faults", "none", broker=broker)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "✗" not in done.stdout
+
+
+@pytest.mark.timeout(240)
+def test_services_neither_stop_nor_wait_when_the_collector_is_killed_and_return_to_it(
+    broker: Broker, tmp_path: Path
+) -> None:
+    db = tmp_path / "s.duckdb"
+    with (
+        tempfile.TemporaryDirectory() as name,
+        broker.vhost() as url,
+        running_collector(db) as first,
+    ):
+        otlp, directory = first.otlp_http, Path(name)
+        with running_shop(broker, url, otlp, Faults.parse("none"), directory) as shop:
+            with_collector = _orders(shop, range(1, 31))
+            first.settle()
+            kept = first.get("/api/v1/status")["spans"]
+            assert kept > 0
+            first.kill()
+            without = _orders(shop, range(31, 61))
+            shop.drain()
+            assert unsettled(read_logs(directory), routes(shop.faults)) == 0
+            with running_collector(db, otlp_http=otlp) as again:
+                assert again.get("/api/v1/status")["spans"] >= kept
+                _orders(shop, range(61, 66))
+                shop.drain()
+                shop.stop()
+                again.settle()
+                assert again.get("/api/v1/status")["spans"] > kept
+    # generous: the machine is shared; a blocking export would cost its 10 s timeout
+    assert max(without) < max(2.0, 5 * max(with_collector))
+
+
+def _orders(shop: object, numbers: range) -> list[float]:
+    """Seconds that each order took."""
+    took: list[float] = []
+    for number in numbers:
+        started = time.monotonic()
+        shop.order(number)  # type: ignore[attr-defined]
+        took.append(time.monotonic() - started)
+    return took
+
+
+def test_an_interrupted_demo_leaves_no_process_behind(broker: Broker) -> None:
+    environment = {
+        **os.environ,
+        "AMQP_URL": broker.url,
+        "RABBITMQ_MANAGEMENT_URL": broker.management,
+    }
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "strayline_collector", "demo", "--ui", "127.0.0.1:0", "--api", "127.0.0.1:0"],
+        cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert demo.stdout is not None
+    demo.stdout.readline()
+    children = _children(demo.pid)
+    assert len(children) >= 8
+    demo.send_signal(signal.SIGINT)
+    demo.communicate(timeout=60)
+    assert demo.returncode == 0
+    assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
+
+
+def _children(pid: int) -> list[int]:
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(text) for text in path.read_text().split()]

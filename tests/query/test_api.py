@@ -1,0 +1,200 @@
+"""The API on a real recording, and against what the outside may send."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.collector import RunningCollector, running_collector
+from tests.support.corpus import truth
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[RunningCollector]:
+    with running_collector() as running:
+        running.replay("d_reorder_nack")
+        running.settle()
+        yield running
+
+
+def test_status_and_health(collector: RunningCollector) -> None:
+    status = collector.get("/api/v1/status")
+    assert (status["spans"], status["decoder"], status["store"]["kind"]) == (
+        truth("d_reorder_nack")["spans"],
+        "python",
+        "duckdb",
+    )
+    assert collector.get("/health") == {"status": "alive"}
+    assert collector.get("/ready") == {"status": "ready"}
+
+
+def test_the_messaging_graph_shows_exchanges_and_queues_between_services(
+    collector: RunningCollector,
+) -> None:
+    graph = collector.get("/api/v1/graph", level="messaging")
+    edges = {
+        (e["source"].split("|")[-1], e["target"].split("|")[-1]): e["calls"]
+        for e in graph["edges"]
+        if e["protocol"] == "amqp"
+    }
+    assert edges["service:orders", "orders.events"] == 200
+    assert edges["orders.events", "billing.orders"] == 213
+    assert edges["billing.orders", "service:billing"] == 213
+    names = {node["name"] for node in graph["nodes"]}
+    assert "(default)" in names
+    assert not any("reply-to" in name for name in names)
+
+
+def test_every_trace_opens_in_drawing_order_with_its_critical_path(
+    collector: RunningCollector,
+) -> None:
+    for trace_id in list(truth("d_reorder_nack")["gateway_trace_of_order"].values())[:20]:
+        trace = collector.get(f"/api/v1/traces/{trace_id}", stitch="true")
+        seen: set[str] = set()
+        for span in trace["spans"]:
+            assert span["display_parent"] is None or span["display_parent"] in seen
+            seen.add(f"{span['trace_id']}-{span['span_id']}")
+        path = trace["critical_path"]
+        assert path[0]["start_unix_nano"] == trace["spans"][0]["start_unix_nano"]
+        assert all(a["end_unix_nano"] == b["start_unix_nano"] for a, b in itertools.pairwise(path))
+        consumers = [s for s in trace["spans"] if s["kind"] == "consumer"]
+        assert consumers
+        assert all(s["queue_wait_ns"] is not None and s["queue_wait_ns"] >= 0 for s in consumers)
+
+
+@pytest.mark.parametrize(
+    ("q", "count"),
+    [("status=error", 13), ("has:finding", 83), ("queue=billing.orders", 200), ("!service=audit service=gateway", 0), ('"request handler"', 200), ("messaging.conversation_id=ord-011003", 1), ("duration>1h", None)],
+)  # fmt: skip
+def test_the_query_line(collector: RunningCollector, q: str, count: int | None) -> None:
+    answer = httpx.get(f"http://{collector.api}/api/v1/traces", params={"q": q, "limit": 1000})
+    if count is None:
+        assert answer.status_code == 400
+        assert "position 1" in answer.json()["detail"]
+    else:
+        assert len(answer.json()["items"]) == count
+
+
+def test_pages_follow_their_cursor_without_gap_or_repeat(collector: RunningCollector) -> None:
+    seen: list[str] = []
+    cursor: str | None = None
+    while True:
+        page = collector.get("/api/v1/traces", limit=60, **({"cursor": cursor} if cursor else {}))
+        seen += [item["trace_id"] for item in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert len(seen) == len(set(seen)) == truth("d_reorder_nack")["traces"]
+
+
+def test_a_queues_order_shows_what_the_detectors_say(collector: RunningCollector) -> None:
+    by = {
+        basis: collector.get("/api/v1/queues/order", name="billing.orders", basis=basis)
+        for basis in ("delivery", "completion")
+    }
+    assert (by["delivery"]["late"], by["completion"]["late"]) == (11, 83)
+    assert by["delivery"]["messages"] == 200
+    assert sorted(p["sequence"] for p in by["delivery"]["points"]) == list(range(200))
+    few = collector.get("/api/v1/queues/order", name="billing.orders", limit=20)
+    assert few["truncated"]
+    assert len(few["points"]) <= 20
+    assert sum(p["late"] for p in few["points"]) == 11
+
+
+def test_a_finding_leads_to_its_messages_and_their_journey(collector: RunningCollector) -> None:
+    findings = {f["cause"]: f for f in collector.findings()}
+    finding = findings["requeue"]
+    late = [m for m in finding["messages"] if m["role"] == "late"]
+    assert finding["count"] == len(late) == 11
+    message = collector.get(
+        f"/api/v1/messages/{late[0]['trace_id']}-{late[0]['producer_span_id']}/journey"
+    )
+    assert message["message_id"] == late[0]["message_id"]
+    assert [d["settled"] for d in message["deliveries"]] == ["nack_requeue", None]
+    assert collector.get(f"/api/v1/findings/{finding['id']}")["title"] == finding["title"]
+    assert "WHERE kind = 'reordered'" in finding["sql"]
+
+
+def test_openapi_describes_every_call(collector: RunningCollector) -> None:
+    document = collector.get("/openapi.json")
+    assert document["openapi"].startswith("3.1")
+    wanted = (
+        "status",
+        "detection/settle",
+        "services",
+        "graph",
+        "traces",
+        "traces/{trace_id}",
+        "queues/order",
+        "messages",
+        "findings",
+        "topology",
+    )
+    assert {f"/api/v1/{name}" for name in wanted} <= document["paths"].keys()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "code"),
+    [
+        ("GET", "/api/v1/status", {"host": "evil.example"}, 421),
+        ("POST", "/api/v1/detection/settle", {"origin": "https://evil.example"}, 403),
+        ("GET", "/api/v1/traces/%00%27--", {}, 404),
+        ("GET", "/api/v1/traces?limit=1000000", {}, 400),
+        ("GET", "/api/v1/traces?cursor=-1", {}, 400),
+        ("GET", "/api/v1/traces?start=yesterday", {}, 400),
+        ("GET", "/api/v1/traces?start=2&end=1", {}, 400),
+        ("GET", "/api/v1/messages?queue=%27%20OR%201=1", {}, 200),
+        ("GET", "/api/v1/queues/order?name=none", {}, 404),
+        ("GET", "/api/v1/findings/fnd_0", {}, 404),
+        ("DELETE", "/api/v1/status", {}, 405),
+        ("PUT", "/api/v1/topology", {}, 400),
+        ("GET", "/docs", {}, 404),
+    ],
+)  # fmt: skip
+def test_bad_requests_are_problem_documents(
+    collector: RunningCollector, method: str, path: str, headers: dict[str, str], code: int
+) -> None:
+    answer = httpx.request(method, f"http://{collector.api}{path}", headers=headers)
+    assert answer.status_code == code, answer.text
+    body: dict[str, Any] = answer.json()
+    if code >= 400:
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert body["status"] == code
+    else:
+        assert body["items"] == []
+
+
+def test_triage_takes_only_what_a_person_may_say(collector: RunningCollector) -> None:
+    finding = collector.findings()[0]
+    url = f"http://{collector.api}/api/v1/findings/{finding['id']}"
+    assert httpx.patch(url, json={"severity": "info"}).status_code == 400
+    assert httpx.patch(url, json={"triage": "gone"}).status_code == 400
+    muted = httpx.patch(url, json={"triage": "muted", "muted_until": "2030-01-01T00:00:00Z"}).json()
+    assert (muted["triage"], muted["muted_until"]) == ("muted", "2030-01-01T00:00:00.000000000Z")
+
+
+def test_a_definitions_document_is_kept_and_replaced_as_a_whole(
+    collector: RunningCollector,
+) -> None:
+    def put(queue: str) -> list[str]:
+        collector.put(
+            "/api/v1/topology",
+            {"queues": [{"name": queue, "durable": True}]},
+            vhost="shop",
+            role="intended",
+        )
+        return [
+            q["name"]
+            for q in collector.get("/api/v1/topology")["queues"]
+            if q["possibly_to"] is None
+        ]
+
+    assert put("first") == ["first"]
+    assert put("second") == ["second"]
+    bad = httpx.put(f"http://{collector.api}/api/v1/topology", json={"bindings": [{"source": 1}]})
+    assert bad.status_code == 400
+    assert "bindings[0]" in bad.json()["detail"]
