@@ -366,10 +366,17 @@ def end_publish(
     if error is not None:
         span.set_attribute(c.ERROR_TYPE, type(error).__qualname__)
         span.set_status(StatusCode.ERROR, str(error))
-    elif outcome in ("returned", "nacked"):
+    elif outcome in ("returned", "nacked") and not _direct_reply(span):
         span.set_attribute(c.ERROR_TYPE, outcome)
         span.set_status(StatusCode.ERROR, outcome)
     span.end()
+
+
+def _direct_reply(span: Span) -> bool:
+    """Direct reply-to is no queue that a broker routes to: a mandatory reply is returned *and*
+    reaches its requester."""
+    key = (getattr(span, "attributes", None) or {}).get(c.MESSAGING_ROUTING_KEY)
+    return isinstance(key, str) and key.startswith("amq.rabbitmq.reply-to")
 
 
 def destination(*parts: str) -> str:

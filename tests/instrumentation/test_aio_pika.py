@@ -287,3 +287,42 @@ def test_uninstrumented_nothing_is_touched(vhost: str, spans: Spans) -> None:
     on_channel(vhost, work)
     # the census of channels used before is the last word
     assert {span.name for span in spans()} <= {"strayline.census"}
+
+
+def test_an_rpc_over_direct_reply_to_is_no_error_though_the_broker_returns_the_reply(
+    vhost: str, spans: Spans
+) -> None:
+    async def work(channel: AbstractRobustChannel) -> None:
+        queue = await channel.declare_queue("rpc")
+
+        async def answer(message: AbstractIncomingMessage) -> None:
+            async with message.process():
+                reply = aio_pika.Message(b"yes", correlation_id=message.correlation_id)
+                await channel.default_exchange.publish(reply, message.reply_to or "")
+
+        await queue.consume(answer)
+        answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        async def on_reply(message: AbstractIncomingMessage) -> None:
+            answered.set_result(message.body)
+
+        replies = await channel.get_queue("amq.rabbitmq.reply-to", ensure=False)
+        await replies.consume(on_reply, no_ack=True)
+        request = aio_pika.Message(b"?", correlation_id="1", reply_to="amq.rabbitmq.reply-to")
+        await channel.default_exchange.publish(request, "rpc")
+        assert await answered == b"yes"
+
+    on_channel(vhost, work)
+    assert not [span.name for span in spans() if span.status.status_code is StatusCode.ERROR]
+    (reply,) = spans("process amq.rabbitmq.reply-to")
+    assert (reply.attributes or {})["strayline.settlement"] == "auto"
+    assert (
+        len(
+            {
+                span.context.trace_id
+                for span in spans()
+                if "rpc" in span.name or "reply-to" in span.name
+            }
+        )
+        == 1
+    )

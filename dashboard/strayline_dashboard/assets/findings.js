@@ -22,9 +22,9 @@
     return sl.table([
       ["Message", (m) => h("span", { class: "mono" }, m.message_id || (m.trace_id || "").slice(0, 16) || "unknown"), {}],
       ["", (m) => h("span", { class: m.role === "overtaker" ? "quiet" : null }, ROLES[m.role] || m.role), { width: "78px" }],
-      late ? ["Late by", (m) => m.late_by.map((b) => b.replaceAll("_", " ")).join(", "), { width: "180px" }] : ["Arrived in", (m) => m.actual_queues.join(", ") || "no queue", { width: "180px" }],
+      late ? ["Late by", (m) => m.late_by.map((b) => b.replace("ordering_key", "key")).join(", "), { width: "178px" }] : ["Arrived in", (m) => m.actual_queues.join(", ") || "no queue", { width: "180px" }],
       late ? ["Places", (m) => (m.extent === null ? "" : m.extent), { width: "64px", n: true }] : ["Expected", (m) => m.expected_queues.join(", ") || "–", { width: "150px" }],
-      ["Deliveries", (m) => h("span", { class: "quiet" }, delivered(m)), { width: "210px" }],
+      ["Deliveries", (m) => h("span", { class: "quiet" }, delivered(m)), { width: "240px" }],
       ["", (m) => (m.trace_id ? h("a", { href: sl.trace(m.trace_id, m.producer_span_id), style: { color: "var(--accent)" } }, "Trace") : ""), { width: "60px" }],
     ], f.messages, sl.message, { id: "messages" });
   }

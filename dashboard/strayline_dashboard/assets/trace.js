@@ -51,7 +51,7 @@
     const ended = spans.reduce((most, span) => Math.max(most, span.end_unix_nano), 0);
     const first = spans[0];
     const errors = spans.filter((span) => span.status === "error").length;
-    const wait = spans.reduce((sum, span) => sum + (span.queue_wait_ns || 0), 0);
+    const wait = spans.reduce((most, span) => Math.max(most, span.queue_wait_ns || 0), 0);
     const services = new Set(spans.map((span) => span.service));
     const find = h("input", { type: "search", class: "field", id: "find", placeholder: "Find in trace  /", "aria-label": "Find in trace" });
     const matches = h("span", { class: "quiet", id: "matches", role: "status" });

@@ -7,4 +7,4 @@ SELECT 'queue', queue, broker, vhost, least(23, (received_ns - $start_ns) * 24 /
 FROM delivery_facts WHERE queue IS NOT NULL AND received_ns BETWEEN $start_ns AND $end_ns GROUP BY ALL
 UNION ALL
 SELECT 'exchange', exchange, broker, vhost, least(23, (start_ns - $start_ns) * 24 // greatest(1, $end_ns - $start_ns)), count(*), count(*) FILTER (WHERE outcome = 'returned')
-FROM publish_facts WHERE exchange IS NOT NULL AND start_ns BETWEEN $start_ns AND $end_ns GROUP BY ALL;
+FROM publish_facts WHERE exchange IS NOT NULL AND NOT starts_with(coalesce(routing_key, ''), 'amq.rabbitmq.reply-to') AND start_ns BETWEEN $start_ns AND $end_ns GROUP BY ALL;
