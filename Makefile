@@ -26,6 +26,9 @@ lint:
 types: ; @$(VENV)/bin/pyright
 layers: ; @$(VENV)/bin/lint-imports
 
+bench: setup
+	@$(PY) -m tests.bench.ingest
+
 screenshots: setup-test
 	@$(PY) scripts/screenshots.py docs/images
 

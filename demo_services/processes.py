@@ -53,6 +53,9 @@ class Process:
         reader.start()
         reader.join(START_S)
         if not lines or not lines[0]:
+            last = (self.said().strip().splitlines() or [""])[-1]
+            if last.startswith("strayline: "):  # it has said itself what is wrong
+                raise DemoError(last.removeprefix("strayline: "))
             raise DemoError(f"{self.name} did not start:\n{self.said()}")
         self._drain = threading.Thread(target=self._read_rest, daemon=True)
         self._drain.start()

@@ -13,7 +13,6 @@ import threading
 from dataclasses import asdict
 
 from strayline_collector.app import serve
-from strayline_collector.commands import UsageProblem
 from strayline_collector.decode.otlp import DECODER
 from strayline_collector.settings import Addresses, CollectorSettings, parse_address
 
@@ -85,9 +84,8 @@ def up(chosen: CollectorSettings, ui: str) -> None:
         for child in children:
             child.terminate()
             child.wait()
-    for child in children:
-        if child.returncode == 2:
-            raise UsageProblem("the dashboard did not start; its message is above")
+    if any(child.returncode == 2 for child in children):
+        sys.exit(2)  # the dashboard has said why
 
 
 def _relay(child: subprocess.Popen[str]) -> None:

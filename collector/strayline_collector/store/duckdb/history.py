@@ -17,8 +17,11 @@ _STEPS: Final = tuple(
     load(f"derive/{name}")
     for name in (
         "links",
+        "brokers",
         "publishes",
         "deliveries",
+        "brokers_publishes",
+        "brokers_deliveries",
         "resolve",
         "settlements",
         "settled",

@@ -102,6 +102,9 @@ CREATE TABLE settlement_facts (
     settlement VARCHAR NOT NULL, settled_ns BIGINT NOT NULL
 );
 
+-- One broker, two names: foreign spans know its address, ours the name of its cluster too.
+CREATE TABLE broker_names (address VARCHAR NOT NULL, broker VARCHAR NOT NULL);
+
 -- What somebody said about the topology, one row a thing and a sight.
 CREATE TABLE topology_facts (
     batch BIGINT NOT NULL,

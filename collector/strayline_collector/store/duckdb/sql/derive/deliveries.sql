@@ -34,7 +34,9 @@ SELECT
     CASE WHEN a[9] IS NOT NULL OR stamp IS NOT NULL THEN 'shim' ELSE 'spans' END AS source,
     environment,
     coalesce(a[2], server_address || coalesce(':' || server_port, '')) AS broker,
-    coalesce(a[3], url_decode(nullif(regexp_extract(a[25], '^amqps?://[^/?]*/([^?]+)', 1), ''))) AS vhost,
+    -- a URL without a path means the vhost `/`
+    coalesce(a[3], url_decode(nullif(regexp_extract(a[25], '^amqps?://[^/?]*/([^?]+)', 1), '')),
+        CASE WHEN regexp_matches(a[25], '^amqps?://[^/?]+/?([?]|$)') THEN '/' END) AS vhost,
     a[9] AS queue,
     coalesce(a[4], CASE WHEN a[6] IN ('amq.default', '<default>', '(default)') THEN '' ELSE a[6] END) AS exchange,
     coalesce(key_name, CASE WHEN a[4] IS NOT NULL THEN '' END) AS routing_key,

@@ -35,7 +35,9 @@ SELECT
     CASE WHEN stamp IS NOT NULL OR a[4] IS NOT NULL THEN 'shim' ELSE 'spans' END AS source,
     environment,
     coalesce(a[2], server_address || coalesce(':' || server_port, '')) AS broker,
-    coalesce(a[3], url_decode(nullif(regexp_extract(a[25], '^amqps?://[^/?]*/([^?]+)', 1), ''))) AS vhost,
+    -- a URL without a path means the vhost `/`
+    coalesce(a[3], url_decode(nullif(regexp_extract(a[25], '^amqps?://[^/?]*/([^?]+)', 1), '')),
+        CASE WHEN regexp_matches(a[25], '^amqps?://[^/?]+/?([?]|$)') THEN '/' END) AS vhost,
     CASE
         WHEN a[4] IS NOT NULL THEN a[4]
         WHEN lower(destination) IN ('', 'amq.default', '<default>', '(default)') THEN ''

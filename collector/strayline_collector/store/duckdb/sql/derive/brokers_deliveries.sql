@@ -1,0 +1,5 @@
+-- Deliveries told by address take the broker's name, whichever of the two was known first.
+UPDATE delivery_facts AS f
+SET broker = b.broker, batch = $batch
+FROM broker_names b
+WHERE f.broker = b.address AND f.broker <> b.broker;
