@@ -22,7 +22,7 @@ from strayline import conventions as c
 from strayline.guard import survived
 from strayline.ordering import key_for
 from strayline.provider import say, tracer
-from strayline.settings import Settings
+from strayline.settings import stamp_excluded
 from strayline.stamp import parse, stamper
 
 MAX_CONTEXT_HEADER: Final = 8192
@@ -156,7 +156,7 @@ class Channel:
         }
         attributes.update({name: value for name, value in optional.items() if value is not None})
         room = _size(headers) + HEADER_ROOM <= self.broker.frame_max
-        if room and publish.exchange not in Settings.read().stamp_exclude:
+        if room and publish.exchange not in stamp_excluded():
             stamp = stamper.stamp(
                 self.number, self.n, publish.exchange, publish.routing_key, publish_key
             )

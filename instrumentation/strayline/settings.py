@@ -26,6 +26,7 @@ variables are read by the OpenTelemetry SDK and API themselves.
 
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -73,6 +74,12 @@ class Settings:
             instrument=frozenset(names) if names else None,
             stamp_exclude=frozenset(_list("STRAYLINE_STAMP_EXCLUDE")),
         )
+
+
+@functools.cache
+def stamp_excluded() -> frozenset[str]:
+    """Exchanges whose messages are not stamped. Asked for with every publish, so read once."""
+    return Settings.read().stamp_exclude
 
 
 def _otlp(name: str) -> str:

@@ -326,3 +326,24 @@ def test_an_rpc_over_direct_reply_to_is_no_error_though_the_broker_returns_the_r
         )
         == 1
     )
+
+
+def test_an_excluded_exchange_is_not_stamped(
+    vhost: str, spans: Spans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STRAYLINE_STAMP_EXCLUDE", "partners, other")
+    strayline.instrument()
+
+    async def work(channel: AbstractRobustChannel) -> None:
+        exchange = await channel.declare_exchange("partners", "fanout")
+        queue = await channel.declare_queue("work")
+        await queue.bind(exchange)
+        await exchange.publish(aio_pika.Message(b"x", headers={STAMP_HEADER: "copied"}), "")
+        message = await queue.get()
+        assert STAMP_HEADER not in message.headers
+        assert "traceparent" in message.headers
+        await message.ack()
+
+    on_channel(vhost, work)
+    monkeypatch.undo()
+    strayline.instrument()

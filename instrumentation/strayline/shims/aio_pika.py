@@ -250,10 +250,12 @@ def _get(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _settle(original: Callable[..., Any], verb: str) -> Callable[..., Any]:
+    signature = inspect.signature(original)
+
     @functools.wraps(original)
     async def settle(self: Any, delivery_tag: int, *args: Any, **kwargs: Any) -> Any:
         with survived(f"tracing a {verb}"):
-            given = inspect.signature(original).bind(self, delivery_tag, *args, **kwargs).arguments
+            given = signature.bind(self, delivery_tag, *args, **kwargs).arguments
             settlement = verb
             if verb != "ack":
                 settlement = f"{verb}_requeue" if given.get("requeue", True) else f"{verb}_drop"
