@@ -1,0 +1,185 @@
+"""The rules for spans alone against plain oracles: the interval rule, and what is usual for a kind."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from strayline_collector.detect.runner import Runner
+from strayline_collector.store.duckdb.store import DuckDBStore
+
+MS = 1_000_000
+
+
+def put(
+    store: DuckDBStore, publishes: list[dict[str, Any]], deliveries: list[dict[str, Any]]
+) -> None:
+    with store.write() as session:
+        session.execute("INSERT INTO loaded VALUES (1, 1, 1, 1)")
+        for table, rows in (("publish_facts", publishes), ("delivery_facts", deliveries)):
+            if rows:
+                session.register("rows_in", pa.Table.from_pylist(rows))
+                session.execute(f"INSERT INTO {table} BY NAME SELECT * FROM rows_in")
+
+
+def verdicts(store: DuckDBStore) -> list[dict[str, Any]]:
+    runner = Runner(store)
+    runner.settle()
+    assert not runner.failures
+    with store.read() as session:
+        return session.rows(
+            "SELECT *, CAST(evidence->'$.late_by' AS VARCHAR[]) AS late_by FROM verdicts WHERE role NOT IN ('overtaker')"
+        )
+
+
+def publish(n: int, start: int, end: int, **more: Any) -> dict[str, Any]:
+    return {
+        "batch": 1, "message": f"m{n}", "source": "spans", "broker": "b", "exchange": "x", "routing_key": "k", "service": "p", "instance": "p1",
+        "stamp_ok": False, "message_id": f"m{n}", "trace_id": f"{n:032x}", "span_id": f"{n:016x}", "operation": "op", "operation_span_id": f"{n:016x}",
+        "start_ns": start, "end_ns": end, **more,
+    }  # fmt: skip
+
+
+def delivery(n: int, index: int, start: int, end: int, **more: Any) -> dict[str, Any]:
+    return {
+        "batch": 1, "message": f"m{n}", "source": "spans", "broker": "b", "queue": "q", "exchange": "x", "routing_key": "k", "service": "c", "instance": "c1",
+        "trace_id": f"{n:032x}", "span_id": f"{index:016x}", "publish_trace_id": f"{n:032x}", "publish_span_id": f"{n:016x}", "received_ns": start,
+        "handled_start_ns": start, "handled_end_ns": end, "failed": False, "settlement": None, **more,
+    }  # fmt: skip
+
+
+@st.composite
+def traffic(draw: Any) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int, bool]], bool]:
+    """Publishes (n, start, end), handlings (n, start, end, requeued), and whether clocks tick in ms."""
+    coarse = draw(st.booleans())
+    unit = MS if coarse else 1
+    clock = 0
+    publishes: list[tuple[int, int, int]] = []
+    handlings: list[tuple[int, int, int, bool]] = []
+    for n in range(1, draw(st.integers(1, 7)) + 1):
+        clock += draw(st.integers(0, 25))
+        length = draw(st.integers(0, 15))
+        publishes.append((n, clock * unit, (clock + length) * unit))
+        at = clock + draw(st.integers(0, 60))
+        for index in range(draw(st.integers(1, 2))):
+            took = draw(st.integers(0, 40))
+            handlings.append((n, at * unit, (at + took) * unit, index > 0))
+            at += took + draw(st.integers(1, 40))
+    last: dict[int, int] = {n: i for i, (n, *_) in enumerate(handlings)}
+    return publishes, [(n, s, e, i != last[n]) for i, (n, s, e, _) in enumerate(handlings)], coarse
+
+
+def interval_oracle(
+    publishes: list[tuple[int, int, int]], handlings: list[tuple[int, int, int, bool]]
+) -> dict[int, tuple[str, set[str]]]:
+    whole_ms = all(s % MS == 0 for _, s, _ in publishes) or all(
+        s % MS == 0 for _, s, _, requeued in handlings if not requeued
+    )
+    gap = 10 * MS if whole_ms else 1
+    finals = {n: (s, e) for n, s, e, requeued in handlings if not requeued}
+    requeues = {n for n, _, _, requeued in handlings if requeued}
+    found: dict[int, tuple[str, set[str]]] = {}
+    for a, _, a_end in publishes:
+        bases: set[str] = set()
+        for b, b_start, _ in publishes:
+            if b_start >= a_end + gap:
+                bases |= {"delivery"} if finals[b][0] + gap <= finals[a][0] else set()
+                bases |= {"completion"} if finals[b][1] + gap <= finals[a][1] else set()
+        if bases:
+            cause = (
+                ("requeue" if a in requeues else "unknown")
+                if "delivery" in bases
+                else "concurrent_handlers"
+            )
+            found[a] = (cause, bases)
+    return found
+
+
+@settings(max_examples=100, deadline=None)
+@given(traffic())
+def test_the_interval_rule_agrees_with_its_oracle(case: Any) -> None:
+    publishes, handlings, _ = case
+    store = DuckDBStore.open(":memory:")
+    try:
+        put(
+            store,
+            [publish(*p) for p in publishes],
+            [
+                delivery(n, i + 100, s, e, settlement="nack_requeue" if r else None)
+                for i, (n, s, e, r) in enumerate(handlings)
+            ],
+        )
+        found = verdicts(store)
+        assert {
+            int(v["message"][1:]): (v["cause"], set(v["late_by"])) for v in found
+        } == interval_oracle(publishes, handlings)
+        assert all(
+            v["confidence"] == "inferred" and v["severity"] in ("warning", "info") for v in found
+        )
+    finally:
+        store.close()
+
+
+@st.composite
+def populations(draw: Any) -> list[tuple[str, str, bool]]:
+    """Messages as (kind, key, delivered): some kinds with a usual key and a few strays."""
+    messages: list[tuple[str, str, bool]] = []
+    for kind in ("a", "b"):
+        usual = draw(st.integers(20, 60))
+        messages += [(kind, f"{kind}.key", True)] * usual
+        for key in draw(st.lists(st.sampled_from(["a.key", "b.key", "rare", "typo"]), max_size=6)):
+            messages.append((kind, key, key != "typo"))
+    return messages
+
+
+def usual_oracle(messages: list[tuple[str, str, bool]]) -> dict[int, tuple[str, str | None]]:
+    counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    totals: dict[str, int] = defaultdict(int)
+    for kind, key, _ in messages:
+        counts[kind][key] += 1
+        totals[key] += 1
+    delivered = {key for _, key, was in messages if was}
+    found: dict[int, tuple[str, str | None]] = {}
+    for n, (kind, key, _) in enumerate(messages, start=1):
+        size = sum(counts[kind].values())
+        usual = [k for k, c in counts[kind].items() if c >= 0.9 * size]
+        if size < 30 or not usual or key in usual or counts[kind][key] > 0.1 * size:
+            continue
+        if key not in delivered:
+            found[n] = ("unroutable", None)
+        elif totals[key] - counts[kind][key] >= 0.9 * totals[key]:
+            found[n] = ("misrouted", "outlier")
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(populations(), st.randoms(use_true_random=False))
+def test_what_is_usual_for_a_kind_agrees_with_its_oracle(
+    messages: list[tuple[str, str, bool]], rng: Any
+) -> None:
+    store = DuckDBStore.open(":memory:")
+    try:
+        publishes = [
+            publish(n, n * 1000, n * 1000 + 1, type=kind, routing_key=key)
+            for n, (kind, key, _) in enumerate(messages, start=1)
+        ]
+        deliveries = [
+            delivery(n, n, n * 1000 + 5, n * 1000 + 6, routing_key=key, queue=f"q.{key}")
+            for n, (_, key, was) in enumerate(messages, start=1)
+            if was
+        ]
+        rng.shuffle(publishes)
+        rng.shuffle(deliveries)
+        put(store, publishes, deliveries)
+        found = {
+            int(v["message"][1:]): (v["kind"], v["verdict"])
+            for v in verdicts(store)
+            if v["kind"] != "reordered"
+        }
+        assert found == usual_oracle(messages)
+    finally:
+        store.close()

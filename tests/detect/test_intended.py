@@ -1,0 +1,140 @@
+"""Whose bindings are meant, and when: rolling deploys, restarts, unbinds, unknown paths."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from strayline_collector.detect.intended import strays
+
+PLACE = {"environment": None, "broker": "b", "vhost": "/"}
+
+
+def candidate(key: str, at: int) -> dict[str, Any]:
+    return {
+        **PLACE,
+        "key": "q",
+        "queue": "q",
+        "exchange": "x",
+        "routing_key": key,
+        "routing_headers": None,
+        "first_ns": at,
+        "last_ns": at,
+    }
+
+
+def said(action: str, kind: str, epoch: str, at: int, heard: int, **more: Any) -> dict[str, Any]:
+    empty = dict.fromkeys(
+        (
+            "name",
+            "type",
+            "durable",
+            "arguments",
+            "source_name",
+            "destination",
+            "destination_kind",
+            "routing_key",
+            "document",
+        )
+    )
+    return {**PLACE, **empty, "source": "shim", "role": "intended", "complete": False, "service": "owner", "instance": epoch, "epoch": epoch,
+            "action": action, "kind": kind, "seen_ns": at, "until_ns": heard, **more}  # fmt: skip
+
+
+def release(
+    epoch: str,
+    at: int,
+    heard: int,
+    *keys: str,
+    exchange: str = "x",
+    type_: str | None = "topic",
+    service: str = "owner",
+) -> list[dict[str, Any]]:
+    """One process that declares exchange, queue and bindings at ``at`` and was last heard at ``heard``."""
+    return [
+        said("declare", "exchange", epoch, at, heard, name=exchange, type=type_, service=service),
+        said("declare", "queue", epoch, at, heard, name="q", service=service),
+        *(bind(epoch, at + 1, heard, key, exchange=exchange, service=service) for key in keys),
+    ]
+
+
+def bind(
+    epoch: str,
+    at: int,
+    heard: int,
+    key: str,
+    *,
+    exchange: str = "x",
+    action: str = "bind",
+    service: str = "owner",
+) -> dict[str, Any]:
+    return said(
+        action,
+        "binding",
+        epoch,
+        at,
+        heard,
+        source_name=exchange,
+        destination="q",
+        destination_kind="queue",
+        routing_key=key,
+        service=service,
+    )
+
+
+OLD = release("e1", 10, 100, "a", "b")
+NEW = release("e2", 200, 300, "a")
+
+
+@pytest.mark.parametrize(
+    ("case", "stray"),
+    [
+        ((candidate("b", 250), [*OLD, *NEW]), True),
+        ((candidate("a", 250), [*OLD, *NEW]), False),
+        ((candidate("b", 50), [*OLD, *NEW]), False),
+        ((candidate("b", 150), [*OLD, *NEW]), False),
+        ((candidate("b", 250), [*release("e1", 10, 260, "a", "b"), *NEW]), False),
+        ((candidate("b", 280), [*release("e1", 10, 260, "a", "b"), *NEW]), True),
+        ((candidate("b", 250), [*OLD, *NEW, bind("e2", 240, 300, "b")]), False),
+        ((candidate("b", 90), [*OLD, bind("e1", 80, 100, "b", action="unbind")]), True),
+        ((candidate("b", 70), [*OLD, bind("e1", 80, 100, "b", action="unbind")]), False),
+        ((candidate("b", 250), [*NEW, *release("s1", 5, 6, "b", service="setup")]), False),
+        ((candidate("b", 5), [*OLD]), False),
+        ((candidate("b", 250), release("e2", 200, 300)), False),
+        ((candidate("b", 250), release("e2", 200, 300, "a", type_=None)), False),
+        ((candidate("b", 250), [*NEW, *release("e2", 200, 300, "b", exchange="y")]), False),
+        ((candidate("b", 250), [*NEW, *release("e2", 200, 300, "c", exchange="y")]), True),
+        ((candidate("b", 250), release("e2", 200, 300, "a", type_="headers")), False),
+    ],
+    ids=[
+        "left by the older release", "declared by the newer", "published while the older was in force", "between the two, the older still counts",
+        "rolling: the older is still heard", "rolling: the older has gone", "bound late, but by a process in force", "after its unbind",
+        "before its unbind", "declared by a job that ran once", "before anybody declared", "the queue's bindings are not known",
+        "the exchange's type is not known", "another exchange's binding may lead here", "another exchange's binding does not match", "headers were not recorded",
+    ],
+)  # fmt: skip
+def test_whose_word_counts(case: tuple[dict[str, Any], list[dict[str, Any]]], stray: bool) -> None:
+    found = strays([case[0]], case[1])
+    assert bool(found) is stray
+    if stray:
+        assert found[0]["severity"] == "warning"
+        assert (found[0]["from_ns"], found[0]["to_ns"]) == (case[0]["first_ns"], case[0]["last_ns"])
+
+
+def test_only_the_stretch_in_which_it_is_stray_is_named() -> None:
+    asked = {**candidate("b", 0), "first_ns": 50, "last_ns": 400}
+    (found,) = strays([asked], [*OLD, *NEW])
+    assert (found["from_ns"], found["to_ns"]) == (200, 400)
+    assert found["intended_bindings"] == ["x — a"]
+
+
+def test_another_broker_says_nothing_here_but_a_document_without_one_speaks_for_all() -> None:
+    elsewhere = [{**row, "broker": "other"} for row in NEW]
+    assert strays([candidate("b", 250)], elsewhere) == []
+    reference = [
+        {**row, "broker": None, "source": "document", "complete": True, "until_ns": None}
+        for row in NEW
+    ]
+    (found,) = strays([candidate("b", 250)], reference)
+    assert found["severity"] == "error"
