@@ -28,7 +28,7 @@ app = typer.Typer(
 
 def _option(default_help: str, name: str) -> Any:
     return typer.Option(
-        help=default_help, envvar=f"STRAYLINE_{name}", show_default=True, show_envvar=False
+        help=default_help, envvar=f"STRAYLINE_{name}", show_default=True, show_envvar=True
     )
 
 

@@ -43,11 +43,7 @@ def run(api_url: str, ui: str) -> None:
     try:
         if not port.isascii() or not port.isdigit() or int(port) > 65535:
             raise AddressProblem(f"--ui {ui}: expected HOST:PORT, for example 127.0.0.1:8050")
-        if "://" not in api_url:
-            raise AddressProblem(
-                f"--api {api_url}: expected a URL, for example http://127.0.0.1:4319"
-            )
-        serve(api_url, host, int(port))
+        serve(api_url if "://" in api_url else f"http://{api_url}", host, int(port))
     except AddressProblem as problem:
         sys.stderr.write(f"strayline: {problem}\n")
         sys.exit(2)

@@ -29,11 +29,12 @@ def fetch(api: str, kind: str | None) -> list[dict[str, Any]]:
     """Every standing finding. Raises ``UsageProblem`` when the collector does not answer."""
     items: list[dict[str, Any]] = []
     cursor: str | None = None
+    url = api if "://" in api else f"http://{api}"
     try:
         while True:
             params = {"kind": kind, "cursor": cursor, "limit": 500}
             answer = httpx.get(
-                f"{api.rstrip('/')}/api/v1/findings",
+                f"{url.rstrip('/')}/api/v1/findings",
                 params={name: value for name, value in params.items() if value is not None},
                 timeout=60,
             )

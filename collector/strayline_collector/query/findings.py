@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from strayline_collector.detect.findings import IDENTITY
 from strayline_collector.errors import BadInput, NotFound
 from strayline_collector.query.times import parse_time, rfc3339
 from strayline_collector.query.wire import (
@@ -21,18 +22,6 @@ from strayline_collector.store.ports import Row, Session
 
 MESSAGES_SHOWN: Final = 100
 _ALL: Final = 2**31
-_IDENTITY: Final = (
-    "kind",
-    "verdict",
-    "cause",
-    "environment",
-    "broker",
-    "vhost",
-    "queue",
-    "exchange",
-    "routing_key",
-    "producer_service",
-)
 _TOLD: Final = frozenset(
     {"late_by", "sequence", "extent", "expected_queues", "actual_queues", "deliveries"}
 )
@@ -94,9 +83,9 @@ def change_triage(
 
 
 def _finding(session: Session, row: Row, *, all_messages: bool) -> Finding:
-    identity = {name: row[name] for name in _IDENTITY}
+    identity = {name: row[name] for name in IDENTITY}
     limit = _ALL if all_messages else MESSAGES_SHOWN
-    rows = session.rows(load("query/finding_messages"), {**identity, "limit": limit + 1})
+    rows = session.rows(load("query/finding_messages"), {"id": row["id"], "limit": limit + 1})
     return Finding(
         id=row["id"],
         kind=row["kind"],
@@ -111,7 +100,7 @@ def _finding(session: Session, row: Row, *, all_messages: bool) -> Finding:
         title=row["title"],
         explanation=row["explanation"],
         remedy=row["remedy"],
-        subject=Subject(**{name: row[name] for name in (*_IDENTITY[3:], "consumer_service")}),
+        subject=Subject(**{name: row[name] for name in (*IDENTITY[3:], "consumer_service")}),
         first_seen=rfc3339(row["first_seen_ns"]),
         last_seen=rfc3339(row["last_seen_ns"]),
         updated_at=rfc3339(row["updated_ns"]),

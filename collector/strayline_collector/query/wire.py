@@ -379,49 +379,36 @@ class Findings(TypedDict):
     next_cursor: str | None
 
 
-class ExchangeInfo(TypedDict):
+class Said(TypedDict):
+    """Who said so, and when it held: surely between first and last sight, possibly on."""
+
+    arguments: dict[str, Any]
+    role: str
+    complete: bool
+    service: str | None
+    surely_from: str
+    surely_to: str
+    possibly_to: str | None
+    broker: str | None
+    vhost: str | None
+
+
+class ExchangeInfo(Said):
     name: str
     type: str | None
     durable: bool | None
-    arguments: dict[str, Any]
-    role: str
-    complete: bool
-    service: str | None
-    surely_from: str
-    surely_to: str
-    possibly_to: str | None
-    broker: str | None
-    vhost: str | None
 
 
-class QueueInfo(TypedDict):
+class QueueInfo(Said):
     name: str
     durable: bool | None
-    arguments: dict[str, Any]
-    role: str
-    complete: bool
-    service: str | None
-    surely_from: str
-    surely_to: str
-    possibly_to: str | None
-    broker: str | None
-    vhost: str | None
 
 
-class BindingInfo(TypedDict):
+class BindingInfo(Said):
     source: str
     destination: str
     destination_kind: Literal["queue", "exchange"]
     routing_key: str
-    arguments: dict[str, Any]
-    role: str
-    complete: bool
-    service: str | None
-    surely_from: str
-    surely_to: str
-    possibly_to: str | None
-    broker: str | None
-    vhost: str | None
 
 
 class Topology(TypedDict):

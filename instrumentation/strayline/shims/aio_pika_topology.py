@@ -70,29 +70,17 @@ def _options(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return found
 
 
-def _queue_binding(
-    action: str, channel: Channel, given: Mapping[str, Any], answer: Any
+def _binding(
+    action: str, kind: str, channel: Channel, given: Mapping[str, Any], answer: Any
 ) -> Mapping[str, Any]:
+    """A binding of a queue (``exchange``, ``queue``) or of an exchange (``source``, ``destination``)."""
+    source, destination = ("exchange", "queue") if kind == "queue" else ("source", "destination")
     return {
         "action": action,
         "kind": "binding",
-        "source_name": given.get("exchange") or "",
-        "destination": given.get("queue") or channel.last_queue,
-        "destination_kind": "queue",
-        "routing_key": given.get("routing_key") or "",
-        "arguments": dict(given.get("arguments") or {}),
-    }
-
-
-def _exchange_binding(
-    action: str, channel: Channel, given: Mapping[str, Any], answer: Any
-) -> Mapping[str, Any]:
-    return {
-        "action": action,
-        "kind": "binding",
-        "source_name": given.get("source") or "",
-        "destination": given.get("destination") or "",
-        "destination_kind": "exchange",
+        "source_name": given.get(source) or "",
+        "destination": given.get(destination) or (channel.last_queue if kind == "queue" else ""),
+        "destination_kind": kind,
         "routing_key": given.get("routing_key") or "",
         "arguments": dict(given.get("arguments") or {}),
     }
@@ -107,10 +95,10 @@ def _deleted(
 _METHODS: Final[tuple[tuple[str, Describe], ...]] = (
     ("queue_declare", _queue_declare),
     ("exchange_declare", _exchange_declare),
-    ("queue_bind", functools.partial(_queue_binding, "bind")),
-    ("queue_unbind", functools.partial(_queue_binding, "unbind")),
-    ("exchange_bind", functools.partial(_exchange_binding, "bind")),
-    ("exchange_unbind", functools.partial(_exchange_binding, "unbind")),
+    ("queue_bind", functools.partial(_binding, "bind", "queue")),
+    ("queue_unbind", functools.partial(_binding, "unbind", "queue")),
+    ("exchange_bind", functools.partial(_binding, "bind", "exchange")),
+    ("exchange_unbind", functools.partial(_binding, "unbind", "exchange")),
     ("queue_delete", functools.partial(_deleted, "queue")),
     ("exchange_delete", functools.partial(_deleted, "exchange")),
 )

@@ -163,6 +163,17 @@ SELECT * EXCLUDE (strength) FROM (
 )
 QUALIFY strength = min(strength) OVER (PARTITION BY kind, environment, broker, vhost, queue, message);
 
+-- The messages of each finding that stands, context rows among them: a finding is found again in
+-- the verdicts by everything that makes it the same finding.
+CREATE VIEW finding_verdicts AS
+SELECT f.id AS finding_id, f.severity AS finding_severity, v.*
+FROM findings f
+JOIN verdicts v ON v.kind = f.kind AND v.verdict IS NOT DISTINCT FROM f.verdict AND v.cause IS NOT DISTINCT FROM f.cause
+    AND v.environment IS NOT DISTINCT FROM f.environment AND v.broker IS NOT DISTINCT FROM f.broker AND v.vhost IS NOT DISTINCT FROM f.vhost
+    AND v.queue IS NOT DISTINCT FROM f.queue AND v.exchange IS NOT DISTINCT FROM f.exchange AND v.routing_key IS NOT DISTINCT FROM f.routing_key
+    AND v.producer_service IS NOT DISTINCT FROM f.producer_service
+WHERE f.status <> 'retracted';
+
 CREATE VIEW publishes AS
 SELECT message, source, environment, broker, vhost, exchange, routing_key, type, service, instance, epoch, channel, n,
     ordering_key, k, message_id, correlation_id, reply_to, priority, expiration_ms, mandatory, outcome,
