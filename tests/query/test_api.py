@@ -8,7 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import TypeAdapter
 
+from strayline_collector.query import wire
 from tests.support.collector import RunningCollector, running_collector
 from tests.support.corpus import truth
 
@@ -135,6 +137,36 @@ def test_openapi_describes_every_call(collector: RunningCollector) -> None:
         "topology",
     )
     assert {f"/api/v1/{name}" for name in wanted} <= document["paths"].keys()
+
+
+def test_every_example_has_the_shape_it_stands_for(collector: RunningCollector) -> None:
+    document = collector.get("/openapi.json")
+    shapes = {
+        "Status",
+        "Graph",
+        "Traces",
+        "Trace",
+        "Queues",
+        "QueueOrder",
+        "Messages",
+        "Message",
+        "Findings",
+        "Finding",
+        "Topology",
+        "Rates",
+        "Settled",
+    }
+    checked: set[str] = set()
+    for calls in document["paths"].values():
+        for call in calls.values():
+            answer = call["responses"]["200"]["content"]["application/json"]
+            name = answer["schema"].get("$ref", "").rpartition("/")[2]
+            if name in shapes:
+                TypeAdapter(getattr(wire, name)).validate_python(answer["example"], strict=True)
+                checked.add(name)
+            else:
+                assert answer["example"]
+    assert checked == shapes
 
 
 @pytest.mark.parametrize(

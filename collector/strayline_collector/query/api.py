@@ -23,6 +23,7 @@ from strayline_collector.query.findings import change_triage, read_finding, read
 from strayline_collector.query.graph import read_graph
 from strayline_collector.query.guard import Guard, problem
 from strayline_collector.query.messages import read_messages
+from strayline_collector.query.openapi import with_examples
 from strayline_collector.query.overview import read_operations, read_rates, read_services
 from strayline_collector.query.queues import read_order, read_queues
 from strayline_collector.query.search import compile_search
@@ -67,6 +68,7 @@ def build_api(store: Store, control: Control, *, allowed_hosts: Sequence[str]) -
     _message_routes(app, read)
     _finding_routes(app, store, read)
     _topology_routes(app, store, read)
+    with_examples(app)
     return app
 
 

@@ -1,0 +1,94 @@
+"""Writes the examples of the OpenAPI document: real answers on recorded traffic, cut short.
+
+python scripts/examples.py
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.support.collector import running_collector  # noqa: E402 - from the checkout
+
+TARGET = ROOT / "collector" / "strayline_collector" / "query" / "examples.json"
+KEPT = 2
+
+
+def cut(value: Any) -> Any:
+    """The same shape with at most ``KEPT`` items in every list and eight in every free mapping."""
+    if isinstance(value, list):
+        return [cut(item) for item in value[:KEPT]]
+    if isinstance(value, dict):
+        return {
+            key: cut(dict(list(item.items())[:8]) if key in ("attributes", "resource") else item)
+            for key, item in value.items()
+        }
+    return value
+
+
+def main() -> None:
+    definitions = {
+        "exchanges": [{"name": "orders.events", "type": "topic", "durable": True}],
+        "queues": [{"name": "billing.orders", "durable": True}],
+        "bindings": [
+            {
+                "source": "orders.events",
+                "destination": "billing.orders",
+                "destination_type": "queue",
+                "routing_key": "order.created",
+            }
+        ],
+    }
+    with running_collector() as collector:
+        collector.replay("d_reorder_nack")
+        settled = collector.settle()
+        topology = collector.put(
+            "/api/v1/topology", definitions, role="intended", vhost="/", valid_from="0"
+        )
+        finding = collector.get("/api/v1/findings")["items"][0]
+        message = finding["messages"][0]
+        identity = f"{message['trace_id']}-{message['producer_span_id']}"
+        queue = {"name": "billing.orders"}
+        answers = {
+            "get /health": collector.get("/health"),
+            "get /ready": collector.get("/ready"),
+            "get /api/v1/status": collector.get("/api/v1/status"),
+            "post /api/v1/detection/settle": settled,
+            "get /api/v1/services": collector.get("/api/v1/services"),
+            "get /api/v1/operations": collector.get("/api/v1/operations", service="billing"),
+            "get /api/v1/rates": collector.get("/api/v1/rates", steps=2),
+            "get /api/v1/graph": collector.get("/api/v1/graph", level="messaging"),
+            "get /api/v1/traces": collector.get("/api/v1/traces", limit=2),
+            "get /api/v1/traces/{trace_id}": collector.get(
+                f"/api/v1/traces/{message['trace_id']}", stitch="true"
+            ),
+            "get /api/v1/queues": collector.get("/api/v1/queues"),
+            "get /api/v1/queues/order": collector.get("/api/v1/queues/order", **queue),
+            "get /api/v1/messages": collector.get(
+                "/api/v1/messages", queue="billing.orders", limit=2
+            ),
+            "get /api/v1/messages/{message}/journey": collector.get(
+                f"/api/v1/messages/{identity}/journey"
+            ),
+            "get /api/v1/findings": collector.get("/api/v1/findings"),
+            "get /api/v1/findings/{finding_id}": finding,
+            "patch /api/v1/findings/{finding_id}": {
+                **finding,
+                "triage": "acknowledged",
+                "note": "seen, fix under way",
+            },
+            "get /api/v1/topology": topology,
+            "put /api/v1/topology": topology,
+        }
+    TARGET.write_text(
+        json.dumps(cut(answers), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+
+
+if __name__ == "__main__":
+    main()
