@@ -56,7 +56,8 @@ SCHEMA: Final = pa.schema(
     ]
 )
 
-_MAX_NS: Final = 2**63 - 1
+_MAX_NS: Final = 2**62 - 1
+"""Year 2116; later times are nonsense, and this leaves room to add to them."""
 
 Row = dict[str, Any]
 

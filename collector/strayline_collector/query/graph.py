@@ -37,7 +37,8 @@ def read_graph(session: Session, range_ns: Mapping[str, int], level: str) -> Gra
         edges += messaging_edges(deliveries, publishes, findings)
     names = _names(session, range_ns, edges, level)
     bounds = {"start_ns": int(seen["start_ns"]), "end_ns": int(seen["end_ns"])}
-    steps = session.rows(load("query/graph_steps"), bounds)
+    step_ns = max(1, -(-(bounds["end_ns"] - bounds["start_ns"] + 1) // STEPS))
+    steps = session.rows(load("query/graph_steps"), {**bounds, "step_ns": step_ns})
     span_s = max((bounds["end_ns"] - bounds["start_ns"]) / 1e9, 1e-3)
     nodes = [_node(key, parts, steps, findings, edges, span_s) for key, parts in names.items()]
     services = {

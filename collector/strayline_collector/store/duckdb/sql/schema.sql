@@ -9,6 +9,9 @@ CREATE TABLE meta (key VARCHAR NOT NULL, value VARCHAR);
 -- replay after a crash neither loses nor repeats a request.
 CREATE TABLE loaded (batch BIGINT NOT NULL, segment BIGINT NOT NULL, byte_offset BIGINT NOT NULL, loaded_ns BIGINT NOT NULL);
 
+-- A time that somebody told in an attribute; null for what no clock shows before the year 2116.
+CREATE MACRO sane_ns(told) AS CASE WHEN TRY_CAST(told AS BIGINT) BETWEEN 0 AND 4611686018427387903 THEN TRY_CAST(told AS BIGINT) END;
+
 CREATE TABLE spans (
     batch BIGINT NOT NULL,
     received_ns BIGINT NOT NULL,

@@ -69,7 +69,7 @@ SELECT
             THEN 'name:' || regexp_replace(name, ' (process|receive|consume|deliver)$', '')
         WHEN a[5] IS NOT NULL THEN 'destination:' || a[5]
     END AS name_hint,
-    coalesce(TRY_CAST(a[22] AS BIGINT), CASE WHEN kind = 3 THEN end_ns ELSE start_ns END) AS received_ns,
+    coalesce(sane_ns(a[22]), CASE WHEN kind = 3 THEN end_ns ELSE start_ns END) AS received_ns,
     CASE WHEN kind = 3 THEN end_ns ELSE start_ns END AS handled_start_ns,
     CASE WHEN kind = 5 THEN end_ns END AS handled_end_ns,
     status_code = 2 AS failed,
@@ -80,7 +80,7 @@ SELECT
         WHEN regexp_matches(status_message, '^reject called on message with requeue') THEN 'reject_requeue'
         WHEN regexp_matches(status_message, '^reject called on message without requeue') THEN 'reject_drop'
     END) AS settlement,
-    coalesce(TRY_CAST(a[24] AS BIGINT),
+    coalesce(sane_ns(a[24]),
         CASE WHEN regexp_matches(status_message, '^(nack|nackAll|reject) called on message') THEN end_ns END) AS settled_ns
 FROM named n
 WHERE NOT EXISTS (

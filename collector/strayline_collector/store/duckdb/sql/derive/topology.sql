@@ -22,7 +22,7 @@ SELECT DISTINCT
     CAST(item.arguments AS VARCHAR) AS arguments,
     item.source_name AS source_name, item.destination AS destination,
     item.destination_kind AS destination_kind, item.routing_key AS routing_key,
-    coalesce(item.at_unix_nano, start_ns) AS seen_ns
+    coalesce(sane_ns(CAST(item.at_unix_nano AS VARCHAR)), start_ns) AS seen_ns
 FROM said
 WHERE item.action IN ('declare', 'delete', 'bind', 'unbind', 'check')
   AND item.kind IN ('exchange', 'queue', 'binding');
