@@ -50,15 +50,21 @@ class Broker:
         return self.url.rsplit("/", 1)[0] + "/" + quote(vhost, safe="")
 
     def api(self, method: str, path: str, json: object = None) -> httpx.Response:
-        """One management API call; raises on an error status."""
-        response = httpx.request(
-            method,
-            f"{self.management}/api{path}",
-            json=json,
-            auth=(self.user, self.password),
-            timeout=30,
-        )
-        response.raise_for_status()
+        """One management API call. Raises ``BrokerError`` when it is refused or nobody answers."""
+        try:
+            response = httpx.request(
+                method,
+                f"{self.management}/api{path}",
+                json=json,
+                auth=(self.user, self.password),
+                timeout=30,
+            )
+            response.raise_for_status()
+        except httpx.HTTPError as error:
+            raise BrokerError(
+                f"the broker's management API at {self.management} is needed and does not serve {method} {path} "
+                f"({error or type(error).__name__}); set RABBITMQ_MANAGEMENT_URL, or unset AMQP_URL for a private node"
+            ) from None
         return response
 
     @contextmanager

@@ -184,3 +184,12 @@ def _otlp_json(document: dict[str, object]) -> dict[str, object]:
         return value
 
     return fixed(document)  # type: ignore[return-value]
+
+
+def test_a_broker_without_its_management_api_is_one_clear_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        amqp = f"amqp://127.0.0.1:{listener.getsockname()[1]}/"
+        done = strayline(
+            "demo", "--once", AMQP_URL=amqp, RABBITMQ_MANAGEMENT_URL="http://127.0.0.1:9"
+        )
+    clear_line(done, "http://127.0.0.1:9", "RABBITMQ_MANAGEMENT_URL")

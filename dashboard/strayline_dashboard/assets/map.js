@@ -3,7 +3,7 @@
 (() => {
   const sl = window.strayline;
   const { h, s } = sl;
-  const WIDTH = 178, HEIGHT = 54, FOOT = 20;
+  const WIDTH = 170, HEIGHT = 54, FOOT = 20;
 
   /* The layout runs from where requests come in. Edges that lead back to a node on the way (an
      answer, a callback) are laid out reversed, or one of them would turn the picture round. */
@@ -83,7 +83,7 @@
       node.findings ? s("text", { x: 10, y: HEIGHT + 14, style: { fill: alarming ? `var(--${node.worst_severity})` : "var(--info)", fontSize: "11px", fontWeight: 600 } }, `● ${sl.many(node.findings, "finding")}`) : null);
   }
 
-  const labelOf = (edge) => [sl.count(edge.calls), edge.errors ? `${((100 * edge.errors) / edge.calls).toFixed(1)}% err` : null, edge.p95_ms === null ? null : sl.ms(edge.p95_ms)].filter(Boolean).join(" · ");
+  const labelOf = (edge) => [sl.count(edge.calls), edge.errors ? `${((100 * edge.errors) / edge.calls).toFixed(1)}% err` : null, edge.p95_ms === null || edge.target.startsWith("exchange:") ? null : sl.ms(edge.p95_ms)].filter(Boolean).join(" · ");
 
   function edgeView(edge, at) {
     const colour = edge.errors ? "var(--error)" : sl.PROTOCOLS[edge.protocol];
