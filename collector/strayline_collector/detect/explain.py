@@ -26,7 +26,7 @@ _REORDER_TITLES: Final = {
 
 _REORDER_WHY: Final = {
     "requeue": "The consumer gave them back with requeue (nack or reject), and messages published later were delivered before they came again.",
-    "concurrent_handlers": "They were delivered in order on one channel, but several handlers ran at once and a later message was done first.",
+    "concurrent_handlers": "They were delivered in order on one channel, but several handlers ran at once: a later message was begun before an earlier one was done, or was done first.",
     "competing_consumers": "Each consuming channel got its messages in order; together they did not keep the order of the queue.",
     "unknown": "Nothing recorded explains it: no requeue, no other channel, no priority.",
 }
@@ -128,7 +128,7 @@ def _exchange(incident: Row) -> str:
 
 
 def _quoted(name: str | None) -> str:
-    return f"“{name}”" if name else "“”"
+    return f"“{name}”" if name else "“” (empty)"
 
 
 def _queues(names: list[str] | None) -> str:

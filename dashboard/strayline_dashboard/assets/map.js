@@ -3,7 +3,7 @@
 (() => {
   const sl = window.strayline;
   const { h, s } = sl;
-  const WIDTH = 170, HEIGHT = 54, FOOT = 20;
+  const WIDTH = 180, HEIGHT = 54, FOOT = 20;
 
   /* The layout runs from where requests come in. Edges that lead back to a node on the way (an
      answer, a callback) are laid out reversed, or one of them would turn the picture round. */
