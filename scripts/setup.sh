@@ -55,7 +55,7 @@ if [ "$(cat .venv/.strayline-setup 2>/dev/null || true)" = "$wanted" ]; then exi
 if [ ! -x .venv/bin/python ]; then
   python=$(find_python)
   say "making .venv with $python"
-  if ! "$python" -m venv .venv 2>/dev/null; then
+  if ! "$python" -m venv .venv >/dev/null 2>&1; then
     rm -rf .venv
     need python3-venv python3-venv 'install python3-venv' || exit 2
     "$python" -m venv .venv
