@@ -48,6 +48,10 @@ fi
 if [ "${1:-}" = --browser ] && ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then
   need Chromium chromium 'install chromium' || exit 2
 fi
+# Playwright's driver links it; a compiler brings it along, a bare system lacks it
+if [ "${1:-}" = --browser ] && command -v ldconfig >/dev/null && ! ldconfig -p | grep -q 'libatomic\.so\.1'; then
+  need libatomic libatomic1 'install libatomic1' || exit 2
+fi
 
 wanted=$(cat pyproject.toml requirements.txt | sha256sum | cut -d' ' -f1)
 if [ "$(cat .venv/.strayline-setup 2>/dev/null || true)" = "$wanted" ]; then exit 0; fi
