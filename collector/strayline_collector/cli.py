@@ -103,9 +103,9 @@ def collector(
 
 
 @app.command(epilog="Example: strayline dashboard --api http://127.0.0.1:4319")
-def dashboard(api: ApiUrl = API_URL, ui: Ui = UI) -> None:
+def dashboard(api: ApiUrl = API_URL, ui: Ui = UI, insecure: Insecure = False) -> None:
     """Runs the dashboard of a collector that runs elsewhere."""
-    _need("strayline_dashboard.main", "dashboard").run(api, ui)
+    _need("strayline_dashboard.main", "dashboard").run(api, ui, insecure=insecure)
 
 
 @app.command(epilog="Example: strayline findings --fail-on warning --json")

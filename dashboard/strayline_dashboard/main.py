@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import socket
 import sys
 import threading
@@ -36,13 +37,18 @@ def serve(api_url: str, host: str, port: int) -> None:
         server.run(sockets=[listener])
 
 
-def run(api_url: str, ui: str) -> None:
-    """As ``strayline dashboard``: one line and exit code 2 for what cannot be."""
+def run(api_url: str, ui: str, *, insecure: bool = False) -> None:
+    """As ``strayline dashboard``: one line and exit code 2 for what cannot be, and for an address
+    that other machines can reach unless ``insecure`` says so."""
     host, _, port = ui.rpartition(":")
     host = host.removeprefix("[").removesuffix("]") or "127.0.0.1"
     try:
         if not port.isascii() or not port.isdigit() or int(port) > 65535:
             raise AddressProblem(f"--ui {ui}: expected HOST:PORT, for example 127.0.0.1:8050")
+        if not insecure and not _loopback(host):
+            raise AddressProblem(
+                f"--ui {ui}: reachable from other machines without protection; bind a loopback address, or say --insecure"
+            )
         serve(api_url if "://" in api_url else f"http://{api_url}", host, int(port))
     except AddressProblem as problem:
         sys.stderr.write(f"strayline: {problem}\n")
@@ -56,8 +62,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--ui", default="127.0.0.1:8050", help="address to serve on; port 0 picks a free one"
     )
+    parser.add_argument(
+        "--insecure", action="store_true", help="allow an address that other machines can reach"
+    )
     options = parser.parse_args(arguments)
-    run(options.api, options.ui)
+    run(options.api, options.ui, insecure=options.insecure)
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _listen(host: str, port: int) -> socket.socket:

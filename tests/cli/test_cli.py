@@ -60,6 +60,7 @@ def test_addresses_that_cannot_be(tmp_path: Path) -> None:
         "--api 0.0.0.0:0",
         "--insecure",
     )
+    clear_line(strayline("dashboard", "--ui", "0.0.0.0:0"), "--ui 0.0.0.0:0", "--insecure")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         free = {"--otlp-http": "127.0.0.1:0", "--otlp-grpc": "127.0.0.1:0", "--api": "127.0.0.1:0"}

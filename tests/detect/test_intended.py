@@ -100,6 +100,8 @@ NEW = release("e2", 200, 300, "a")
         ((candidate("b", 90), [*OLD, bind("e1", 80, 100, "b", action="unbind")]), True),
         ((candidate("b", 70), [*OLD, bind("e1", 80, 100, "b", action="unbind")]), False),
         ((candidate("b", 250), [*NEW, *release("s1", 5, 6, "b", service="setup")]), False),
+        ((candidate("b", 90), [*OLD, said("delete", "queue", "e1", 70, 100, name="q"), bind("e1", 80, 100, "a")]), True),
+        ((candidate("a", 90), [*OLD, said("delete", "queue", "e1", 70, 100, name="q"), bind("e1", 80, 100, "a")]), False),
         ((candidate("b", 5), [*OLD]), False),
         ((candidate("b", 250), release("e2", 200, 300)), False),
         ((candidate("b", 250), release("e2", 200, 300, "a", type_=None)), False),
@@ -110,7 +112,7 @@ NEW = release("e2", 200, 300, "a")
     ids=[
         "left by the older release", "declared by the newer", "published while the older was in force", "between the two, the older still counts",
         "rolling: the older is still heard", "rolling: the older has gone", "bound late, but by a process in force", "after its unbind",
-        "before its unbind", "declared by a job that ran once", "before anybody declared", "the queue's bindings are not known",
+        "before its unbind", "declared by a job that ran once", "its queue was deleted since", "bound again after its queue was deleted", "before anybody declared", "the queue's bindings are not known",
         "the exchange's type is not known", "another exchange's binding may lead here", "another exchange's binding does not match", "headers were not recorded",
     ],
 )  # fmt: skip

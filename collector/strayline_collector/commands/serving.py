@@ -71,6 +71,7 @@ def up(chosen: CollectorSettings, ui: str) -> None:
                 f"http://{addresses.api}",
                 "--ui",
                 ui,
+                *(("--insecure",) if chosen.insecure else ()),
             ],
             stdout=subprocess.PIPE,
             text=True,

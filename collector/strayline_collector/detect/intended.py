@@ -198,14 +198,23 @@ def _epoch_times(rows: Iterable[Row]) -> dict[tuple[str, str], tuple[int, int]]:
 
 
 def _unbound_times(rows: Iterable[Row]) -> dict[tuple[Any, ...], int]:
-    """When each binding was last unbound without being bound again after."""
-    state: dict[tuple[Any, ...], int] = {}
+    """When each binding ended without being made again: unbound, or gone with its exchange or queue."""
+    ended: dict[tuple[Any, ...], int] = {}
+    bound: set[tuple[Any, ...]] = set()
     for row in sorted(rows, key=lambda r: r["seen_ns"]):
-        if row["kind"] == "binding" and row["action"] == "unbind":
-            state[_identity(row)] = row["seen_ns"]
-        elif row["kind"] == "binding" and row["action"] == "bind":
-            state.pop(_identity(row), None)
-    return state
+        if row["kind"] == "binding" and row["action"] == "bind":
+            bound.add(_identity(row))
+            ended.pop(_identity(row), None)
+        elif row["kind"] == "binding" and row["action"] == "unbind":
+            ended[_identity(row)] = row["seen_ns"]
+        elif row["action"] == "delete":
+            for binding in bound:
+                source, destination, kind, _ = binding
+                to_it = (destination, kind or "queue") == (row["name"], row["kind"])
+                from_it = row["kind"] == "exchange" and source == row["name"]
+                if to_it or from_it:
+                    ended.setdefault(binding, row["seen_ns"])
+    return ended
 
 
 def _identity(row: Row) -> tuple[Any, ...]:
