@@ -10,7 +10,7 @@ from typing import Final
 from strayline import ordering
 from strayline.guard import log, survived
 from strayline.provider import set_service_name
-from strayline.settings import Settings, stamp_excluded
+from strayline.settings import Settings, dup, stamp_excluded
 from strayline.shims import SHIMS, Shim
 
 _lock: Final = threading.RLock()
@@ -23,6 +23,7 @@ def instrument_libraries(
     """See ``strayline.instrument``."""
     settings = Settings.read()
     stamp_excluded.cache_clear()
+    dup.cache_clear()
     if service_name is not None:
         set_service_name(service_name)
     if rule is not None:

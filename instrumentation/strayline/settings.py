@@ -16,6 +16,8 @@ OTEL_EXPORTER_OTLP_TIMEOUT                milliseconds for one export           
 OTEL_BSP_SCHEDULE_DELAY                   milliseconds between exports                   1000
 OTEL_BSP_MAX_QUEUE_SIZE                   spans kept while the collector is away         8192
 OTEL_BSP_MAX_EXPORT_BATCH_SIZE            spans in one export                            512
+OTEL_SEMCONV_STABILITY_OPT_IN             ``http/dup``, ``rpc/dup``, ``messaging/dup``:  –
+                                          old attribute names beside the new ones
 STRAYLINE_INSTRUMENT                      names of shims, comma-separated                all
 STRAYLINE_STAMP_EXCLUDE                   exchanges whose messages are not stamped       –
 ========================================  =============================================  =========
@@ -50,6 +52,7 @@ class Settings:
     batch_size: int
     instrument: frozenset[str] | None
     stamp_exclude: frozenset[str]
+    dup: frozenset[str]
 
     @staticmethod
     def read() -> Settings:
@@ -73,6 +76,11 @@ class Settings:
             batch_size=max(1, _number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", default=512)),
             instrument=frozenset(names) if names else None,
             stamp_exclude=frozenset(_list("STRAYLINE_STAMP_EXCLUDE")),
+            dup=frozenset(
+                name.removesuffix("/dup").lower()
+                for name in _list("OTEL_SEMCONV_STABILITY_OPT_IN")
+                if name.endswith("/dup")
+            ),
         )
 
 
@@ -80,6 +88,12 @@ class Settings:
 def stamp_excluded() -> frozenset[str]:
     """Exchanges whose messages are not stamped. Asked for with every publish, so read once."""
     return Settings.read().stamp_exclude
+
+
+@functools.cache
+def dup() -> frozenset[str]:
+    """Categories (``http``, ``rpc``, ``messaging``) whose old attribute names are written too."""
+    return Settings.read().dup
 
 
 def _otlp(name: str) -> str:
