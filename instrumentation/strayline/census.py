@@ -13,7 +13,7 @@ import threading
 import time
 from typing import Any, Final
 
-from strayline.amqp import open_channels
+from strayline.amqp.channel import finished_channels, open_channels
 from strayline.conventions import CENSUS, CENSUS_SPAN, EPOCH
 from strayline.guard import survived
 from strayline.provider import dropped_spans, say
@@ -46,31 +46,23 @@ def stop() -> None:
 
 
 def tell() -> None:
-    """Sends one census now."""
+    """Sends one census now, once there is anything to tell of."""
     with survived("taking the census"):
         document = census()
-        if document["channels"] or document["consumers"]:
+        if document["channels"] or document["spans_dropped"]:
             say(CENSUS_SPAN, {CENSUS: json.dumps(document), EPOCH: stamper.epoch})
 
 
 def census() -> dict[str, Any]:
-    """Highest ``n`` of each publishing channel; of each consuming one its queues, highest
-    delivery tag and unsettled tags; spans dropped."""
-    channels = sorted(open_channels(), key=lambda channel: channel.number)
-    mine = [channel for channel in channels if channel.epoch == stamper.epoch]
+    """Of each channel its highest ``n``; of each consuming one its queues, highest delivery tag and
+    unsettled tags; spans dropped. Channels that went since the last census have their last word."""
+    told = [*finished_channels(), *(channel.told() for channel in open_channels())]
     return {
-        "channels": [{"channel": ch.number, "n": ch.n} for ch in mine if ch.n],
+        "channels": [{"channel": ch["channel"], "n": ch["n"]} for ch in told],
         "consumers": [
-            {
-                "channel": ch.number,
-                "queues": sorted(ch.queues),
-                "delivery_tag": ch.highest_tag,
-                "unsettled": sorted(tag for tag, d in list(ch.deliveries.items()) if not d.settled)[
-                    :1000
-                ],
-            }
-            for ch in mine
-            if ch.queues
+            {key: ch[key] for key in ("channel", "queues", "delivery_tag", "unsettled")}
+            for ch in told
+            if "queues" in ch
         ],
         "spans_dropped": dropped_spans(),
         "at_unix_nano": time.time_ns(),

@@ -20,6 +20,8 @@ OTEL_SEMCONV_STABILITY_OPT_IN             ``http/dup``, ``rpc/dup``, ``messaging
                                           old attribute names beside the new ones
 STRAYLINE_INSTRUMENT                      names of shims, comma-separated                all
 STRAYLINE_STAMP_EXCLUDE                   exchanges whose messages are not stamped       –
+STRAYLINE_CAPTURE_BODY_BYTES              so much of each message's body is recorded     0
+STRAYLINE_REDACT_BODY                     JSON paths redacted in bodies: ``$..password`` –
 ========================================  =============================================  =========
 
 The ``TRACES`` forms of the exporter variables win over the general ones. Sampler and propagator
@@ -53,6 +55,8 @@ class Settings:
     instrument: frozenset[str] | None
     stamp_exclude: frozenset[str]
     dup: frozenset[str]
+    capture_body_bytes: int
+    redact_body: tuple[str, ...]
 
     @staticmethod
     def read() -> Settings:
@@ -81,6 +85,8 @@ class Settings:
                 for name in _list("OTEL_SEMCONV_STABILITY_OPT_IN")
                 if name.endswith("/dup")
             ),
+            capture_body_bytes=_number("STRAYLINE_CAPTURE_BODY_BYTES", default=0),
+            redact_body=tuple(_list("STRAYLINE_REDACT_BODY")),
         )
 
 

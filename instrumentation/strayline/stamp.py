@@ -92,13 +92,14 @@ class Stamper:
         h = fingerprint(exchange, routing_key)
         if ordering_key is None:
             return Stamp(self.epoch, channel, n, h)
-        return Stamp(self.epoch, channel, n, h, *self._count(ordering_key))
+        return Stamp(self.epoch, channel, n, h, *self.count(ordering_key))
 
     def hashed(self, data: bytes) -> str:
         """A keyed hash of 8 bytes: equal data are seen to be equal, and nothing else."""
         return hashlib.blake2b(data, digest_size=8, key=self._secret).hexdigest()
 
-    def _count(self, ordering_key: str) -> tuple[str, int]:
+    def count(self, ordering_key: str) -> tuple[str, int]:
+        """The key's hash and its next count, process-wide."""
         hashed = self.hashed(ordering_key.encode("utf-8", "surrogatepass"))[:8]
         with self._lock:
             k = self._keys.pop(hashed, 0) + 1

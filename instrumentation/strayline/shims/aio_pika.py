@@ -23,7 +23,7 @@ import aiormq.exceptions
 from opentelemetry import context, trace
 
 from strayline import census
-from strayline.amqp import Arrival, Broker, Channel, Delivery, Publish, end_publish
+from strayline.amqp import Arrival, Broker, Channel, Delivery, Publish
 from strayline.guard import survived
 from strayline.patching import Patches
 from strayline.shims.aio_pika_topology import wrap_topology
@@ -97,12 +97,12 @@ def _publish(original: Callable[..., Any]) -> Callable[..., Any]:
                 if properties is not None
                 else aiormq.spec.Basic.Properties(delivery_mode=1)
             )
-            span, headers = channel_of(self).begin_publish(_message(body, properties, kwargs))
-            properties.headers = headers
-            begun = span, {**kwargs, "properties": properties}
+            sending = channel_of(self).publishing(_message(body, properties, kwargs))
+            properties.headers = sending.headers
+            begun = sending, {**kwargs, "properties": properties}
         if begun is None:
             return await original(self, body, **kwargs)
-        span, changed = begun
+        sending, changed = begun
         outcome, failure = "unknown", None
         try:
             answer = await original(self, body, **changed)
@@ -120,7 +120,7 @@ def _publish(original: Callable[..., Any]) -> Callable[..., Any]:
             return answer
         finally:
             with survived("ending a publish"):
-                end_publish(span, outcome, changed["properties"].message_id, failure)
+                sending.ended(outcome, failure, changed["properties"].message_id)
 
     return basic_publish
 
@@ -229,7 +229,7 @@ def _arrival(message: Any, queue: str, *, no_ack: bool) -> Arrival:
         consumer_tag=message.consumer_tag,
         redelivered=message.redelivered,
         no_ack=no_ack,
-        body_size=len(message.body or b""),
+        body=message.body or b"",
         message_id=properties.message_id,
         correlation_id=properties.correlation_id,
         priority=properties.priority,

@@ -1,0 +1,69 @@
+"""Where another instrumentation already made a span for this very message, its span is kept and
+tells our facts too: a second one beside it would count the message twice.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, Final
+
+from opentelemetry import trace
+from opentelemetry.trace import Span, SpanKind
+
+SCOPES: Final = (
+    "opentelemetry.instrumentation.aio_pika",
+    "opentelemetry.instrumentation.pika",
+    "opentelemetry.instrumentation.celery",
+    "opentelemetry.instrumentation.kombu",
+    "faststream",
+)
+"""Beginnings of instrumentation scope names whose messaging spans are adopted. Some of them give
+the traced module's name as their scope, so that a scope of a client library counts too."""
+
+Adopt = Callable[[Span], None]
+
+_awaited: Final[ContextVar[Adopt | None]] = ContextVar("strayline_awaited", default=None)
+_adopted: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
+
+
+def is_foreign(span: Any, kind: SpanKind) -> bool:
+    """Whether a span is another instrumentation's messaging span of this kind, still open."""
+    scope = getattr(span, "instrumentation_scope", None)
+    name = getattr(scope, "name", None)
+    return (
+        isinstance(name, str)
+        and name.startswith(SCOPES)
+        and getattr(span, "kind", None) is kind
+        and span.is_recording()
+    )
+
+
+def adoptable_publish(exchange: str, routing_key: str) -> Span | None:
+    """The current span, when it is another instrumentation's for the publish that begins now. One
+    span is one publish: whoever publishes twice inside it gets spans of ours from the second on."""
+    current = trace.get_current_span()
+    if not is_foreign(current, SpanKind.PRODUCER) or current in _adopted:
+        return None
+    _adopted.add(current)
+    return current
+
+
+def await_handling(adopt: Adopt) -> Any:
+    """The next CONSUMER span that another instrumentation starts in this context is the handling
+    of a delivery: it is given to ``adopt``. Returns a token for ``stop_awaiting``."""
+    return _awaited.set(adopt)
+
+
+def stop_awaiting(token: Any) -> None:
+    _awaited.reset(token)
+
+
+def span_started(span: Any) -> None:
+    """To be told of every span that starts: by our own provider, or through a span processor of
+    the application's."""
+    adopt = _awaited.get()
+    if adopt is not None and is_foreign(span, SpanKind.CONSUMER):
+        _awaited.set(None)
+        adopt(span)

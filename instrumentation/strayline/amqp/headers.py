@@ -1,0 +1,105 @@
+"""Header tables: they hold anything, in any size, from anybody."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from opentelemetry.context import Context
+
+from strayline.guard import survived
+from strayline.propagation import extract
+
+MAX_CONTEXT_HEADER: Final = 8192
+"""Longer trace headers are nobody's."""
+MAX_DEATHS: Final = 32
+REPLY_TO: Final = "amq.rabbitmq.reply-to"
+HEADER_EXCHANGES: Final = frozenset({"amq.headers", "amq.match"})
+"""Those that every vhost has."""
+
+
+def context_of(headers: Mapping[str, Any]) -> Context:
+    """Trace context in a header table, whatever else is in it."""
+
+    def get(name: str) -> str | None:
+        value = headers.get(name)
+        if isinstance(value, bytes | bytearray):
+            value = bytes(value[: MAX_CONTEXT_HEADER + 1]).decode("ascii", "replace")
+        return value if isinstance(value, str) and len(value) <= MAX_CONTEXT_HEADER else None
+
+    return extract(get, lambda: map(str, headers))
+
+
+def destination(*parts: str) -> str:
+    """``{exchange}:{routing key}[:{queue}]``, empty parts left out, equal ones once (conventions 1.44)."""
+    kept: list[str] = []
+    for part in parts:
+        if part and part not in kept:
+            kept.append(part)
+    return ":".join(kept) or "amq.default"
+
+
+def is_anonymous(name: str) -> bool:
+    """Whether a queue's name was made up by the broker; direct reply-to counts."""
+    return name.startswith(("amq.gen-", REPLY_TO))
+
+
+def readable(name: str) -> str:
+    """A name as span names have it: few different ones, so without a reply address's token."""
+    return REPLY_TO if name.startswith(REPLY_TO) else name
+
+
+def deaths(table: Any) -> list[str]:
+    """``x-death`` as ``queue|reason|count|exchange|key`` per entry, newest first as the broker has it."""
+    found: list[str] = []
+    with survived("reading x-death"):
+        for entry in (table if isinstance(table, list) else [])[:MAX_DEATHS]:
+            keys = entry.get("routing-keys") or [""]
+            parts = (
+                entry.get("queue"),
+                entry.get("reason"),
+                entry.get("count"),
+                entry.get("exchange"),
+                keys[0],
+            )
+            found.append("|".join("" if part is None else _text(part) for part in parts))
+    return found
+
+
+def routing_headers(headers: Mapping[str, Any], *, all_of_them: bool) -> str | None:
+    """JSON of the header values that routing needs: for a headers exchange all plain ones, else
+    the further keys of CC and BCC."""
+    if all_of_them:
+        plain = {k: v for k, v in headers.items() if isinstance(v, str | bool | int | float)}
+        return json.dumps(plain, default=str)
+    if "CC" not in headers and "BCC" not in headers:
+        return None
+    copies = {
+        k: list(headers[k]) for k in ("CC", "BCC") if isinstance(headers.get(k), list | tuple)
+    }
+    return json.dumps(copies, default=_text) if copies else None
+
+
+def whole(value: Any) -> int | None:
+    """An integer that is none of Python's booleans."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def size(headers: Mapping[str, Any]) -> int:
+    """Bytes that a table takes in a frame, rather too many than too few."""
+    return sum(len(str(key)) + 8 + _value_size(value) for key, value in headers.items())
+
+
+def _value_size(value: Any) -> int:
+    if isinstance(value, str | bytes | bytearray):
+        return len(value) * (3 if isinstance(value, str) and not value.isascii() else 1)
+    if isinstance(value, Mapping):
+        return size(value)
+    if isinstance(value, Iterable):
+        return sum(8 + _value_size(item) for item in value)
+    return 16
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
