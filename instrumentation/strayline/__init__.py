@@ -1,7 +1,7 @@
 """Distributed tracing and message stamps for services that talk over REST, gRPC and AMQP.
 
-``import strayline.auto`` instruments every supported library that is installed; ``instrument()``
-does the same on request. Importing this module alone changes nothing and costs next to nothing.
+``import strayline.auto`` instruments every supported library that the application uses;
+``instrument()`` does the same on request. Importing this module alone changes nothing and costs next to nothing.
 """
 
 from __future__ import annotations
@@ -19,16 +19,19 @@ def instrument(
     service_name: str | None = None,
     *,
     only: Iterable[str] | None = None,
+    exclude: Iterable[str] | None = None,
     ordering_key: Callable[[str, str, Any], str | None] | None = None,
 ) -> None:
-    """Instruments the installed libraries, or those named in ``only`` (``httpx``, ``asgi``,
-    ``grpc``, ``aio_pika``). Calling it again adds what is missing. ``ordering_key(exchange,
-    routing_key, properties)`` names what must stay in order, for every publish. Never raises:
-    a service must start whatever becomes of its telemetry.
+    """Instruments every supported library, or those named in ``only`` and not in ``exclude``: now
+    if the application has imported it, else when it does. Names are those of the shims (``httpx``,
+    ``asgi``, ``grpc``, ``aio_pika``, …), of frameworks (``fastapi``) and of OpenTelemetry's
+    instrumentations (``aiohttp-client``). Calling it again adds what is missing.
+    ``ordering_key(exchange, routing_key, properties)`` names what must stay in order, for every
+    publish. Never raises: a service must start whatever becomes of its telemetry.
     """
     from strayline.instrumentor import instrument_libraries
 
-    instrument_libraries(service_name, only, ordering_key)
+    instrument_libraries(service_name, only, exclude, ordering_key)
 
 
 def uninstrument() -> None:

@@ -1,4 +1,4 @@
-"""The one import: instruments every supported library that is installed."""
+"""The one import: instruments every supported library that the application imports."""
 
 from __future__ import annotations
 

@@ -12,13 +12,20 @@ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT        whole address for traces              
 OTEL_EXPORTER_OTLP_PROTOCOL               ``http/protobuf`` or ``grpc`` (extra)          http/protobuf
 OTEL_EXPORTER_OTLP_HEADERS                ``key=value,…`` sent with each export          –
 OTEL_EXPORTER_OTLP_COMPRESSION            ``gzip`` or ``none``                           none
+OTEL_EXPORTER_OTLP_CERTIFICATE            file of the authorities trusted over https     system's
+OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE     file of our own certificate (mutual TLS)       –
+OTEL_EXPORTER_OTLP_CLIENT_KEY             file of its key                                –
 OTEL_EXPORTER_OTLP_TIMEOUT                milliseconds for one export                    10000
 OTEL_BSP_SCHEDULE_DELAY                   milliseconds between exports                   1000
 OTEL_BSP_MAX_QUEUE_SIZE                   spans kept while the collector is away         8192
 OTEL_BSP_MAX_EXPORT_BATCH_SIZE            spans in one export                            512
 OTEL_SEMCONV_STABILITY_OPT_IN             ``http/dup``, ``rpc/dup``, ``messaging/dup``:  –
                                           old attribute names beside the new ones
+OTEL_PYTHON_GRPC_EXCLUDED_SERVICES        ``package.Service`` or ``package.Service/      –
+                                          Method``, comma-separated: not traced
 STRAYLINE_INSTRUMENT                      names of shims, comma-separated                all
+STRAYLINE_EXCLUDE                         names of shims that stay off; without it       –
+                                          OTEL_PYTHON_DISABLED_INSTRUMENTATIONS holds
 STRAYLINE_STAMP_EXCLUDE                   exchanges whose messages are not stamped       –
 STRAYLINE_CAPTURE_BODY_BYTES              so much of each message's body is recorded     0
 STRAYLINE_REDACT_BODY                     JSON paths redacted in bodies: ``$..password`` –
@@ -48,13 +55,19 @@ class Settings:
     protocol: str
     headers: tuple[tuple[str, str], ...]
     gzip: bool
+    certificate: str | None
+    client_certificate: str | None
+    client_key: str | None
     timeout_s: float
     delay_s: float
     queue_size: int
     batch_size: int
     instrument: frozenset[str] | None
+    exclude: frozenset[str] | None
+    otel_disabled: frozenset[str]
     stamp_exclude: frozenset[str]
     dup: frozenset[str]
+    grpc_exclude: frozenset[str]
     capture_body_bytes: int
     redact_body: tuple[str, ...]
 
@@ -71,6 +84,9 @@ class Settings:
             protocol=(_otlp("PROTOCOL") or "http/protobuf").lower(),
             headers=tuple(_pairs(_otlp("HEADERS"))),
             gzip=_otlp("COMPRESSION").lower() == "gzip",
+            certificate=_otlp("CERTIFICATE") or None,
+            client_certificate=_otlp("CLIENT_CERTIFICATE") or None,
+            client_key=_otlp("CLIENT_KEY") or None,
             timeout_s=_number(
                 "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT", default=10_000
             )
@@ -79,12 +95,15 @@ class Settings:
             queue_size=max(1, _number("OTEL_BSP_MAX_QUEUE_SIZE", default=8192)),
             batch_size=max(1, _number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", default=512)),
             instrument=frozenset(names) if names else None,
+            exclude=frozenset(_list("STRAYLINE_EXCLUDE")) or None,
+            otel_disabled=frozenset(_list("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS")),
             stamp_exclude=frozenset(_list("STRAYLINE_STAMP_EXCLUDE")),
             dup=frozenset(
                 name.removesuffix("/dup").lower()
                 for name in _list("OTEL_SEMCONV_STABILITY_OPT_IN")
                 if name.endswith("/dup")
             ),
+            grpc_exclude=frozenset(_list("OTEL_PYTHON_GRPC_EXCLUDED_SERVICES")),
             capture_body_bytes=_number("STRAYLINE_CAPTURE_BODY_BYTES", default=0),
             redact_body=tuple(_list("STRAYLINE_REDACT_BODY")),
         )
@@ -100,6 +119,12 @@ def stamp_excluded() -> frozenset[str]:
 def dup() -> frozenset[str]:
     """Categories (``http``, ``rpc``, ``messaging``) whose old attribute names are written too."""
     return Settings.read().dup
+
+
+def reread() -> None:
+    """Has what is read once read again: when instrumentation is switched on."""
+    stamp_excluded.cache_clear()
+    dup.cache_clear()
 
 
 def _otlp(name: str) -> str:

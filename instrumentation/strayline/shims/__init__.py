@@ -10,11 +10,25 @@ from typing import Any, Final
 
 @dataclass(frozen=True, slots=True)
 class Shim:
-    """One library's instrumentation: a module with ``on()`` and ``off()``, imported on use."""
+    """One library's instrumentation: a module with ``on()`` and ``off()``.
+
+    Nothing is imported before the application imports ``library``, or one of ``watches`` where a
+    part of it is what matters (``starlette.applications``) or another library builds on it
+    (``aio_pika`` on ``aiormq``): ``on()`` runs once, as soon as one of them is loaded and none is
+    half loaded. ``aliases`` are what else the shim is called in ``only`` and ``exclude``: the
+    frameworks it serves, and the names of OpenTelemetry's instrumentations for them.
+    """
 
     name: str
     library: str
     module: str
+    watches: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The modules whose loading calls for this shim."""
+        return self.watches or (self.library,)
 
     def on(self) -> None:
         self._call("on")
@@ -29,7 +43,24 @@ class Shim:
 
 SHIMS: Final = (
     Shim("httpx", "httpx", "strayline.shims.httpx"),
-    Shim("asgi", "starlette", "strayline.shims.asgi"),
-    Shim("grpc", "grpc", "strayline.shims.grpc"),
-    Shim("aio_pika", "aiormq", "strayline.shims.aio_pika"),
+    Shim(
+        "asgi",
+        "starlette",
+        "strayline.shims.asgi",
+        watches=("starlette.applications", "fastapi"),
+        aliases=("fastapi", "starlette"),
+    ),
+    Shim(
+        "grpc",
+        "grpc",
+        "strayline.shims.grpc",
+        aliases=("grpc_client", "grpc_server", "grpc_aio_client", "grpc_aio_server", "grpcio"),
+    ),
+    Shim(
+        "aio_pika",
+        "aiormq",
+        "strayline.shims.aio_pika",
+        watches=("aiormq", "aio_pika"),
+        aliases=("aiormq", "faststream"),
+    ),
 )
