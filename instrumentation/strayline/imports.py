@@ -66,6 +66,8 @@ class Watch:
                     _waiting[name] = left
                 else:
                     _waiting.pop(name, None)
+                    _loading.pop(name, None)
+                    _loaded.discard(name)
             if not _waiting and _FINDER in sys.meta_path:
                 sys.meta_path.remove(_FINDER)
 
@@ -163,10 +165,11 @@ def _start_over() -> None:
 
 def _executed(name: str, failed: str | None) -> None:
     with _lock:
-        _loading[name] -= 1
-        if failed is None:
-            _loaded.add(name)
         watches = _waiting.get(name, ())
+        if watches:
+            _loading[name] = _loading.get(name, 1) - 1
+            if failed is None:
+                _loaded.add(name)
     for watch in watches:
         watch.settle(failed)
 
