@@ -6,38 +6,39 @@ collector knows how many there should be.
 
 from __future__ import annotations
 
-import atexit
 import json
-import os
 import threading
 import time
 from typing import Any, Final
 
-from strayline.amqp.channel import finished_channels, open_channels
+from strayline.amqp.channel import finished_channels, open_channels, set_channel_watcher
 from strayline.conventions import CENSUS, CENSUS_SPAN, EPOCH
 from strayline.guard import survived
+from strayline.lifecycle import after_fork, at_exit
 from strayline.provider import dropped_spans, say
 from strayline.stamp import stamper
 
 EVERY_S: Final = 10.0
-_lock: Final = threading.Lock()
+_lock = threading.Lock()
+_wanted = False
 _thread: threading.Thread | None = None
 _stop = threading.Event()
 
 
 def start() -> None:
-    """Begins to count, once a process; the first caller pays with a thread."""
-    global _thread
-    with _lock:
-        if _thread is None:
-            _stop.clear()
-            _thread = threading.Thread(target=_forever, name="strayline-census", daemon=True)
-            _thread.start()
+    """Counts from the first channel on; the thread begins with it, in each process anew."""
+    global _wanted
+    _wanted = True
+    set_channel_watcher(_run)
+    if open_channels():
+        _run()
 
 
 def stop() -> None:
     """Ends the thread, after a last word."""
-    global _thread
+    global _thread, _wanted
+    _wanted = False
+    set_channel_watcher(None)
     with _lock:
         running, _thread = _thread, None
     if running is not None:
@@ -69,17 +70,33 @@ def census() -> dict[str, Any]:
     }
 
 
+def _run() -> None:
+    global _thread
+    if _thread is None:
+        with _lock:
+            if _thread is None:
+                _stop.clear()
+                thread = threading.Thread(target=_forever, name="strayline-census", daemon=True)
+                with survived("starting the census thread"):  # not at interpreter shutdown
+                    thread.start()
+                    _thread = thread
+
+
 def _forever() -> None:
     while not _stop.wait(EVERY_S):
         tell()
     tell()
 
 
+def _last_word() -> None:
+    if _wanted:
+        tell()
+
+
 def _after_fork() -> None:
-    global _thread, _stop
-    _thread = None
-    _stop = threading.Event()
+    global _thread, _stop, _lock
+    _thread, _stop, _lock = None, threading.Event(), threading.Lock()
 
 
-os.register_at_fork(after_in_child=_after_fork)
-atexit.register(tell)
+after_fork(_after_fork)
+at_exit(_last_word)

@@ -1,130 +1,145 @@
-"""Whose tracer provider: the application's own if it has one by the first span, else ours.
+"""Whose tracer provider: the application's own if it has one, else ours.
 
 Decided at the first span and not at import, because an application may configure OpenTelemetry
-after it imports us, and a provider set early would take that away from it.
+after it imports us, and a provider set early would take that away from it. Even later it still
+can: ours is put in place without claiming the one chance that OpenTelemetry gives to set one.
 """
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 import time
-import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from opentelemetry import trace
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, SpanKind, TraceFlags, Tracer
+from opentelemetry.trace import SpanKind, TraceFlags, Tracer, TracerProvider
 
-from strayline.conventions import (
-    HOST_NAME,
-    PROCESS_PID,
-    SCOPE,
-    SERVICE_INSTANCE_ID,
-    SERVICE_NAME,
-)
-from strayline.export.http import HttpSpanProcessor
+from strayline import resource
+from strayline.conventions import SCOPE
+from strayline.export.http import HttpSender
 from strayline.guard import log, survived
+from strayline.lifecycle import after_fork, at_exit, time_left
 from strayline.settings import Settings
+from strayline.tracing import ids
+from strayline.tracing.provider import LightProvider, LightTracer, Scope
+from strayline.tracing.span import LightSpan
 from strayline.version import __version__
 
-_lock: Final = threading.RLock()
-_service_name: str | None = None
-_own: TracerProvider | None = None
-_processor: HttpSpanProcessor | None = None
+_lock = threading.RLock()
+_current: TracerProvider | None = None
+"""Whose tracers are in ``_tracers``."""
 _tracers: dict[str, Tracer] = {}
-_resource: Mapping[str, Any] | None = None
-
-
-def set_service_name(name: str) -> None:
-    """Said in code it wins over the environment; after the first span it is too late."""
-    global _service_name
-    _service_name = name
+_own: LightProvider | None = None
+_sender: HttpSender | None = None
+_watchers: Final[list[Callable[[Any], None]]] = []
 
 
 def tracer(scope: str) -> Tracer:
-    """The tracer for ``strayline.<shim>`` spans. The first call decides the provider."""
-    found = _tracers.get(scope)
-    if found is None:
-        with _lock:
-            provider = trace.get_tracer_provider()
-            if isinstance(provider, trace.ProxyTracerProvider):
-                provider = _own_provider()
-            found = _tracers[scope] = provider.get_tracer(f"{SCOPE}.{scope}", __version__)
-    return found
+    """The tracer for ``strayline.<shim>`` spans, of whoever's provider it is by now."""
+    if _global() is _current:
+        found = _tracers.get(scope)
+        if found is not None:
+            return found
+    return _decide(scope)
 
 
 def say(name: str, attributes: Mapping[str, Any]) -> None:
     """Sends one span about ourselves (topology, census): never sampled away, in no trace."""
     with survived(f"sending {name}"):
         plain = tracer("report")
-        if _processor is None:  # the application's provider: its sampler decides, as for all
+        now = time.time_ns()
+        span = _report_span(
+            plain if isinstance(plain, LightTracer) else None, name, attributes, now
+        )
+        span.end_time = now
+        if isinstance(plain, LightTracer):
+            plain.provider.ended(span)
+            return
+        # past the sampler of the application's provider, where it is the SDK's
+        processor = getattr(_current, "_active_span_processor", None)
+        if processor is None:
             plain.start_span(name, attributes=attributes).end()
             return
-        now = time.time_ns()
-        context = SpanContext(
-            int.from_bytes(os.urandom(16), "big") or 1,
-            int.from_bytes(os.urandom(8), "big") or 1,
-            is_remote=False,
-            trace_flags=TraceFlags(TraceFlags.SAMPLED),
-        )
-        _processor.enqueue(
-            ReadableSpan(
-                name,
-                context=context,
-                attributes=attributes,
-                kind=SpanKind.INTERNAL,
-                resource=Resource.get_empty(),
-                start_time=now,
-                end_time=now,
-                instrumentation_scope=InstrumentationScope(f"{SCOPE}.report", __version__),
-            )
-        )
+        from strayline.tracing.sdk import readable
+
+        processor.on_end(readable(span, getattr(_current, "resource", None)))
 
 
 def dropped_spans() -> int:
     """Spans that found no room or no collector, since the process began."""
-    return _processor.dropped if _processor is not None else 0
+    return _sender.dropped if _sender is not None else 0
 
 
 def flush(timeout_s: float = 30.0) -> bool:
-    """Sends what is queued; False when that took too long."""
-    return _processor is None or _processor.force_flush(int(timeout_s * 1000))
+    """Sends what is queued; False when that took too long. An application's own provider is
+    asked to, if it can."""
+    force = getattr(_current, "force_flush", None)
+    return force is None or bool(force(int(timeout_s * 1000)))
+
+
+def watch_starts(watcher: Callable[[Any], None]) -> None:
+    """Tells ``watcher`` of every span that anybody starts with the provider in force."""
+    if watcher not in _watchers:
+        _watchers.append(watcher)
+        with survived("watching span starts"):
+            tracer("report")  # decides, if nobody has
+            _watch(watcher)
 
 
 def forget() -> None:
-    """Lets go of the provider, so that the next span decides anew. For ``uninstrument`` in tests."""
-    global _own, _processor, _resource
+    """Lets go of the provider, so that the next span decides anew. For tests."""
+    global _own, _sender, _current
     with _lock:
-        if _processor is not None:
-            _processor.shutdown()
-        _own = _processor = _resource = None
+        if _own is not None:
+            _own.shutdown()
+            if getattr(trace, "_TRACER_PROVIDER", None) is _own:
+                trace._TRACER_PROVIDER = None  # pyright: ignore[reportPrivateUsage]
+        _own = _sender = _current = None
         _tracers.clear()
 
 
-def _own_provider() -> TracerProvider:
-    global _own, _processor
+def _global() -> TracerProvider | None:
+    return trace._TRACER_PROVIDER  # pyright: ignore[reportPrivateUsage]
+
+
+def _decide(scope: str) -> Tracer:
+    global _current
+    with _lock:
+        provider = trace.get_tracer_provider()
+        if isinstance(provider, trace.ProxyTracerProvider):
+            provider = _own_provider()
+        if provider is not _current:
+            _current = provider
+            _tracers.clear()
+            for watcher in _watchers:
+                _watch(watcher)
+        found = _tracers[scope] = provider.get_tracer(f"{SCOPE}.{scope}", __version__)
+    return found
+
+
+def _own_provider() -> LightProvider:
+    global _own, _sender
     if _own is None:
         settings = Settings.read()
-        _own = TracerProvider(
-            resource=Resource(dict(_resource_attributes())), shutdown_on_exit=False
-        )
-        if settings.exporter == "none":
-            pass
-        elif settings.protocol == "grpc":
+        if settings.exporter == "otlp" and settings.protocol != "grpc":
+            _sender = HttpSender(settings, resource.attributes)
+        _own = LightProvider(resource.attributes, _sender)
+        if settings.exporter == "otlp" and settings.protocol == "grpc":
             _add_grpc_export(_own)
-        else:
-            _processor = HttpSpanProcessor(settings, _resource_attributes)
-            _own.add_span_processor(_processor)
-        trace.set_tracer_provider(_own)
+        elif settings.exporter == "console":
+            _add_console_export(_own)
+        elif settings.exporter not in ("otlp", "none"):
+            log.warning(
+                "OTEL_TRACES_EXPORTER=%s is not known here (otlp, console, none); spans are not sent",
+                settings.exporter,
+            )
+    # set_tracer_provider would spend the application's only chance to set its own
+    trace._TRACER_PROVIDER = _own  # pyright: ignore[reportPrivateUsage]
     return _own
 
 
-def _add_grpc_export(provider: TracerProvider) -> None:
+def _add_grpc_export(provider: LightProvider) -> None:
     try:
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -134,17 +149,53 @@ def _add_grpc_export(provider: TracerProvider) -> None:
         )
         return
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    at_exit(lambda: _flush_in(provider), last=True)
 
 
-def _resource_attributes() -> Mapping[str, Any]:
-    """This process's resource. Asked for again after a fork, when instance and pid are others."""
-    global _resource
-    if _resource is None or _resource[PROCESS_PID] != os.getpid():
-        own: dict[str, Any] = {HOST_NAME: socket.gethostname(), PROCESS_PID: os.getpid()}
-        attributes = dict(Resource.create(own).attributes)
-        if _resource is not None or SERVICE_INSTANCE_ID not in attributes:
-            attributes[SERVICE_INSTANCE_ID] = str(uuid.uuid4())
-        if _service_name is not None:
-            attributes[SERVICE_NAME] = _service_name
-        _resource = attributes
-    return _resource
+def _flush_in(provider: LightProvider) -> None:
+    provider.force_flush(int(time_left() * 1000))
+
+
+def _add_console_export(provider: LightProvider) -> None:
+    from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+
+    provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()))
+
+
+def _watch(watcher: Callable[[Any], None]) -> None:
+    if isinstance(_current, LightProvider):
+        _current.watch_starts(watcher)
+        return
+    add = getattr(_current, "add_span_processor", None)
+    if add is not None:
+        from strayline.tracing.sdk import StartWatcher
+
+        add(StartWatcher(watcher))
+
+
+def _report_span(
+    made_by: LightTracer | None, name: str, attributes: Mapping[str, Any], now: int
+) -> LightSpan:
+    owner = made_by or LightTracer(
+        LightProvider(resource.attributes, None), Scope(f"{SCOPE}.report", __version__)
+    )
+    return LightSpan(
+        owner,
+        name,
+        ids.trace_id(),
+        ids.span_id(),
+        TraceFlags.SAMPLED,
+        None,
+        None,
+        SpanKind.INTERNAL,
+        attributes,
+        now,
+    )
+
+
+def _in_child() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+after_fork(_in_child)

@@ -23,12 +23,24 @@ OTEL_SEMCONV_STABILITY_OPT_IN             ``http/dup``, ``rpc/dup``, ``messaging
                                           old attribute names beside the new ones
 OTEL_PYTHON_GRPC_EXCLUDED_SERVICES        ``package.Service`` or ``package.Service/      –
                                           Method``, comma-separated: not traced
+OTEL_PYTHON_EXCLUDED_URLS                 regular expressions, comma-separated: URLs     –
+                                          that match are not traced
+OTEL_PYTHON_<LIBRARY>_EXCLUDED_URLS       the same for HTTPX, REQUESTS, AIOHTTP_CLIENT,  –
+                                          FASTAPI, STARLETTE, FLASK or DJANGO alone
+OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS   methods that are not ``_OTHER``                the RFCs'
+OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST, …_SERVER_RESPONSE, …_CLIENT_REQUEST,
+…_CLIENT_RESPONSE                         regular expressions: headers recorded          –
+OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SANITIZE_FIELDS
+                                          regular expressions: of those, redacted        –
 STRAYLINE_INSTRUMENT                      names of shims, comma-separated                all
 STRAYLINE_EXCLUDE                         names of shims that stay off; without it       –
                                           OTEL_PYTHON_DISABLED_INSTRUMENTATIONS holds
 STRAYLINE_STAMP_EXCLUDE                   exchanges whose messages are not stamped       –
 STRAYLINE_CAPTURE_BODY_BYTES              so much of each message's body is recorded     0
 STRAYLINE_REDACT_BODY                     JSON paths redacted in bodies: ``$..password`` –
+STRAYLINE_REDACT                          names of attributes, headers and URL            –
+                                          parameters recorded as ``REDACTED``; ``*``
+                                          stands for anything, case does not matter
 ========================================  =============================================  =========
 
 The ``TRACES`` forms of the exporter variables win over the general ones. Sampler and propagator
@@ -39,10 +51,14 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import unquote
 
 from strayline.guard import log
+
+_CAPTURE: Final = "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +86,13 @@ class Settings:
     grpc_exclude: frozenset[str]
     capture_body_bytes: int
     redact_body: tuple[str, ...]
+    redact: tuple[str, ...]
+    excluded_urls: Mapping[str, str]
+    """By library, ``""`` for all: a comma-separated list."""
+    known_methods: frozenset[str] | None
+    capture_headers: Mapping[str, tuple[str, ...]]
+    """By ``SERVER_REQUEST`` and so on."""
+    sanitize_headers: tuple[str, ...]
 
     @staticmethod
     def read() -> Settings:
@@ -106,6 +129,23 @@ class Settings:
             grpc_exclude=frozenset(_list("OTEL_PYTHON_GRPC_EXCLUDED_SERVICES")),
             capture_body_bytes=_number("STRAYLINE_CAPTURE_BODY_BYTES", default=0),
             redact_body=tuple(_list("STRAYLINE_REDACT_BODY")),
+            redact=tuple(_list("STRAYLINE_REDACT")),
+            excluded_urls={
+                name.removeprefix("OTEL_PYTHON_").removesuffix("EXCLUDED_URLS").rstrip("_"): value
+                for name, value in os.environ.items()
+                if name.startswith("OTEL_PYTHON_") and name.endswith("EXCLUDED_URLS")
+            },
+            known_methods=frozenset(_list("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS")) or None,
+            capture_headers={
+                side: tuple(_list(_CAPTURE + side))
+                for side in (
+                    "SERVER_REQUEST",
+                    "SERVER_RESPONSE",
+                    "CLIENT_REQUEST",
+                    "CLIENT_RESPONSE",
+                )
+            },
+            sanitize_headers=tuple(_list(_CAPTURE + "SANITIZE_FIELDS")),
         )
 
 

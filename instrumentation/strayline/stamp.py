@@ -17,6 +17,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
+from strayline.lifecycle import after_fork
+
 MAX_LENGTH: Final = 128
 MAX_KEYS: Final = 100_000
 """Ordering keys counted at once; the least recently used one is forgotten and counts from 1 again."""
@@ -110,4 +112,4 @@ class Stamper:
 
 
 stamper: Final = Stamper()
-os.register_at_fork(after_in_child=stamper.renew)
+after_fork(stamper.renew)

@@ -12,6 +12,8 @@ from typing import Any, Final
 from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind
 
+from strayline.provider import watch_starts
+
 SCOPES: Final = (
     "opentelemetry.instrumentation.aio_pika",
     "opentelemetry.instrumentation.pika",
@@ -53,6 +55,7 @@ def adoptable_publish(exchange: str, routing_key: str) -> Span | None:
 def await_handling(adopt: Adopt) -> Any:
     """The next CONSUMER span that another instrumentation starts in this context is the handling
     of a delivery: it is given to ``adopt``. Returns a token for ``stop_awaiting``."""
+    watch_starts(span_started)
     return _awaited.set(adopt)
 
 
@@ -61,8 +64,7 @@ def stop_awaiting(token: Any) -> None:
 
 
 def span_started(span: Any) -> None:
-    """To be told of every span that starts: by our own provider, or through a span processor of
-    the application's."""
+    """Hears of every span that starts."""
     adopt = _awaited.get()
     if adopt is not None and is_foreign(span, SpanKind.CONSUMER):
         _awaited.set(None)

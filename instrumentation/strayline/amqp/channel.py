@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 import weakref
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from strayline.amqp import topology
 from strayline.amqp.consuming import Consuming
 from strayline.amqp.facts import Broker
 from strayline.amqp.publishing import Publishing
+from strayline.guard import survived
+from strayline.lifecycle import after_fork
 from strayline.stamp import stamper
 
 MAX_FINISHED: Final = 10_000
@@ -26,6 +28,12 @@ class Channel(Publishing, Consuming):
         super().__init__(broker)
         with _lock:
             _open.add(self)
+
+    def _begin(self) -> None:
+        super()._begin()
+        if _watcher is not None:
+            with survived("telling of a channel"):
+                _watcher()
 
     def declared(self, item: Mapping[str, Any]) -> None:
         """Reports one thing that the broker has just agreed to: see ``docs/messages.md``."""
@@ -66,6 +74,12 @@ class Channel(Publishing, Consuming):
             _finished.append(self.told())
 
 
+def set_channel_watcher(watcher: Callable[[], None] | None) -> None:
+    """``watcher`` hears of each channel that is new in this process, a forked one's too."""
+    global _watcher
+    _watcher = watcher
+
+
 def open_channels() -> list[Channel]:
     """Every channel object of this process still alive, in the order of their making."""
     with _lock:
@@ -82,5 +96,15 @@ def finished_channels() -> list[dict[str, Any]]:
 
 
 _open: Final[weakref.WeakSet[Channel]] = weakref.WeakSet()
-_lock: Final = threading.Lock()
+_lock = threading.Lock()
+_watcher: Callable[[], None] | None = None
 _finished: Final[deque[dict[str, Any]]] = deque(maxlen=MAX_FINISHED)
+
+
+def _in_child() -> None:
+    global _lock
+    _lock = threading.Lock()
+    _finished.clear()
+
+
+after_fork(_in_child)

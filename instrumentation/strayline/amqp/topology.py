@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from strayline import conventions as c
 from strayline.amqp.facts import Broker
+from strayline.lifecycle import after_fork
 from strayline.provider import say
 from strayline.stamp import stamper
 
@@ -18,7 +19,7 @@ REPEAT_S: Final = 1.0
 """Some programs declare before every publish; the same word again within this is not news."""
 MAX_SAID: Final = 10_000
 
-_lock: Final = threading.Lock()
+_lock = threading.Lock()
 _said: Final[OrderedDict[str, tuple[str, float]]] = OrderedDict()
 
 
@@ -52,3 +53,11 @@ def _is_news(broker: Broker, item: Mapping[str, Any]) -> bool:
 
 def _plain(value: Any) -> Any:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _in_child() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+after_fork(_in_child)

@@ -6,12 +6,9 @@ away, slow or overloaded costs memory up to the queue's bound and nothing else.
 
 from __future__ import annotations
 
-import atexit
 import gzip
 import http.client
-import os
 import random
-import ssl
 import threading
 import time
 from collections import deque
@@ -19,21 +16,18 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from opentelemetry.context import Context
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
-
 from strayline.export.otlp import encode_request
 from strayline.guard import log, survived
+from strayline.lifecycle import EXIT_S, after_fork, at_exit, time_left
 from strayline.settings import Settings
+from strayline.tracing.span import LightSpan
 from strayline.version import __version__
 
 RETRYABLE: Final = frozenset({429, 502, 503, 504})
-EXIT_S: Final = 2.0
-"""At exit spans are flushed for at most this long: a script must not hang on its telemetry."""
 LONGEST_WAIT_S: Final = 30.0
 
 
-class HttpSpanProcessor(SpanProcessor):
+class HttpSender:
     """Collects ended spans and sends them. ``resource`` is asked for with each export, since a
     forked child is another process."""
 
@@ -42,39 +36,33 @@ class HttpSpanProcessor(SpanProcessor):
         self._resource = resource
         self.dropped = 0
         self._start_over()
-        os.register_at_fork(after_in_child=self._start_over)
-        atexit.register(self.shutdown)
+        after_fork(self._start_over)
+        at_exit(self._leave, last=True)
 
     def _start_over(self) -> None:
         """Fresh in each process: threads, locks and connections do not survive a fork, and what
-        was queued is the parent's to send."""
-        self._queue: deque[ReadableSpan] = deque()
+        was queued or dropped is the parent's to tell of."""
+        self._queue: deque[LightSpan] = deque()
+        self.dropped = 0
         self._wake = threading.Event()
         self._idle = threading.Condition()
         self._sending = 0
-        self._stopping = False
+        self._stopped = False
         self._deadline: float | None = None
         self._thread: threading.Thread | None = None
         self._connection: http.client.HTTPConnection | None = None
         self._start_lock = threading.Lock()
 
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        return None
-
-    def on_end(self, span: ReadableSpan) -> None:
-        context = span.get_span_context()
-        if context is not None and context.trace_flags.sampled:
-            self.enqueue(span)
-
-    def enqueue(self, span: ReadableSpan) -> None:
-        """Takes a span whatever the sampler said of it."""
-        if self._stopping or len(self._queue) >= self._settings.queue_size:
+    def enqueue(self, span: LightSpan) -> None:
+        """Takes a span, or drops and counts it when there is no room."""
+        queue = self._queue
+        if len(queue) >= self._settings.queue_size or self._stopped:
             self.dropped += 1
             return
-        self._queue.append(span)
+        queue.append(span)
         if self._thread is None:
             self._start()
-        if len(self._queue) >= self._settings.batch_size:
+        if len(queue) == self._settings.batch_size:
             self._wake.set()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
@@ -90,49 +78,65 @@ class HttpSpanProcessor(SpanProcessor):
         return True
 
     def shutdown(self) -> None:
-        """Sends what is left, for at most ``EXIT_S``. Idempotent."""
-        if self._stopping:
-            return
-        self._stopping = True
-        self._deadline = time.monotonic() + EXIT_S
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join(EXIT_S)
+        """Sends what is left, for at most ``EXIT_S``, and takes no more. Idempotent."""
+        if not self._stopped:
+            self._stopped = True
+            self._flush_until(time.monotonic() + EXIT_S)
+
+    def _leave(self) -> None:
+        """The process may end now: sends what is left, for as long as leaving may take."""
+        if self._queue or self._sending:
+            self._flush_until(time.monotonic() + time_left())
+
+    def _flush_until(self, deadline: float) -> None:
+        self._deadline = deadline
+        try:
+            if self._thread is None:  # no thread can be started any more
+                self._send_all()
+            else:
+                self.force_flush(int(max(0.0, deadline - time.monotonic()) * 1000))
+        finally:
+            self._deadline = None
 
     def _start(self) -> None:
         with self._start_lock:
             if self._thread is None:
-                self._thread = threading.Thread(
+                thread = threading.Thread(
                     target=self._send_forever, name="strayline-export", daemon=True
                 )
-                self._thread.start()
+                with survived("starting the export thread"):  # not at interpreter shutdown
+                    thread.start()
+                    self._thread = thread
 
     def _send_forever(self) -> None:
-        while True:
+        while not self._stopped or self._queue:
             self._wake.wait(self._settings.delay_s)
             self._wake.clear()
-            with survived("sending spans"):
-                while self._queue:
-                    self._send_batch()
+            self._send_all()
             with self._idle:
                 self._idle.notify_all()
-            if self._stopping and not self._queue:
-                return
+
+    def _send_all(self) -> None:
+        with survived("sending spans"):
+            while self._queue and not self._is_late():
+                self._send_batch()
 
     def _send_batch(self) -> None:
-        batch: list[ReadableSpan] = []
+        batch: list[LightSpan] = []
         self._sending = 1  # before the queue shrinks, so that a flush never sees neither
+        sent = False
         try:
             while self._queue and len(batch) < self._settings.batch_size:
                 batch.append(self._queue.popleft())
             self._sending = len(batch)
-            if not self._deliver(encode_request(batch, self._resource())):
-                self.dropped += len(batch)
-        except BaseException:
-            self.dropped += len(batch)
-            raise
+            sent = self._deliver(encode_request(batch, self._resource()))
         finally:
+            if not sent:
+                self.dropped += len(batch)
             self._sending = 0
+
+    def _is_late(self) -> bool:
+        return self._deadline is not None and time.monotonic() >= self._deadline
 
     def _deliver(self, body: bytes) -> bool:
         """Whether the collector took it. Tries again while it says "later" and the queue has room."""
@@ -151,7 +155,12 @@ class HttpSpanProcessor(SpanProcessor):
                 if status >= 300:
                     _say_once(f"the collector refused spans with HTTP {status}")
                 return status < 300
-            if self._give_up():
+            if status is None:
+                _say_once(
+                    f"the collector at {self._settings.endpoint} cannot be reached; up to "
+                    f"{self._settings.queue_size} spans are kept, further ones are dropped"
+                )
+            if self._give_up(status):
                 return False
             pause = min(LONGEST_WAIT_S, retry_after_s or wait_s * random.uniform(0.5, 1.5))  # noqa: S311
             wait_s = min(LONGEST_WAIT_S, wait_s * 2)
@@ -160,24 +169,26 @@ class HttpSpanProcessor(SpanProcessor):
             self._wake.wait(pause)
             self._wake.clear()
 
-    def _give_up(self) -> bool:
-        """At exit when time is up; while running when newer spans need the room."""
+    def _give_up(self, status: int | None) -> bool:
+        """When leaving, at once if nobody is there and else when time is up; while running, when
+        newer spans need the room."""
         if self._deadline is not None:
-            return time.monotonic() >= self._deadline
+            return status is None or self._is_late()
         return len(self._queue) >= self._settings.queue_size - self._settings.batch_size
 
     def _post(self, body: bytes, headers: Mapping[str, str]) -> tuple[int | None, float | None]:
-        address = urlsplit(self._settings.endpoint)
         timeout_s = self._settings.timeout_s
         if self._deadline is not None:
             timeout_s = max(0.05, min(timeout_s, self._deadline - time.monotonic()))
+        path = urlsplit(self._settings.endpoint).path or "/"
         for attempt in (1, 2):
             fresh = self._connection is None
             try:
                 if self._connection is None:
-                    self._connection = _connect(address.scheme, address.netloc, timeout_s)
-                self._connection.timeout = timeout_s
-                self._connection.request("POST", address.path or "/", body, dict(headers))
+                    self._connection = _connect(self._settings, timeout_s)
+                elif self._connection.sock is not None:
+                    self._connection.sock.settimeout(timeout_s)
+                self._connection.request("POST", path, body, dict(headers))
                 answer = self._connection.getresponse()
                 answer.read()
                 return answer.status, _seconds(answer.getheader("retry-after"))
@@ -191,12 +202,16 @@ class HttpSpanProcessor(SpanProcessor):
         return None, None
 
 
-def _connect(scheme: str, netloc: str, timeout_s: float) -> http.client.HTTPConnection:
-    if scheme == "https":
-        return http.client.HTTPSConnection(
-            netloc, timeout=timeout_s, context=ssl.create_default_context()
-        )
-    return http.client.HTTPConnection(netloc, timeout=timeout_s)
+def _connect(settings: Settings, timeout_s: float) -> http.client.HTTPConnection:
+    address = urlsplit(settings.endpoint)
+    if address.scheme != "https":
+        return http.client.HTTPConnection(address.netloc, timeout=timeout_s)
+    import ssl  # 8 ms that plain HTTP need not pay
+
+    context = ssl.create_default_context(cafile=settings.certificate)
+    if settings.client_certificate:
+        context.load_cert_chain(settings.client_certificate, settings.client_key)
+    return http.client.HTTPSConnection(address.netloc, timeout=timeout_s, context=context)
 
 
 def _seconds(text: str | None) -> float | None:

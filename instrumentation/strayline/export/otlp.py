@@ -1,119 +1,230 @@
-"""OTLP protobuf by hand: a tenth of the cost of building message objects (7–10 µs a span
-against 36–38), and no protobuf dependency in the service.
+"""OTLP protobuf by hand: 3 µs for a span of nine attributes where building message objects takes
+36, and no protobuf dependency in the service.
 
 Field numbers are those of opentelemetry/proto/trace/v1/trace.proto. The tests hold the bytes
-against opentelemetry-proto's own reading of them.
+against what opentelemetry-proto and the stock encoder make of the same spans.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanContext, StatusCode
 
-_KINDS: Final = {"INTERNAL": 1, "SERVER": 2, "CLIENT": 3, "PRODUCER": 4, "CONSUMER": 5}
+from strayline.tracing.span import Event, KeptLink, LightSpan
+
 _STATUS: Final = {StatusCode.UNSET: 0, StatusCode.OK: 1, StatusCode.ERROR: 2}
 _REMOTE_KNOWN: Final = 0x100
 _REMOTE: Final = 0x200
+_FLAGS: Final = 0xFF
+MAX_VALUES: Final = 64
+"""Texts remembered a key. A key with more (ids, stamps) is not worth remembering at all."""
+MAX_KEYS: Final = 1024
+
+_fixed64 = struct.Struct("<Q").pack
+_fixed32 = struct.Struct("<I").pack
+_double = struct.Struct("<d").pack
+_BYTES: Final = tuple(bytes((number,)) for number in range(128))
+_SHORT: Final = 100
+"""So much fits with its frame into lengths of one byte."""
+
+_keys: Final[dict[str, bytes]] = {}
+_texts: Final[dict[str, dict[str, bytes] | None]] = {}
 
 
-def encode_request(spans: Iterable[ReadableSpan], resource: Mapping[str, Any]) -> bytes:
+def encode_request(spans: Iterable[LightSpan], resource: Mapping[str, Any]) -> bytes:
     """``ExportTraceServiceRequest`` with all spans under one resource, grouped by scope."""
-    scopes: dict[tuple[str, str], list[bytes]] = {}
+    scopes: dict[Any, list[bytes]] = {}
     for span in spans:
-        scope = span.instrumentation_scope
-        key = (scope.name, scope.version or "") if scope is not None else ("", "")
-        scopes.setdefault(key, []).append(_field(2, encode_span(span)))
-    body = _field(1, _attributes(1, resource))
-    for (name, version), encoded in scopes.items():
-        scope_message = _text(1, name) + _text(2, version)
-        body += _field(2, _field(1, scope_message) + b"".join(encoded))
-    return _field(1, body)
+        encoded = scopes.setdefault(span.tracer, [])
+        data = encode_span(span)
+        encoded.append(b"\x12" + _varint(len(data)))
+        encoded.append(data)
+    parts = [_field(1, b"".join(_attributes(b"\x0a", resource)))]
+    for tracer, encoded in scopes.items():
+        scope = tracer.scope
+        told = _text(1, scope.name) + _text(2, scope.version)
+        if scope.attributes:
+            told += b"".join(_attributes(b"\x1a", scope.attributes))
+        parts.append(_field(2, _field(1, told) + b"".join(encoded) + _text(3, scope.schema_url)))
+    return _field(1, b"".join(parts))
 
 
-def encode_span(span: ReadableSpan) -> bytes:
-    """``Span``. Times and ids as the SDK holds them."""
-    context: SpanContext = span.get_span_context()  # type: ignore[assignment]  # never None once ended
+def encode_span(span: LightSpan) -> bytes:
+    """``Span``."""
     parts = [
-        _field(1, context.trace_id.to_bytes(16, "big")),
-        _field(2, context.span_id.to_bytes(8, "big")),
-        _text(3, context.trace_state.to_header() if context.trace_state else ""),
-        _text(5, span.name),
-        _varint_field(6, _KINDS.get(span.kind.name, 0)),
-        _fixed64(7, span.start_time or 0),
-        _fixed64(8, span.end_time or span.start_time or 0),
-        _attributes(9, span.attributes or {}),
-        _varint_field(10, span.dropped_attributes),
+        b"\x0a\x10",
+        span.trace_id.to_bytes(16, "big"),
+        b"\x12\x08",
+        span.span_id.to_bytes(8, "big"),
     ]
-    flags = int(context.trace_flags) | _REMOTE_KNOWN
-    if span.parent is not None:
-        parts.append(_field(4, span.parent.span_id.to_bytes(8, "big")))
-        if span.parent.is_remote:
+    if span.state:
+        parts.append(_text(3, span.state.to_header()))
+    flags = span.flags & _FLAGS | _REMOTE_KNOWN
+    parent = span.parent
+    if parent is not None:
+        parts += (b"\x22\x08", parent.span_id.to_bytes(8, "big"))
+        if parent.is_remote:
             flags |= _REMOTE
-    for event in span.events:
-        message = _fixed64(1, event.timestamp) + _text(2, event.name)
-        message += _attributes(3, event.attributes or {})
-        parts.append(_field(11, message + _varint_field(4, _dropped(event.attributes))))
-    parts.append(_varint_field(12, span.dropped_events))
-    parts += [_field(13, _link(link)) for link in span.links]
-    parts.append(_varint_field(14, span.dropped_links))
-    status = _text(2, span.status.description or "") + _varint_field(
-        3, _STATUS[span.status.status_code]
+    parts += (
+        _text(5, span.name),
+        _BYTES[0x30],
+        _BYTES[span.kind.value + 1],
+        b"\x39",
+        _fixed64(span.start_time),
+        b"\x41",
+        _fixed64(span.end_time or span.start_time),
     )
-    parts.append(_field(15, status))
-    parts.append(_fixed32(16, flags))
+    parts += _attributes(b"\x4a", span.attributes)
+    if span.dropped_attributes:
+        parts.append(_number(10, span.dropped_attributes))
+    parts += [_field(11, _event(event)) for event in span.events]
+    if span.dropped_events:
+        parts.append(_number(12, span.dropped_events))
+    parts += [_link(link) for link in span.links]
+    if span.dropped_links:
+        parts.append(_number(14, span.dropped_links))
+    status = span.status
+    code = _STATUS[status.status_code]
+    parts.append(
+        _field(15, _text(2, status.description or "") + (b"\x18" + _BYTES[code]))
+        if code
+        else b"\x7a\x00"
+    )
+    parts += (b"\x85\x01", _fixed32(flags))
     return b"".join(parts)
 
 
-def _link(link: Any) -> bytes:
-    context: SpanContext = link.context
-    flags = int(context.trace_flags) | _REMOTE_KNOWN | (_REMOTE if context.is_remote else 0)
+def _event(event: Event) -> bytes:
     return (
-        _field(1, context.trace_id.to_bytes(16, "big"))
-        + _field(2, context.span_id.to_bytes(8, "big"))
-        + _text(3, context.trace_state.to_header() if context.trace_state else "")
-        + _attributes(4, link.attributes or {})
-        + _varint_field(5, _dropped(link.attributes))
-        + _fixed32(6, flags)
+        b"\x09"
+        + _fixed64(event.timestamp)
+        + _text(2, event.name)
+        + b"".join(_attributes(b"\x1a", event.attributes))
+        + (_number(4, event.dropped_attributes) if event.dropped_attributes else b"")
     )
 
 
-def _dropped(attributes: Any) -> int:
-    return int(getattr(attributes, "dropped", 0) or 0)
-
-
-def _attributes(number: int, attributes: Mapping[str, Any]) -> bytes:
-    return b"".join(
-        _field(number, _text(1, key) + _field(2, _value(value)))
-        for key, value in attributes.items()
+def _link(link: KeptLink) -> bytes:
+    context: SpanContext = link.context
+    flags = int(context.trace_flags) & _FLAGS | _REMOTE_KNOWN
+    if context.is_remote:
+        flags |= _REMOTE
+    state = context.trace_state
+    return _field(
+        13,
+        b"\x0a\x10"
+        + context.trace_id.to_bytes(16, "big")
+        + b"\x12\x08"
+        + context.span_id.to_bytes(8, "big")
+        + (_text(3, state.to_header()) if state else b"")
+        + b"".join(_attributes(b"\x22", link.attributes))
+        + (_number(5, link.dropped_attributes) if link.dropped_attributes else b"")
+        + b"\x35"
+        + _fixed32(flags),
     )
+
+
+def _attributes(tag: bytes, attributes: Mapping[str, Any]) -> list[bytes]:
+    """``KeyValue`` fields, in pieces, under a tag that fits one byte."""
+    parts: list[bytes] = []
+    for key, value in attributes.items():
+        parts.append(tag)
+        kind = type(value)
+        if kind is str:
+            known = _texts.get(key, _NEVER)
+            if known is not None:
+                pair = known.get(value)
+                if pair is None:
+                    pair = _remembered(key, value, known)
+                parts.append(pair)
+            else:
+                parts.append(_pair(key, _string(value)))
+        elif kind is bool:
+            parts.append(_pair(key, b"\x10\x01" if value else b"\x10\x00"))
+        elif kind is int:
+            parts.append(_pair(key, _integer(value)))
+        else:
+            parts.append(_pair(key, _value(value)))
+    return parts
+
+
+_NEVER: Final[dict[str, bytes]] = {}
+
+
+def _remembered(key: str, value: str, known: dict[str, bytes]) -> bytes:
+    """The encoded pair, remembered while few texts come with the key."""
+    pair = _pair(key, _string(value))
+    if known is _NEVER:
+        if len(_texts) >= MAX_KEYS:
+            _texts.clear()
+        known = {}
+        _texts[key] = known
+    if len(value) <= _SHORT and len(known) < MAX_VALUES:
+        known[value] = pair
+    else:
+        _texts[key] = None
+    return pair
+
+
+def _pair(key: str, value: bytes) -> bytes:
+    """A ``KeyValue`` with its length: key, and ``AnyValue`` given as bytes."""
+    named = _keys.get(key)
+    if named is None:
+        named = _key(key)
+    size = len(value)
+    if size < _SHORT and len(named) + size < 126:
+        return _BYTES[len(named) + 2 + size] + named + b"\x12" + _BYTES[size] + value
+    return _framed(named + b"\x12" + _framed(value))
+
+
+def _key(key: str) -> bytes:
+    named = _field(1, key.encode("utf-8", "replace"))
+    if len(_keys) >= MAX_KEYS:
+        _keys.clear()
+    _keys[key] = named
+    return named
+
+
+def _string(text: str) -> bytes:
+    data = text.encode("utf-8", "replace")
+    size = len(data)
+    return b"\x0a" + (_BYTES[size] if size < 128 else _varint(size)) + data
+
+
+def _integer(value: int) -> bytes:
+    if 0 <= value < 128:
+        return b"\x18" + _BYTES[value]
+    if -(1 << 63) <= value < 1 << 63:
+        return b"\x18" + _varint(value & 0xFFFFFFFFFFFFFFFF)
+    return _string(str(value))  # OTLP has no larger integers
 
 
 def _value(value: Any) -> bytes:
-    # bool before int: a bool is one
+    """``AnyValue`` of what ``tracing.attributes.clean`` lets through."""
     if isinstance(value, str):
-        return _field(1, value.encode("utf-8", "replace"))
-    if isinstance(value, bool):
+        return _string(value)
+    if isinstance(value, bool):  # before int: a bool is one
         return b"\x10\x01" if value else b"\x10\x00"
     if isinstance(value, int):
-        return b"\x18" + _varint(value & 0xFFFFFFFFFFFFFFFF)
+        return _integer(value)
     if isinstance(value, float):
-        return b"\x21" + struct.pack("<d", value)
+        return b"\x21" + _double(value)
     if isinstance(value, bytes):
-        return _field(7, value)
+        return b"\x3a" + _framed(value)
     if isinstance(value, Mapping):
-        return _field(6, _attributes(1, value))
+        return _field(6, b"".join(_attributes(b"\x0a", cast("Mapping[str, Any]", value))))
     if isinstance(value, Sequence):
-        return _field(5, b"".join(_field(1, _value(item)) for item in value))
-    return b"" if value is None else _field(1, str(value).encode("utf-8", "replace"))
+        items = cast("Sequence[Any]", value)
+        return _field(5, b"".join(_field(1, _value(item)) for item in items))
+    return b""
 
 
 def _varint(value: int) -> bytes:
     if value < 0x80:
-        return bytes((value,))
+        return _BYTES[value]
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)
@@ -122,9 +233,13 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
+def _framed(data: bytes) -> bytes:
+    return _varint(len(data)) + data
+
+
 def _field(number: int, data: bytes) -> bytes:
     """A length-delimited field, present even when empty."""
-    return _varint(number << 3 | 2) + _varint(len(data)) + data
+    return _BYTES[number << 3 | 2] + _varint(len(data)) + data
 
 
 def _text(number: int, text: str) -> bytes:
@@ -132,13 +247,5 @@ def _text(number: int, text: str) -> bytes:
     return _field(number, text.encode("utf-8", "replace")) if text else b""
 
 
-def _varint_field(number: int, value: int) -> bytes:
-    return _varint(number << 3) + _varint(value) if value else b""
-
-
-def _fixed64(number: int, value: int) -> bytes:
-    return _varint(number << 3 | 1) + struct.pack("<Q", value) if value else b""
-
-
-def _fixed32(number: int, value: int) -> bytes:
-    return _varint(number << 3 | 5) + struct.pack("<I", value) if value else b""
+def _number(number: int, value: int) -> bytes:
+    return _varint(number << 3) + _varint(value)
