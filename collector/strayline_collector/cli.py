@@ -108,6 +108,36 @@ def dashboard(api: ApiUrl = API_URL, ui: Ui = UI, insecure: Insecure = False) ->
     _need("strayline_dashboard.main", "dashboard").run(api, ui, insecure=insecure)
 
 
+@app.command(
+    epilog="Example: strayline run --service-name billing -- gunicorn billing.web:app",
+    context_settings={"allow_interspersed_args": False},
+)
+def run(
+    program: Annotated[
+        list[str], typer.Argument(help="The program and its arguments, as without strayline.")
+    ],
+    service_name: Annotated[
+        str | None, _option("What the service is called in traces.", "SERVICE_NAME")
+    ] = None,
+    endpoint: Annotated[
+        str | None,
+        _option("Where the collector takes OTLP over HTTP (default: 127.0.0.1:4318).", "ENDPOINT"),
+    ] = None,
+    only: Annotated[
+        str | None,
+        _option("Instrument these alone, comma-separated: httpx,asgi,aio_pika.", "ONLY"),
+    ] = None,
+    exclude: Annotated[
+        str | None, _option("Do not instrument these, comma-separated.", "EXCLUDE")
+    ] = None,
+) -> None:
+    """Runs a Python program, unchanged, with every supported library instrumented; its Python
+    children too."""
+    _need("strayline_collector.commands.run", "collector").run(
+        program, service_name, endpoint, only, exclude
+    )
+
+
 @app.command(epilog="Example: strayline findings --fail-on warning --json")
 def findings(
     api: ApiUrl = API_URL,
@@ -171,8 +201,9 @@ def demo(
 
 def main() -> NoReturn:
     """Runs the command line. Errors are one line on standard error and exit code 2."""
-    # gRPC's core writes lines of its own about what we report in one
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    if sys.argv[1:2] != ["run"]:  # its program's environment is not ours to touch
+        # gRPC's core writes lines of its own about what we report in one
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         command = typer.main.get_command(app)
         code = command.main(prog_name="strayline", standalone_mode=False)

@@ -31,7 +31,7 @@ def instrument_libraries(
     settings.reread()
     environment = settings.Settings.read()
     if service_name is not None:
-        from strayline.provider import set_service_name
+        from strayline.resource import set_service_name
 
         set_service_name(service_name)
     if rule is not None:
