@@ -1,0 +1,62 @@
+"""Our record of an aiormq channel, and what aiormq says of a message."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Final
+
+from strayline.amqp import Arrival, Broker, Channel
+from strayline.guard import survived
+
+STATE: Final = "_strayline_channel"
+SUPPRESS: Final = "suppress_instrumentation"
+"""The context key by which OpenTelemetry's own parts ask not to be traced."""
+
+
+def channel_of(client: Any) -> Channel:
+    """The record of a channel object, made when first met. A robust reconnect opens a new object."""
+    found: Channel | None = client.__dict__.get(STATE)
+    if found is None:
+        found = Channel(_broker(client.connection))
+        setattr(client, STATE, found)
+        closing = getattr(client, "_closing", None) or client.closing  # aiormq 6
+        closing.add_done_callback(functools.partial(_closed, found))
+    return found
+
+
+def arrival(message: Any, queue: str, no_ack: bool) -> Arrival:
+    """What a delivery, or the answer to a ``basic.get``, says."""
+    delivery, properties = message.delivery, message.header.properties
+    return Arrival(
+        queue=queue,
+        exchange=delivery.exchange or "",
+        routing_key=delivery.routing_key or "",
+        headers=properties.headers or {},
+        delivery_tag=delivery.delivery_tag,
+        consumer_tag=getattr(delivery, "consumer_tag", None),
+        redelivered=delivery.redelivered,
+        no_ack=no_ack,
+        body=message.body or b"",
+        message_id=properties.message_id,
+        correlation_id=properties.correlation_id,
+        priority=properties.priority,
+        content_type=properties.content_type,
+    )
+
+
+def _broker(connection: Any) -> Broker:
+    name = (getattr(connection, "server_properties", None) or {}).get("cluster_name")
+    url = getattr(connection, "url", None)
+    tuned = getattr(connection, "connection_tune", None)
+    return Broker(
+        name=name.decode("utf-8", "replace") if isinstance(name, bytes) else name,
+        vhost=getattr(connection, "vhost", None),
+        host=getattr(url, "host", None),
+        port=getattr(url, "port", None),
+        frame_max=getattr(tuned, "frame_max", None) or 131_072,
+    )
+
+
+def _closed(channel: Channel, _: Any) -> None:
+    with survived("closing a channel"):
+        channel.closed()
