@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from opentelemetry import context, trace
@@ -41,12 +41,12 @@ _END: Final = survived("ending a request's span")
 class Exchange:
     """One request until it is answered. The ASGI and WSGI forms of it hear the response."""
 
-    __slots__ = ("_ended", "_method", "_server", "_status", "_token", "error", "route", "span")
+    __slots__ = ("_ended", "_error", "_method", "_server", "_status", "_token", "route", "span")
 
     def __init__(self, server: HttpServer, span: Span, token: Any, method: str) -> None:
         self.span = span
         self.route: str | None = None
-        self.error: BaseException | None = None
+        self._error: BaseException | None = None
         self._server = server
         self._token = token
         self._method = method
@@ -61,6 +61,11 @@ class Exchange:
             with _END:
                 self.span.set_attributes(captured.attributes(headers))
 
+    def failed(self, error: BaseException) -> None:
+        """The application raised; unless the response was complete before."""
+        if not self._ended:
+            self._error = error
+
     def leave(self) -> None:
         """Gives back the context that was current before the request."""
         token, self._token = self._token, None
@@ -73,7 +78,8 @@ class Exchange:
             return
         self._ended = True
         with _END:
-            self._server.finish(self.span, self._method, self._status, self.route, self.error)
+            self._server.finish(self.span, self._method, self._status, self.route, self._error)
+        self._error = None
         self.span.end()
 
 
@@ -94,14 +100,14 @@ class HttpServer(Side):
     def __init__(self, scope: str, library: str) -> None:
         super().__init__(scope, library, "SERVER")
 
-    def yields(self, current: Mapping[str, Any], path: str) -> bool:
+    def yields(self, current: Context, path: str) -> bool:
         """Whether this request is not to be traced here: it is suppressed, or somebody who wraps
         the application has a SERVER span for it already."""
         if not current:
             return False
         if suppressed(current):
             return True
-        span: Any = trace.get_current_span(current if isinstance(current, Context) else None)
+        span: Any = trace.get_current_span(current)
         if getattr(span, "kind", None) is not SpanKind.SERVER or not span.is_recording():
             return False
         scope = getattr(getattr(span, "instrumentation_scope", None), "name", "")

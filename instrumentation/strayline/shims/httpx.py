@@ -1,39 +1,46 @@
-"""httpx: one CLIENT span per request on the wire, redirects each their own.
+"""httpx: one CLIENT span per request on the wire, redirects and the steps of an auth flow each
+their own.
 
 ``_send_single_request`` is the choke point that every transport passes, custom and ASGI ones too.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, Final
 
 import httpx
-from opentelemetry import context, propagate, trace
-from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry import context, trace
+from opentelemetry.trace import Span
 
-from strayline.conventions import ERROR_TYPE, SERVER_ADDRESS, SERVER_PORT
 from strayline.guard import survived
 from strayline.patching import Patches
-from strayline.provider import tracer
+from strayline.propagation import inject
+from strayline.shims.http_client import HttpClient, failed
+from strayline.shims.http_spans import suppressed
 
 _patches: Final = Patches()
-SUPPRESS: Final = "suppress_instrumentation"
-"""The context key by which OpenTelemetry's own exporters ask not to be traced."""
-_SUPPRESS_HTTP: Final = "suppress_http_instrumentation"
-_KNOWN: Final = frozenset(
-    {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"}
-)
+_BEGIN: Final = survived("tracing an httpx request")
+_END: Final = survived("tracing an httpx response")
+_FAIL: Final = survived("tracing an httpx failure")
+_CONTRIB: Final = "opentelemetry.instrumentation.httpx"
+_VERSIONS: Final = {b"HTTP/1.1": "1.1", b"HTTP/2": "2", b"HTTP/1.0": "1.0"}
+_side: HttpClient | None = None
 
 
 def on() -> None:
     """Instruments both clients."""
+    global _side
+    _side = HttpClient("httpx", "HTTPX")
     _patches.wrap(httpx.Client, "_send_single_request", _sync)
     _patches.wrap(httpx.AsyncClient, "_send_single_request", _async)
 
 
 def off() -> None:
+    global _side
     _patches.undo()
+    _side = None
 
 
 def _sync(original: Callable[..., httpx.Response]) -> Callable[..., httpx.Response]:
@@ -41,16 +48,19 @@ def _sync(original: Callable[..., httpx.Response]) -> Callable[..., httpx.Respon
         span = _begin(self, request)
         if span is None:
             return original(self, request)
-        with trace.use_span(
-            span, end_on_exit=True, record_exception=False, set_status_on_exception=False
-        ):
-            try:
-                response = original(self, request)
-            except BaseException as error:
-                _failed(span, error)
-                raise
+        token = context.attach(trace.set_span_in_context(span))
+        try:
+            response = original(self, request)
+        except BaseException as error:
+            with _FAIL:
+                failed(span, error)
+            raise
+        else:
             _answered(span, response)
             return response
+        finally:
+            context.detach(token)
+            span.end()
 
     return send
 
@@ -60,63 +70,71 @@ def _async(original: Callable[..., Any]) -> Callable[..., Any]:
         span = _begin(self, request)
         if span is None:
             return await original(self, request)
-        with trace.use_span(
-            span, end_on_exit=True, record_exception=False, set_status_on_exception=False
-        ):
-            try:
-                response = await original(self, request)
-            except BaseException as error:
-                _failed(span, error)
-                raise
+        token = context.attach(trace.set_span_in_context(span))
+        try:
+            response = await original(self, request)
+        except BaseException as error:
+            with _FAIL:
+                failed(span, error)
+            raise
+        else:
             _answered(span, response)
             return response
+        finally:
+            context.detach(token)
+            span.end()
 
     return send
 
 
 def _begin(client: Any, request: httpx.Request) -> Span | None:
-    """Starts the span and puts its context on the request; None when somebody else has."""
-    if (context.get_value(SUPPRESS) or context.get_value(_SUPPRESS_HTTP)) or getattr(
-        client, "_is_instrumented_by_opentelemetry", False
-    ):
-        return None
-    span: Span | None = None
-    with survived("tracing an httpx request"):
+    """Starts the span and puts its context on the request; None when it is not ours to trace."""
+    with _BEGIN:
+        side = _side
+        if (
+            side is None
+            or suppressed(context.get_current())
+            or (_CONTRIB in sys.modules and _contrib_has(client, request.url))
+        ):
+            return None
         url = request.url
-        method = request.method if request.method in _KNOWN else "_OTHER"
-        attributes: dict[str, Any] = {
-            "http.request.method": method,
-            "url.full": str(url.copy_with(username=None, password=None))
-            if url.userinfo
-            else str(url),
-            SERVER_ADDRESS: url.host,
-            SERVER_PORT: url.port or (443 if url.scheme == "https" else 80),
-        }
-        if method == "_OTHER":
-            attributes["http.request.method_original"] = request.method
-        span = tracer("httpx").start_span(
-            "HTTP" if method == "_OTHER" else method, kind=SpanKind.CLIENT, attributes=attributes
+        span = side.begin(
+            request.method,
+            str(url),
+            url.scheme,
+            url.host,
+            url.port,
+            request.headers.raw if side.request_headers is not None else (),
         )
-        propagate.inject(request.headers, trace.set_span_in_context(span))
-    return span
+        if span is not None:
+            request.headers.update(inject(span))
+        return span
+    return None
 
 
 def _answered(span: Span, response: httpx.Response) -> None:
-    with survived("tracing an httpx response"):
-        span.set_attribute("http.response.status_code", response.status_code)
-        version = response.extensions.get("http_version")
-        if isinstance(version, bytes):
-            span.set_attribute(
-                "network.protocol.version", version.decode("ascii", "replace").removeprefix("HTTP/")
+    with _END:
+        side = _side
+        if side is not None and span.is_recording():
+            version: Any = response.extensions.get("http_version")
+            side.answered(
+                span,
+                response.status_code,
+                _VERSIONS.get(version),
+                response.headers.raw if side.response_headers is not None else (),
             )
-        if response.status_code >= 400:
-            span.set_attribute(ERROR_TYPE, str(response.status_code))
-            span.set_status(StatusCode.ERROR)
 
 
-def _failed(span: Span, error: BaseException) -> None:
-    with survived("tracing an httpx failure"):
-        span.set_attribute(ERROR_TYPE, type(error).__qualname__)
-        if isinstance(error, Exception):
-            span.record_exception(error)
-        span.set_status(StatusCode.ERROR, str(error))
+def _contrib_has(client: Any, url: httpx.URL) -> bool:
+    """Whether contrib traces this request. It does so in transports: one client's, when told to,
+    the plain ones of the whole process, or in a transport of its own around another."""
+    if getattr(client, "_is_instrumented_by_opentelemetry", False):
+        return True
+    transport = client._transport_for_url(url)
+    if type(transport).__module__ == _CONTRIB:
+        return True
+    if isinstance(transport, (httpx.ASGITransport, httpx.WSGITransport, httpx.MockTransport)):
+        return False
+    # a transport of the application's own most likely hands on to a plain one
+    plain: Any = httpx.HTTPTransport.handle_request
+    return hasattr(plain, "__wrapped__")
