@@ -19,6 +19,8 @@ _watches: Final[dict[str, Watch]] = {}
 """The shims that are wanted, by name; a watch that has called back stays as the mark of it."""
 _active: Final[dict[str, Shim]] = {}
 _said: Final[set[str]] = set()
+_SERVERS: Final = (Shim("uvicorn", "uvicorn", "strayline.stopping", watches=("uvicorn.server",)),)
+"""Makes no spans, so nobody chooses it; it comes with any that do."""
 
 
 def instrument_libraries(
@@ -38,7 +40,8 @@ def instrument_libraries(
         set_rule(rule)
     if environment.disabled:
         return
-    for shim in chosen(only, exclude, environment):
+    shims = chosen(only, exclude, environment)
+    for shim in (*shims, *(_SERVERS if shims else ())):
         with survived(f"watching for {shim.library}"):
             _want(shim)
 

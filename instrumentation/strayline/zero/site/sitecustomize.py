@@ -12,11 +12,20 @@ import sys
 LIBRARIES = frozenset(
     (
         "aio_pika",
+        "aiohttp",
         "aiormq",
+        "amqp",
+        "celery",
+        "django",
         "fastapi",
+        "flask",
         "grpc",
         "httpx",
+        "kombu",
+        "pika",
+        "requests",
         "starlette",
+        "uvicorn",
     )
 )
 
