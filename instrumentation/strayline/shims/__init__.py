@@ -50,6 +50,15 @@ SHIMS: Final = (
         watches=("starlette.applications", "fastapi"),
         aliases=("fastapi", "starlette"),
     ),
+    Shim("requests", "requests", "strayline.shims.requests"),
+    Shim("aiohttp", "aiohttp", "strayline.shims.aiohttp", aliases=("aiohttp_client",)),
+    Shim("flask", "flask", "strayline.shims.flask"),
+    Shim(
+        "django",
+        "django",
+        "strayline.shims.django",
+        watches=("django.core.handlers.wsgi", "django.core.handlers.asgi"),
+    ),
     Shim(
         "grpc",
         "grpc",
@@ -63,4 +72,6 @@ SHIMS: Final = (
         watches=("aiormq", "aio_pika"),
         aliases=("aiormq", "faststream"),
     ),
+    Shim("py_amqp", "amqp", "strayline.shims.py_amqp", aliases=("amqp", "kombu", "celery")),
+    Shim("pika", "pika", "strayline.shims.pika"),
 )

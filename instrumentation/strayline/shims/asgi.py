@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
 from strayline.guard import survived
+from strayline.imports import Watch, when_imported
 from strayline.patching import Patches
 from strayline.provider import tracer
 from strayline.shims.http_asgi import AsgiExchange, begin
@@ -31,25 +32,31 @@ _MAX_STACK: Final = 64
 _NOTHING: Final[dict[str, Any]] = {}
 _starlette: HttpServer | None = None
 _fastapi: HttpServer | None = None
+_watch: Watch | None = None
 
 
 def on() -> None:
     """Instruments every application, those built before this call too."""
-    global _starlette, _fastapi
+    global _starlette, _fastapi, _watch
     _starlette = HttpServer("asgi", "STARLETTE")
     _fastapi = HttpServer("asgi", "FASTAPI")
     _patches.wrap(Starlette, "__call__", _call)
     _patches.wrap(Mount, "handle", _mounted)
     _patches.wrap(Route, "handle", _routed)
-    fastapi = sys.modules.get("fastapi")
-    if fastapi is not None:
-        _patches.wrap(fastapi.FastAPI, "__call__", _call)
+    _watch = when_imported(("fastapi",), _fastapi_on)
 
 
 def off() -> None:
-    global _starlette, _fastapi
+    global _starlette, _fastapi, _watch
+    if _watch is not None:
+        _watch.cancel()
     _patches.undo()
-    _starlette = _fastapi = None
+    _starlette = _fastapi = _watch = None
+
+
+def _fastapi_on() -> None:
+    # before FastAPI's own telemetry, which its class starts
+    _patches.wrap(sys.modules["fastapi"].FastAPI, "__call__", _call)
 
 
 class _Exchange(AsgiExchange):

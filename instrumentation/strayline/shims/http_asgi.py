@@ -12,6 +12,9 @@ from strayline.redact import MAX_TEXT
 from strayline.shims.http_server import MAX_TRACE_HEADER, Exchange, HttpServer
 
 _HEARING: Final = survived("tracing a response")
+_WIRE: Final = {
+    name: name.encode() for name in ("host", "user-agent", "traceparent", "tracestate", "baggage")
+}
 _LISTS: Final = frozenset({"tracestate", "baggage"})
 """Headers that may come in several lines and mean one list."""
 
@@ -63,7 +66,7 @@ class _Headers:
         self._table = dict(pairs)
 
     def get(self, name: str) -> str | None:
-        wire = name.encode("latin-1")
+        wire = _WIRE.get(name) or name.encode("latin-1")
         value = self._table.get(wire)
         if value is None:
             return None
@@ -75,9 +78,7 @@ class _Headers:
         return [name.decode("latin-1") for name in self._table]
 
 
-def begin(
-    server: HttpServer, scope: Mapping[str, Any], current: Context
-) -> tuple[Any, Any] | None:
+def begin(server: HttpServer, scope: Mapping[str, Any], current: Context) -> tuple[Any, Any] | None:
     """Span and context token of the request that ``scope`` tells; see ``HttpServer.begin``."""
     pairs = scope["headers"]
     if not isinstance(pairs, (list, tuple)):  # an iterator is the application's to use up

@@ -107,7 +107,8 @@ def _begin(client: Any, request: httpx.Request) -> Span | None:
             request.headers.raw if side.request_headers is not None else (),
         )
         if span is not None:
-            request.headers.update(inject(span))
+            for name, value in inject(span).items():  # update() takes three times as long
+                request.headers[name] = value
         return span
     return None
 
