@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
-from strayline.settings import Settings
+from strayline.settings import redacted
 
 REDACTED: Final = "REDACTED"
 MAX_TEXT: Final = 8192
@@ -63,11 +63,13 @@ class Rules:
         return kept
 
 
-@functools.cache
 def rules() -> Rules | None:
-    """The setting, read once; None when it is empty."""
-    names = Settings.read().redact
-    return Rules(names) if names else None
+    """The setting, understood once; None when it is empty."""
+    names = redacted()
+    return _understood(names) if names else None
+
+
+_understood: Final = functools.lru_cache(1)(Rules)
 
 
 def attributes(found: dict[str, Any]) -> dict[str, Any]:

@@ -161,10 +161,17 @@ def dup() -> frozenset[str]:
     return Settings.read().dup
 
 
+@functools.cache
+def redacted() -> tuple[str, ...]:
+    """Names whose values are never recorded."""
+    return Settings.read().redact
+
+
 def reread() -> None:
     """Has what is read once read again: when instrumentation is switched on."""
     stamp_excluded.cache_clear()
     dup.cache_clear()
+    redacted.cache_clear()
 
 
 def _otlp(name: str) -> str:
