@@ -29,12 +29,11 @@ from strayline.shims.aio_pika_topology import wrap_topology
 _Basic: Final[Any] = aiormq.spec.Basic
 _PROPERTIES: Final[tuple[str, ...]] = tuple(_Basic.Properties.__slots__)
 _patches: Final = Patches()
-_loops: Watch | None = None
+_watches: Final[list[Watch]] = []
 
 
 def on() -> None:
     """Instruments every channel, open ones too."""
-    global _loops
     _patches.wrap(aiormq.Channel, "basic_publish", _publish)
     _patches.wrap(aiormq.Channel, "basic_consume", consuming.wrap)
     _patches.wrap(aiormq.Channel, "basic_get", _get)
@@ -50,16 +49,15 @@ def on() -> None:
         _patches.wrap(aiormq.Channel, name, functools.partial(_agreed, told))
     wrap_topology(_patches, channel_of)
     consuming.switch(True)
-    # a service of bare aiormq may import aio-pika later, or never
-    _loops = when_imported(("aio_pika",), _wrap_loops)
+    # a service of bare aiormq may import these later, or never
+    _watches.append(when_imported(("aio_pika",), _wrap_loops))
+    _watches.append(when_imported(("faststream.rabbit",), _wrap_subscribers))
     census.start()
 
 
 def off() -> None:
-    global _loops
-    if _loops is not None:
-        _loops.cancel()
-        _loops = None
+    while _watches:
+        _watches.pop().cancel()
     consuming.switch(False)
     _patches.undo()
     census.stop()
@@ -69,6 +67,12 @@ def _wrap_loops() -> None:
     from strayline.shims.aio_pika_iterator import wrap_loops
 
     wrap_loops(_patches)
+
+
+def _wrap_subscribers() -> None:
+    from strayline.shims.aio_pika_faststream import wrap_subscribers
+
+    wrap_subscribers(_patches)
 
 
 def _publish(original: Callable[..., Any]) -> Callable[..., Any]:

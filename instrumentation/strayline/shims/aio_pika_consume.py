@@ -165,7 +165,7 @@ def _is_contrib(handler: Any) -> bool:
 
 
 def _is_traced_by_faststream(handler: Any) -> bool:
-    """Whether FastStream's own telemetry middleware is among its subscriber's."""
+    """Whether FastStream's own telemetry middleware is among those of the handler's subscriber."""
     middlewares = getattr(getattr(handler, "__self__", None), "_broker_middlewares", ())
     return any(
         base.__name__ == "TelemetryMiddleware" and base.__module__.startswith("faststream.")
