@@ -21,6 +21,9 @@ from strayline.settings import Settings
 
 _CONFIGURATOR: Final = "OTEL_PYTHON_CONFIGURATOR"
 _NAME: Final = "strayline"
+_ADOPTED: Final = frozenset({"celery"})
+"""Left to OpenTelemetry's instrumentation, whose spans our shim adopts where the broker speaks
+AMQP: with another broker they are the only ones."""
 
 
 class Distro(BaseDistro):
@@ -63,4 +66,6 @@ def post_instrument() -> None:
 
 
 def _is_covered(name: str) -> bool:
+    if name in _ADOPTED:
+        return False
     return covers(name) in {shim.name for shim in chosen(None, None, Settings.read())}
