@@ -54,6 +54,11 @@ CLIENT_ADDRESS: Final = "client.address"
 CLIENT_PORT: Final = "client.port"
 ERROR_TYPE: Final = "error.type"
 
+# As OpenTelemetry's instrumentation of Celery names them
+CELERY_TASK: Final = "celery.task_name"
+CELERY_STATE: Final = "celery.state"
+"""Of a task's run: SUCCESS, FAILURE, RETRY, IGNORED, REJECTED."""
+
 # Strayline's own, on publish, process, receive and settle spans
 STAMP: Final = "strayline.stamp"
 BROKER: Final = "strayline.broker"
