@@ -1,193 +1,187 @@
-"""gRPC clients: one CLIENT span a call, from the call until its status is known."""
+"""gRPC clients: one CLIENT span a call, from the call until its status is known.
+
+The methods of gRPC's own multi-callables are wrapped and not its channels: interceptors would
+cost three times as much, and this way the call has the types that it has without us, a user's
+interceptors see nothing of it, and channels made earlier are traced too. Ours is the innermost:
+each attempt of an interceptor that retries is a span.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable
 from typing import Any, Final
+from weakref import ref
 
 import grpc
-import grpc.aio
-from opentelemetry import propagate, trace
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry import context
+from opentelemetry.trace import Span, SpanKind, get_current_span
 
 from strayline.guard import survived
 from strayline.provider import tracer
-from strayline.shims.grpc_spans import call_attributes, finish, target_attributes, with_context
+from strayline.shims.grpc_spans import (
+    CANCELLED,
+    CLIENT_FAULTS,
+    CODES,
+    UNKNOWN,
+    called,
+    finish,
+    suppressed,
+    with_context,
+)
+
+CONTRIB: Final = "opentelemetry.instrumentation.grpc"
+_METADATA: Final = 2
+"""Where call metadata stand among positional arguments, ``self`` not counted."""
 
 
-class _Details(grpc.ClientCallDetails):
-    """Call details with other metadata."""
+def blocking(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``__call__`` and ``with_call`` of calls that are answered once, on sync channels."""
 
-    def __init__(self, original: Any, metadata: tuple[tuple[str, Any], ...]) -> None:
-        self.method = original.method
-        self.timeout = original.timeout
-        self.metadata = metadata
-        self.credentials = original.credentials
-        self.wait_for_ready = getattr(original, "wait_for_ready", None)
-        self.compression = getattr(original, "compression", None)
-
-
-def _begin(target: str, details: Any) -> tuple[Span | None, dict[str, str]]:
-    span: Span | None = None
-    injected: dict[str, str] = {}
-    with survived("tracing a gRPC call"):
-        name, attributes = call_attributes(details.method)
-        span = tracer("grpc").start_span(
-            name, kind=SpanKind.CLIENT, attributes={**attributes, **target_attributes(target)}
-        )
-        propagate.inject(injected, trace.set_span_in_context(span))
-    return span, injected
-
-
-class ClientInterceptor(
-    grpc.UnaryUnaryClientInterceptor,
-    grpc.UnaryStreamClientInterceptor,
-    grpc.StreamUnaryClientInterceptor,
-    grpc.StreamStreamClientInterceptor,
-):
-    """Sync channels."""
-
-    def __init__(self, target: str = "") -> None:
-        self._target = target
-
-    def for_target(self, target: str) -> ClientInterceptor:
-        return ClientInterceptor(target)
-
-    def intercept_unary_unary(
-        self, continuation: Any, client_call_details: Any, request: Any
-    ) -> Any:
-        return self._call(continuation, client_call_details, request)
-
-    def intercept_stream_unary(
-        self, continuation: Any, client_call_details: Any, request_iterator: Any
-    ) -> Any:
-        return self._call(continuation, client_call_details, request_iterator)
-
-    def intercept_unary_stream(
-        self, continuation: Any, client_call_details: Any, request: Any
-    ) -> Any:
-        return self._call(continuation, client_call_details, request, stream=True)
-
-    def intercept_stream_stream(
-        self, continuation: Any, client_call_details: Any, request_iterator: Any
-    ) -> Any:
-        return self._call(continuation, client_call_details, request_iterator, stream=True)
-
-    def _call(self, continuation: Any, details: Any, request: Any, *, stream: bool = False) -> Any:
-        span, injected = _begin(self._target, details)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        span = None
+        with survived("tracing a gRPC call"):
+            span, args, kwargs = _begin(self._method, getattr(self, "_target", None), args, kwargs)
         if span is None:
-            return continuation(details, request)
-        with trace.use_span(
-            span, end_on_exit=False, record_exception=False, set_status_on_exception=False
-        ):
-            try:
-                call = continuation(
-                    _Details(details, tuple(with_context(details.metadata, injected))), request
-                )
-            except BaseException as error:
-                finish(span, grpc.StatusCode.UNKNOWN, str(error), server=False)
-                raise
-        if stream:
-            return _Responses(call, span)
-        call.add_done_callback(lambda done: finish(span, done.code(), done.details(), server=False))
-        return call
-
-
-class _Responses:
-    """A call that streams responses: its span ends with the last one, an error, or a cancel."""
-
-    def __init__(self, call: Any, span: Span) -> None:
-        self._call = call
-        self._span = span
-        self._ended = False
-        call.add_callback(self._done)
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        return next(self._call)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._call, name)
-
-    def _done(self) -> None:
-        if not self._ended:
-            self._ended = True
-            # asking for the code would wait; a terminated call knows it
-            finish(self._span, self._call.code(), self._call.details(), server=False)
-
-
-class _AioInterceptor:
-    def __init__(self, target: str) -> None:
-        self._target = target
-
-    async def _call(self, continuation: Any, details: Any, request: Any) -> Any:
-        span, injected = _begin(self._target, details)
-        if span is None:
-            return await continuation(details, request)
-        metadata = grpc.aio.Metadata(*with_context(details.metadata, injected))
-        changed = grpc.aio.ClientCallDetails(
-            method=details.method,
-            timeout=details.timeout,
-            metadata=metadata,
-            credentials=details.credentials,
-            wait_for_ready=details.wait_for_ready,
-        )
+            return original(self, *args, **kwargs)
         try:
-            call = await continuation(changed, request)
+            answer = original(self, *args, **kwargs)
         except BaseException as error:
-            finish(span, grpc.StatusCode.UNKNOWN, str(error), server=False)
+            _raised(span, error)
             raise
-        call.add_done_callback(lambda done: _finish_aio(span, done))
-        return call
+        finish(span, None, faults=CLIENT_FAULTS)
+        return answer
+
+    return call
 
 
-def _finish_aio(span: Span, call: Any) -> None:
-    """Done callbacks run on the loop, where the status has arrived but asking is a coroutine."""
+def pending(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``future``, and ``__call__`` of calls that stream answers, on sync channels."""
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        span = None
+        with survived("tracing a gRPC call"):
+            span, args, kwargs = _begin(self._method, getattr(self, "_target", None), args, kwargs)
+        if span is None:
+            return original(self, *args, **kwargs)
+        try:
+            answer = original(self, *args, **kwargs)
+        except BaseException as error:
+            _raised(span, error)
+            raise
+        with survived("following a gRPC call"):
+            end = _End(span, answer)
+            if not answer.add_callback(end):
+                end()
+        return answer
+
+    return call
+
+
+class _End:
+    """Ends a sync call's span when its status is known.
+
+    Holds the state that the call's own threads hold, and not the call: a stream that its user
+    drops is cancelled by its ``__del__``, which has to happen for this to be told.
+    """
+
+    __slots__ = ("_dropped", "_span", "_state")
+
+    def __init__(self, span: Span, answer: Any) -> None:
+        self._span: Span | None = span
+        self._state = answer._state
+        # a call without a thread of its own tells nobody that it was dropped
+        self._dropped = ref(answer, self) if hasattr(answer, "_consume_next_event") else None
+
+    def __call__(self, _dropped: Any = None) -> None:
+        span, state = self._span, self._state
+        self._span = self._dropped = None
+        if span is not None:
+            code = CANCELLED if state.code is None else state.code
+            finish(span, code, state.details, faults=CLIENT_FAULTS)
+
+
+def aio(original: Callable[..., None]) -> Callable[..., None]:
+    """``__init__`` of asyncio's calls: request, deadline, metadata, credentials, wait for ready,
+    channel, method, and more."""
+
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        span = None
+        with survived("tracing a gRPC call"):
+            target = getattr(args[5], "target", None)  # not every version tells
+            span, args, kwargs = _begin(args[6], target, args, kwargs)
+        if span is None:
+            original(self, *args, **kwargs)
+            return
+        try:
+            original(self, *args, **kwargs)
+        except BaseException as error:
+            _raised(span, error)
+            raise
+        with survived("following a gRPC call"):
+            inner = self._cython_call
+            inner.add_done_callback(_AioEnd(span, inner))
+
+    return init
+
+
+class _AioEnd:
+    """Ends an asyncio call's span; the status is there, though asking for it is a coroutine."""
+
+    __slots__ = ("_inner", "_span")
+
+    def __init__(self, span: Span, inner: Any) -> None:
+        self._span: Span | None = span
+        self._inner: Any = inner
+
+    def __call__(self) -> None:
+        span, inner = self._span, self._inner
+        self._span = self._inner = None
+        if span is None:
+            return
+        code, details = UNKNOWN, None
+        with survived("reading a gRPC status"):
+            status = inner._status
+            code, details = CODES.get(status.code(), UNKNOWN), status.details()
+        finish(span, code, details, faults=CLIENT_FAULTS)
+
+
+def _begin(
+    method: bytes, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Span | None, tuple[Any, ...], dict[str, Any]]:
+    """The call's span and its arguments with trace context; no span where others trace it."""
+    known = called(method, target)
+    current = context.get_current()
+    if known is None or suppressed(current):
+        return None, args, kwargs
+    if CONTRIB in sys.modules and _traced_by_contrib(get_current_span(current), known.name):
+        return None, args, kwargs
+    span = tracer("grpc").start_span(known.name, current, SpanKind.CLIENT, known.attributes)
+    if len(args) > _METADATA:
+        told = with_context(args[_METADATA], span)
+        return span, (*args[:_METADATA], told, *args[_METADATA + 1 :]), kwargs
+    return span, args, {**kwargs, "metadata": with_context(kwargs.get("metadata"), span)}
+
+
+def _traced_by_contrib(span: Any, name: str) -> bool:
+    """Whether this very call is within contrib's span already: all its interceptors are outside
+    of us and make their span the current one."""
+    scope = getattr(getattr(span, "instrumentation_scope", None), "name", "")
+    return (
+        scope.startswith(CONTRIB)
+        and span.kind is SpanKind.CLIENT
+        and str(span.name).removeprefix("/") == name
+    )
+
+
+def _raised(span: Span, error: BaseException) -> None:
     code: grpc.StatusCode | None = None
-    details: str | None = None
-    with survived("reading a gRPC status"):
-        if call.cancelled():
-            code = grpc.StatusCode.CANCELLED
-        else:
-            status = getattr(call, "_cython_call", None)
-            status = getattr(status, "_status", None)
-            if status is not None:
-                code, details = _CODES.get(status.code()), status.details()
-    finish(span, code, details, server=False)
-
-
-_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
-
-
-class AioUnaryUnary(_AioInterceptor, grpc.aio.UnaryUnaryClientInterceptor):
-    async def intercept_unary_unary(
-        self, continuation: Any, client_call_details: Any, request: Any
-    ) -> Any:
-        return await self._call(continuation, client_call_details, request)
-
-
-class AioUnaryStream(_AioInterceptor, grpc.aio.UnaryStreamClientInterceptor):
-    async def intercept_unary_stream(
-        self, continuation: Any, client_call_details: Any, request: Any
-    ) -> Any:
-        return await self._call(continuation, client_call_details, request)
-
-
-class AioStreamUnary(_AioInterceptor, grpc.aio.StreamUnaryClientInterceptor):
-    async def intercept_stream_unary(
-        self, continuation: Any, client_call_details: Any, request_iterator: Any
-    ) -> Any:
-        return await self._call(continuation, client_call_details, request_iterator)
-
-
-class AioStreamStream(_AioInterceptor, grpc.aio.StreamStreamClientInterceptor):
-    async def intercept_stream_stream(
-        self, continuation: Any, client_call_details: Any, request_iterator: Any
-    ) -> Any:
-        return await self._call(continuation, client_call_details, request_iterator)
-
-
-INTERCEPTOR: Final = ClientInterceptor()
-AIO_INTERCEPTORS: Final = (AioUnaryUnary, AioUnaryStream, AioStreamUnary, AioStreamStream)
+    details: Any = None
+    if isinstance(error, grpc.RpcError):
+        with survived("reading a gRPC status"):
+            told: Any = error
+            code, details = told.code(), told.details()
+    if code is None:
+        finish(span, UNKNOWN, faults=CLIENT_FAULTS, error=error)
+    else:
+        finish(span, code, details, faults=CLIENT_FAULTS)

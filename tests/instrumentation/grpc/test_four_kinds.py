@@ -72,9 +72,9 @@ def _check(spans: Spans, calls: int) -> None:
         assert server.parent is not None
         client = clients[server.parent.span_id]
         assert client.name == server.name
-        assert (server.attributes or {})["rpc.service"] == "shop.Test"
-        assert (client.attributes or {})["rpc.grpc.status_code"] == (server.attributes or {})[
-            "rpc.grpc.status_code"
+        assert (server.attributes or {})["rpc.method"].startswith("shop.Test/")
+        assert (client.attributes or {})["rpc.response.status_code"] == (server.attributes or {})[
+            "rpc.response.status_code"
         ]
     errors = [s for s in (*clients.values(), *servers) if s.status.status_code is StatusCode.ERROR]
     assert {s.name for s in errors} == {"shop.Test/UnaryUnary"}
