@@ -22,7 +22,8 @@ from strayline.patching import Patches
 from strayline.shims.aio_pika_channel import channel_of
 
 _LOOP: Final = "_strayline_loop"
-_UNATTACHED: Final = "_strayline_unattached"
+_unattached: Final[dict[tuple[int, int | None], Delivery]] = {}
+"""By channel and tag: what is handled without being current, see ``_process``."""
 
 
 class _Handled:
@@ -35,6 +36,11 @@ class _Handled:
         self.delivery = delivery
         self.token = token
 
+    def end(self, error: BaseException | None) -> None:
+        self.channel.end_handling(self.delivery, error)
+        if self.token is None:
+            _unattached.pop((self.channel.number, self.delivery.tag), None)
+
 
 class _Loop(dict[Any, _Handled | None]):
     """What each task that reads an iterator is handling."""
@@ -43,8 +49,7 @@ class _Loop(dict[Any, _Handled | None]):
         handled = self.pop(task, None)
         if handled is not None:
             with survived("ending a handling"):
-                error = asyncio.CancelledError() if task.cancelled() else task.exception()
-                handled.channel.end_handling(handled.delivery, error)
+                handled.end(asyncio.CancelledError() if task.cancelled() else task.exception())
 
 
 def wrap_loops(patches: Patches) -> None:
@@ -83,12 +88,9 @@ async def _following(original: Callable[..., Any], iterator: Any, task: Any) -> 
 
 
 def _enter(iterator: Any, task: Any, message: Any) -> None:
-    try:
-        channel = channel_of(message.channel)
-    except aiormq.exceptions.ChannelInvalidStateError:  # gone, the message comes again
-        return
-    delivery = channel.deliveries.get(message.delivery_tag)
-    if delivery is None or delivery.span is not None:
+    channel = _channel_of(message)
+    delivery = None if channel is None else channel.deliveries.get(message.delivery_tag)
+    if channel is None or delivery is None or delivery.span is not None:
         return
     loop: _Loop | None = vars(iterator).get(_LOOP)
     if loop is None:
@@ -101,8 +103,15 @@ def _enter(iterator: Any, task: Any, message: Any) -> None:
     if asyncio.current_task() is task:
         token = context.attach(trace.set_span_in_context(span, delivery.parent))
     else:
-        setattr(message, _UNATTACHED, delivery)
+        _unattached[channel.number, delivery.tag] = delivery
     loop[task] = _Handled(channel, delivery, token)
+
+
+def _channel_of(message: Any) -> Channel | None:
+    try:
+        return channel_of(message.channel)
+    except aiormq.exceptions.ChannelInvalidStateError:  # gone, the message comes again
+        return None
 
 
 def _leave(iterator: Any, task: Any, error: BaseException | None) -> None:
@@ -112,7 +121,7 @@ def _leave(iterator: Any, task: Any, error: BaseException | None) -> None:
     if loop is None or handled is None:
         return
     loop[task] = None
-    handled.channel.end_handling(handled.delivery, error)
+    handled.end(error)
     if handled.token is not None:
         context.detach(handled.token)
 
@@ -142,11 +151,14 @@ def _process(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(original)
     async def __aenter__(self: Any) -> Any:  # noqa: N807
-        with survived("tracing a handling"):
-            delivery = vars(self.message).pop(_UNATTACHED, None)
-            if delivery is not None and delivery.open:
-                now = trace.set_span_in_context(delivery.span, delivery.parent)
-                self._strayline_token = context.attach(now)
+        if _unattached:
+            with survived("tracing a handling"):
+                channel = _channel_of(self.message)
+                key = channel and (channel.number, self.message.delivery_tag)
+                delivery = _unattached.get(key) if key else None
+                if delivery is not None and delivery.span is not None:
+                    now = trace.set_span_in_context(delivery.span, delivery.parent)
+                    self._strayline_token = context.attach(now)
         return await original(self)
 
     return __aenter__
