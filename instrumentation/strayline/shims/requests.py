@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import requests
 from opentelemetry import context, trace
 from opentelemetry.trace import Span
+from requests.sessions import SessionRedirectMixin
 
 from strayline.guard import survived
 from strayline.patching import Patches
@@ -33,7 +34,7 @@ def on() -> None:
     global _side
     _side = HttpClient("requests", "REQUESTS")
     _patches.wrap(requests.Session, "send", _send)
-    _patches.wrap(requests.Session, "resolve_redirects", _redirected)
+    _patches.wrap(SessionRedirectMixin, "resolve_redirects", _redirected)
 
 
 def off() -> None:
