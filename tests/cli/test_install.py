@@ -51,6 +51,8 @@ def test_a_bare_install_is_light_and_its_console_script_names_what_is_missing(
     )
 
     script = str(tmp_path / "venv" / "bin" / "strayline")
+    waits = "import sys; print([type(f).__name__ for f in sys.meta_path].count('FirstLibrary'))"
+    assert run(script, "run", "--", python, "-c", waits, cwd=tmp_path).stdout == "1\n"
     assert "Commands" in run(script, "--help", cwd=tmp_path).stdout
     for command, extra in (
         ("up", "collector"),

@@ -10,6 +10,7 @@ import venv
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from strayline.shims import SHIMS
@@ -245,8 +246,9 @@ def test_a_sitecustomize_of_theirs_that_fails_is_reported_as_python_does(tmp_pat
         assert "ValueError: theirs" in done.stderr
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_server_started_by_its_own_script_is_instrumented_and_flushes_when_stopped(
-    sink: Sink, tmp_path: Path
+    workers: int, sink: Sink, tmp_path: Path
 ) -> None:
     """uvicorn ends by the signal that stopped it, past ``atexit``."""
     write(
@@ -258,16 +260,17 @@ def test_a_server_started_by_its_own_script_is_instrumented_and_flushes_when_sto
             app = Starlette(routes=[Route("/hello", lambda request: PlainTextResponse("hello"))])
         """,
     )
-    import httpx
-
-    command = [STRAYLINE, "run", "--", "uvicorn", "web:app", "--port", "0"]
+    socket = str(tmp_path / "socket")
+    command = [STRAYLINE, "run", "--", "uvicorn", "web:app", "--uds", socket]
+    command += ["--workers", str(workers)] if workers > 1 else []
     env = environment(sink.endpoint, OTEL_BSP_SCHEDULE_DELAY="60000", PYTHONUNBUFFERED="1")
     with started(command, env, cwd=tmp_path) as server:
         assert server.stdout is not None
-        line = next(line for line in server.stdout if "running on" in line)
-        address = line.split("running on ")[1].split()[0]
-        assert httpx.get(f"{address}/hello", timeout=20).text == "hello"
+        assert any("startup complete" in line for line in server.stdout)
+        with httpx.Client(transport=httpx.HTTPTransport(uds=socket), timeout=20) as client:
+            assert client.get("http://shop/hello").text == "hello"
         assert sink.spans() == []
         server.send_signal(signal.SIGTERM)
-        assert server.wait(20) == -signal.SIGTERM
+        server.stdout.read()
+        assert server.wait(20) == (-signal.SIGTERM if workers == 1 else 0)
     assert [span.name for span in sink.spans(kind=2)] == ["GET /hello"]

@@ -76,5 +76,6 @@ def run_next_sitecustomize():
         spec.loader.exec_module(module)
 
 
-sys.meta_path.insert(0, FirstLibrary())
+if sys.version_info >= (3, 4):  # noqa: UP036
+    sys.meta_path.insert(0, FirstLibrary())
 run_next_sitecustomize()
