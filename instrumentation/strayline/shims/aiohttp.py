@@ -58,9 +58,9 @@ class _Call:
 
     def begin(self, request: Any) -> None:
         """A request is about to be sent: the first, one more after a redirect, or the same again."""
-        if self.response is not None:
+        if getattr(self.response, "status", None) is not None:
             self.end()
-        self.request = request
+        self.request, self.response = request, None
         if self.span is None:
             url = request.url
             self.span = self.side.begin(
