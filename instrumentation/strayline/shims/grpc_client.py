@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from typing import Any, Final
-from weakref import ref
+from weakref import finalize
 
 import grpc
 from opentelemetry import context
@@ -70,9 +70,12 @@ def pending(original: Callable[..., Any]) -> Callable[..., Any]:
             _raised(span, error)
             raise
         with survived("following a gRPC call"):
-            end = _End(span, answer)
+            end = _End(span, answer._state)
             if not answer.add_callback(end):
                 end()
+            elif hasattr(answer, "_consume_next_event"):
+                # a call without a thread of its own tells nobody that it was dropped
+                finalize(answer, end).atexit = False
         return answer
 
     return call
@@ -85,20 +88,17 @@ class _End:
     drops is cancelled by its ``__del__``, which has to happen for this to be told.
     """
 
-    __slots__ = ("_dropped", "_span", "_state")
+    __slots__ = ("_span", "_state")
 
-    def __init__(self, span: Span, answer: Any) -> None:
+    def __init__(self, span: Span, state: Any) -> None:
         self._span: Span | None = span
-        self._state = answer._state
-        # a call without a thread of its own tells nobody that it was dropped
-        self._dropped = ref(answer, self) if hasattr(answer, "_consume_next_event") else None
+        self._state = state
 
-    def __call__(self, _dropped: Any = None) -> None:
-        span, state = self._span, self._state
-        self._span = self._dropped = None
+    def __call__(self) -> None:
+        span, self._span = self._span, None
         if span is not None:
-            code = CANCELLED if state.code is None else state.code
-            finish(span, code, state.details, faults=CLIENT_FAULTS)
+            code = CANCELLED if self._state.code is None else self._state.code
+            finish(span, code, self._state.details, faults=CLIENT_FAULTS)
 
 
 def aio(original: Callable[..., None]) -> Callable[..., None]:
