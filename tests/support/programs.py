@@ -7,8 +7,11 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 BIN = Path(sys.executable).parent
@@ -55,27 +58,57 @@ def run(
     )
 
 
+@dataclass
+class Program:
+    """One that goes on while the test does. Both its streams are ``output()``."""
+
+    process: subprocess.Popen[str]
+    log: Path
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def lines(self, text: str, count: int = 1, timeout: float = 60) -> list[str]:
+        """The lines with ``text`` in them, once there are ``count``."""
+        deadline = time.monotonic() + timeout
+        while True:
+            ended = self.process.poll() is not None
+            found = [line for line in self.output().splitlines() if text in line]
+            if len(found) >= count:
+                return found
+            assert not ended, f"it ended before {text!r} was seen:\n{self.output()}"
+            assert time.monotonic() < deadline, f"no {text!r} in {timeout} s:\n{self.output()}"
+            time.sleep(0.02)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM, timeout: float = 60) -> int:
+        """Signals it and gives its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout)
+
+
 @contextmanager
-def started(
-    command: Sequence[str | Path], env: dict[str, str], *, cwd: Path | None = None
-) -> Iterator[subprocess.Popen[str]]:
+def started(command: Sequence[str | Path], env: dict[str, str], *, cwd: Path) -> Iterator[Program]:
     """A program in a process group of its own, which is killed when the block ends."""
-    process = subprocess.Popen(
-        [str(part) for part in command],
-        env=env,
-        cwd=cwd,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    log = cwd / f"output-{uuid.uuid4().hex}"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            env=env,
+            cwd=cwd,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
     try:
-        yield process
+        yield Program(process, log)
     finally:
         try:
             os.killpg(process.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
         process.wait(30)
-        if process.stdout is not None:
-            process.stdout.close()

@@ -168,7 +168,6 @@ while True: time.sleep(0.01)
 """,
     )
     env = environment(sink.endpoint, OTEL_BSP_SCHEDULE_DELAY="50")
-    with started([BIN / "python", "app.py"], env, cwd=tmp_path) as process:
+    with started([BIN / "python", "app.py"], env, cwd=tmp_path) as program:
         sink.wait_for(lambda spans: spans)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == -signal.SIGTERM
+        assert program.stop() == -signal.SIGTERM

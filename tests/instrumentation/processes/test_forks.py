@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import collections
 import json
-import os
-import signal
 import time
 from pathlib import Path
 from urllib.request import urlopen
@@ -160,17 +158,13 @@ def test_gunicorn_workers_send_what_they_have_when_it_stops(
     env = environment(sink.endpoint, **SLOWLY)
     command = [STRAYLINE, "run", "--", "gunicorn", *options, "web:app"]
     with started(command, env, cwd=tmp_path) as server:
-        assert server.stdout is not None
-        line = next(line for line in server.stdout if "Listening at" in line)
-        address = line.split("Listening at: ")[1].split()[0]
+        address = server.lines("Listening at")[0].split("Listening at: ")[1].split()[0]
         pids: collections.Counter[int] = collections.Counter()
         deadline = time.monotonic() + 30
         while len(pids) < 2 and time.monotonic() < deadline:
             with urlopen(address, timeout=20) as answer:
                 pids[int(answer.read())] += 1
-        server.send_signal(signal.SIGTERM)
-        server.stdout.read()
-        assert server.wait(30) == 0
+        assert server.stop() == 0
     requests = [span for span in sink.spans() if span.attributes["url.full"].endswith("request")]
     assert collections.Counter(span.pid for span in requests) == pids
     imports = [span.pid for span in sink.spans() if span not in requests]
@@ -196,19 +190,12 @@ def test_celery_prefork_workers_send_what_they_have_when_it_stops(
     options = ["worker", "--concurrency", "2", "--loglevel", "INFO", "--without-gossip"]
     command = [STRAYLINE, "run", "--", "celery", "-A", "tasks", *options]
     with started(command, env, cwd=tmp_path) as worker:
-        assert worker.stdout is not None
-        assert any("ready." in line for line in worker.stdout)
+        worker.lines("ready.")
         done = tmp_path / "done"
         sender = "import sys, tasks\nfor n in range(4): tasks.work.delay(sys.argv[1])"
         assert run([BIN / "python", "-c", sender, done], env, cwd=tmp_path).returncode == 0
-        succeeded = 0
-        for line in worker.stdout:
-            succeeded += "succeeded" in line
-            if succeeded == 4:
-                break
-        os.kill(worker.pid, signal.SIGTERM)
-        worker.stdout.read()
-        assert worker.wait(60) == 0
+        worker.lines("succeeded", count=4)
+        assert worker.stop() == 0
     calls = [span.pid for span in sink.spans() if span.scope == "strayline.httpx"]
     assert sorted(calls) == sorted(json.loads(line) for line in done.read_text().split())
     assert worker.pid not in calls

@@ -265,12 +265,9 @@ def test_a_server_started_by_its_own_script_is_instrumented_and_flushes_when_sto
     command += ["--workers", str(workers)] if workers > 1 else []
     env = environment(sink.endpoint, OTEL_BSP_SCHEDULE_DELAY="60000", PYTHONUNBUFFERED="1")
     with started(command, env, cwd=tmp_path) as server:
-        assert server.stdout is not None
-        assert any("startup complete" in line for line in server.stdout)
+        server.lines("startup complete")
         with httpx.Client(transport=httpx.HTTPTransport(uds=socket), timeout=20) as client:
             assert client.get("http://shop/hello").text == "hello"
         assert sink.spans() == []
-        server.send_signal(signal.SIGTERM)
-        server.stdout.read()
-        assert server.wait(20) == (-signal.SIGTERM if workers == 1 else 0)
+        assert server.stop() == (-signal.SIGTERM if workers == 1 else 0)
     assert [span.name for span in sink.spans(kind=2)] == ["GET /hello"]
