@@ -9,13 +9,16 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from opentelemetry import baggage, propagate, trace
+from opentelemetry import propagate
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.propagators.textmap import Getter, TextMapPropagator
-from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, TraceFlags, TraceState
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, TraceState
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from strayline.current import BAGGAGE_KEY, SPAN_KEY, current, span_context, with_span
+from strayline.tracing.span import LightSpan
 
 Get = Callable[[str], str | None]
 """Asked for a header by its lower-case name; None where there is none, or not a usable one."""
@@ -26,34 +29,44 @@ _known: TextMapPropagator | None = None
 _known_default = False
 
 
-def inject(span: Span) -> dict[str, str]:
-    """The headers that tell ``span``, and the current baggage, to whoever is called."""
-    if not _is_default():
+def inject(span: Span, within: Context | None = None) -> dict[str, str]:
+    """The headers that tell ``span``, and the baggage of ``within`` (None: of the current
+    context), to whoever is called."""
+    within = current() if within is None else within
+    if propagate.get_global_textmap() is not _known:
+        _look()
+    if not _known_default:
         carrier: dict[str, str] = {}
-        propagate.inject(carrier, trace.set_span_in_context(span))
+        propagate.inject(carrier, with_span(span, within))
         return carrier
-    told = span.get_span_context()
     headers: dict[str, str] = {}
-    if told.is_valid:
-        headers["traceparent"] = (
-            f"00-{told.trace_id:032x}-{told.span_id:016x}-{told.trace_flags:02x}"
-        )
-        if told.trace_state:
-            headers["tracestate"] = told.trace_state.to_header()
-    if baggage.get_all():
-        _BAGGAGE.inject(headers)
+    if type(span) is LightSpan:
+        headers["traceparent"] = f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.flags:02x}"
+        if span.state:
+            headers["tracestate"] = span.state.to_header()
+    else:
+        told = span.get_span_context()
+        if told.is_valid:
+            headers["traceparent"] = (
+                f"00-{told.trace_id:032x}-{told.span_id:016x}-{told.trace_flags:02x}"
+            )
+            if told.trace_state:
+                headers["tracestate"] = told.trace_state.to_header()
+    if BAGGAGE_KEY in within:
+        _BAGGAGE.inject(headers, within)
     return headers
 
 
 def extract(get: Get, keys: Callable[[], Iterable[str]] = tuple) -> Context:
     """A context, otherwise empty, with the remote parent and baggage that the headers tell.
     ``keys`` gives the names of all headers, for propagators that look through them."""
-    if not _is_default():
+    if propagate.get_global_textmap() is not _known:
+        _look()
+    if not _known_default:
         return propagate.extract((get, keys), context=Context(), getter=_GETTER)
-    found = Context()
-    parent = _parent(get)
-    if parent is not None:
-        found = trace.set_span_in_context(NonRecordingSpan(parent), found)
+    header = get("traceparent")
+    parent = None if header is None else _parent(header, get)
+    found = Context() if parent is None else Context({SPAN_KEY: NonRecordingSpan(parent)})
     if get("baggage"):
         found = _BAGGAGE.extract((get, keys), context=found, getter=_GETTER)
     return found
@@ -61,44 +74,39 @@ def extract(get: Get, keys: Callable[[], Iterable[str]] = tuple) -> Context:
 
 def remote_parent(found: Context) -> SpanContext | None:
     """The span that ``extract`` found, if it found one."""
-    parent = trace.get_current_span(found).get_span_context()
+    span = found.get(SPAN_KEY)
+    if not isinstance(span, Span):
+        return None
+    parent = span.get_span_context()
     return parent if parent.is_valid else None
 
 
-def _parent(get: Get) -> SpanContext | None:
-    header = get("traceparent")
-    match = _TRACEPARENT.fullmatch(header.strip()) if header else None
-    if match is None or match[1] == "ff" or (match[1] == "00" and match[5]):
+def _parent(header: str, get: Get) -> SpanContext | None:
+    match = _TRACEPARENT.fullmatch(header.strip())
+    if match is None:
         return None
-    trace_id, span_id = int(match[2], 16), int(match[3], 16)
+    version, trace_text, span_text, flags, rest = match.groups()
+    if version == "ff" or (version == "00" and rest):
+        return None
+    trace_id, span_id = int(trace_text, 16), int(span_text, 16)
     if not trace_id or not span_id:
         return None
     states = get("tracestate")
-    return SpanContext(
-        trace_id,
-        span_id,
-        is_remote=True,
-        trace_flags=TraceFlags(int(match[4], 16) & 0xFF),
-        trace_state=TraceState.from_header([states]) if states else None,
-    )
+    state = TraceState.from_header([states]) if states else None
+    return span_context(trace_id, span_id, True, int(flags, 16), state)
 
 
-def _is_default() -> bool:
-    """Whether the global propagator is OpenTelemetry's default pair; looked at again when it changes."""
+def _look() -> None:
+    """Whether the global propagator, a new one, is OpenTelemetry's default pair."""
     global _known, _known_default
-    current = propagate.get_global_textmap()
-    if current is not _known:
-        parts = (
-            getattr(current, "_propagators", None)
-            if isinstance(current, CompositePropagator)
-            else None
-        )
-        _known_default = parts is not None and {type(part) for part in parts} == {
-            TraceContextTextMapPropagator,
-            W3CBaggagePropagator,
-        }
-        _known = current
-    return _known_default
+    _known = propagate.get_global_textmap()
+    parts = (
+        getattr(_known, "_propagators", None) if isinstance(_known, CompositePropagator) else None
+    )
+    _known_default = parts is not None and {type(part) for part in parts} == {
+        TraceContextTextMapPropagator,
+        W3CBaggagePropagator,
+    }
 
 
 class _CarrierGetter(Getter[Any]):

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from opentelemetry import trace
-from opentelemetry.trace import SpanKind, TraceFlags, Tracer, TracerProvider
+from opentelemetry.context import Context
+from opentelemetry.trace import Link, Span, SpanKind, TraceFlags, Tracer, TracerProvider
 
 from strayline import resource
 from strayline.conventions import SCOPE
@@ -22,6 +23,7 @@ from strayline.guard import log, survived
 from strayline.lifecycle import after_fork, at_exit, time_left
 from strayline.settings import Settings
 from strayline.tracing import ids
+from strayline.tracing.attributes import Steady
 from strayline.tracing.provider import LightProvider, LightTracer, Scope
 from strayline.tracing.span import LightSpan
 from strayline.version import __version__
@@ -37,11 +39,29 @@ _watchers: Final[list[Callable[[Any], None]]] = []
 
 def tracer(scope: str) -> Tracer:
     """The tracer for ``strayline.<shim>`` spans, of whoever's provider it is by now."""
-    if _global() is _current:
+    if trace._TRACER_PROVIDER is _current:  # pyright: ignore[reportPrivateUsage]
         found = _tracers.get(scope)
         if found is not None:
             return found
     return _decide(scope)
+
+
+def start_span(
+    scope: str,
+    name: str,
+    context: Context,
+    kind: SpanKind,
+    steady: Steady,
+    own: dict[str, Any],
+    links: Sequence[Link] = (),
+    start_time: int | None = None,
+) -> Span:
+    """A span of a shim, in the given context. ``steady`` are attributes that it has in common with
+    others; ``own`` are its own and given away. Values are plain, or tuples of plain ones."""
+    found = tracer(scope)
+    if type(found) is LightTracer and found.is_plain:
+        return found.begin(name, context, kind, steady, own, links, start_time)
+    return found.start_span(name, context, kind, {**steady, **own}, links, start_time)
 
 
 def say(name: str, attributes: Mapping[str, Any]) -> None:
@@ -97,10 +117,6 @@ def forget() -> None:
                 trace._TRACER_PROVIDER = None  # pyright: ignore[reportPrivateUsage]
         _own = _sender = _current = None
         _tracers.clear()
-
-
-def _global() -> TracerProvider | None:
-    return trace._TRACER_PROVIDER  # pyright: ignore[reportPrivateUsage]
 
 
 def _decide(scope: str) -> Tracer:
@@ -188,7 +204,8 @@ def _report_span(
         None,
         None,
         SpanKind.INTERNAL,
-        attributes,
+        None,
+        dict(attributes),
         now,
     )
 

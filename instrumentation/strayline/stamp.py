@@ -8,13 +8,13 @@ counts within it, process-wide. About 40 bytes; a string, because integers chang
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 import re
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from hashlib import blake2b, sha256
 from typing import Final
 
 from strayline.lifecycle import after_fork
@@ -45,16 +45,22 @@ class Stamp:
         return text if self.key is None else f"{text}.{self.key}.{self.k}"
 
 
-def parse(value: object) -> Stamp | None:
-    """The stamp in a header value, or None for anything that is not exactly one."""
+def read(value: object) -> str | None:
+    """The text of the stamp in a header value, or None for anything that is not exactly one."""
     if isinstance(value, bytes | bytearray):
         try:
             value = bytes(value[: MAX_LENGTH + 1]).decode("ascii")
         except UnicodeDecodeError:
             return None
-    if not isinstance(value, str) or len(value) > MAX_LENGTH:
-        return None
-    match = _GRAMMAR.fullmatch(value)
+    if isinstance(value, str) and len(value) <= MAX_LENGTH and _GRAMMAR.fullmatch(value):
+        return value
+    return None
+
+
+def parse(value: object) -> Stamp | None:
+    """The parts of the stamp in a header value, or None for anything that is not exactly one."""
+    text = read(value)
+    match = None if text is None else _GRAMMAR.fullmatch(text)
     if match is None:
         return None
     epoch, channel, n, h, key, k = match.groups()
@@ -65,7 +71,7 @@ def fingerprint(exchange: str, routing_key: str) -> str:
     """``h``: the first 4 hex of SHA-256 over ``len(exchange):exchange len(key):key`` in UTF-8,
     lengths in bytes."""
     x, key = exchange.encode("utf-8", "surrogatepass"), routing_key.encode("utf-8", "surrogatepass")
-    return hashlib.sha256(b"%d:%b%d:%b" % (len(x), x, len(key), key)).hexdigest()[:4]
+    return sha256(b"%d:%b%d:%b" % (len(x), x, len(key), key)).hexdigest()[:4]
 
 
 class Stamper:
@@ -98,7 +104,7 @@ class Stamper:
 
     def hashed(self, data: bytes) -> str:
         """A keyed hash of 8 bytes: equal data are seen to be equal, and nothing else."""
-        return hashlib.blake2b(data, digest_size=8, key=self._secret).hexdigest()
+        return blake2b(data, digest_size=8, key=self._secret).hexdigest()
 
     def count(self, ordering_key: str) -> tuple[str, int]:
         """The key's hash and its next count, process-wide."""

@@ -9,20 +9,12 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Final
 
-from opentelemetry import trace
 from opentelemetry.trace import Span, SpanKind
 
 from strayline.provider import watch_starts
 
-SCOPES: Final = (
-    "opentelemetry.instrumentation.aio_pika",
-    "opentelemetry.instrumentation.pika",
-    "opentelemetry.instrumentation.celery",
-    "opentelemetry.instrumentation.kombu",
-    "faststream",
-)
-"""Beginnings of instrumentation scope names whose messaging spans are adopted. Some of them give
-the traced module's name as their scope, so that a scope of a client library counts too."""
+SCOPES: Final = ("opentelemetry.instrumentation.", "faststream")
+"""How the scope names of those whose messaging spans are adopted begin: contrib's, FastStream's."""
 
 Adopt = Callable[[Span], None]
 
@@ -32,20 +24,16 @@ _adopted: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
 
 def is_foreign(span: Any, kind: SpanKind) -> bool:
     """Whether a span is another instrumentation's messaging span of this kind, still open."""
+    if getattr(span, "kind", None) is not kind:
+        return False
     scope = getattr(span, "instrumentation_scope", None)
     name = getattr(scope, "name", None)
-    return (
-        isinstance(name, str)
-        and name.startswith(SCOPES)
-        and getattr(span, "kind", None) is kind
-        and span.is_recording()
-    )
+    return isinstance(name, str) and name.startswith(SCOPES) and span.is_recording()
 
 
-def adoptable_publish(exchange: str, routing_key: str) -> Span | None:
+def adoptable_publish(current: Any) -> Span | None:
     """The current span, when it is another instrumentation's for the publish that begins now. One
     span is one publish: whoever publishes twice inside it gets spans of ours from the second on."""
-    current = trace.get_current_span()
     if not is_foreign(current, SpanKind.PRODUCER) or current in _adopted:
         return None
     _adopted.add(current)

@@ -20,8 +20,13 @@ MAX_PARSED: Final = 65_536
 REDACTED: Final = "REDACTED"
 
 
+def asked_for() -> bool:
+    """Whether bodies are recorded at all."""
+    return bool(_rules()[0])
+
+
 def capture(attributes: dict[str, Any], body: bytes) -> None:
-    """Adds the body to a span's attributes, if that is asked for."""
+    """Adds the body to a span's attributes, as far as that is asked for."""
     limit, paths = _rules()
     if limit and body:
         with survived("recording a body"):

@@ -6,37 +6,89 @@ import time
 from types import TracebackType
 from typing import Any, Final
 
-from opentelemetry import context, trace
+from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanKind, StatusCode
 
 from strayline import conventions as c
 from strayline.amqp import bodies, headers
 from strayline.amqp.base import ChannelBase
 from strayline.amqp.facts import Arrival, Broker
+from strayline.current import attach, detach, with_span
 from strayline.propagation import remote_parent
-from strayline.provider import tracer
+from strayline.provider import start_span, tracer
 from strayline.settings import dup
-from strayline.stamp import parse, stamper
+from strayline.stamp import read, stamper
+from strayline.tracing.attributes import Steady
 
 MAX_DELIVERIES: Final = 65_536
 """AMQP's own bound on a prefetch count. Whoever neither limits nor acks is not followed further."""
 
 
-class Delivery:
-    """A delivery until it is settled and its handling has ended. ``span`` is that of its handling
-    or of the ``basic.get`` that brought it, None before."""
+MAX_COMMONS: Final = 1024
+"""Queue, exchange and key triples remembered a channel."""
 
-    __slots__ = ("attributes", "parent", "received_ns", "settled", "span", "tag")
+
+class _Common:
+    """What all deliveries of one queue with one exchange and key have in common."""
+
+    __slots__ = ("queue", "span_name", "steady")
 
     def __init__(
-        self, attributes: dict[str, Any], parent: context.Context, tag: int | None, received_ns: int
+        self, of_channel: dict[str, Any], queue: str, exchange: str, routing_key: str
     ) -> None:
+        self.queue = queue
+        self.span_name = f"process {headers.readable(queue)}"
+        attributes: dict[str, Any] = {
+            **of_channel,
+            c.MESSAGING_OPERATION_TYPE: "process",
+            c.MESSAGING_OPERATION_NAME: "process",
+            c.MESSAGING_DESTINATION_NAME: headers.destination(exchange, routing_key, queue),
+            c.EXCHANGE: exchange,
+            c.QUEUE: queue,
+        }
+        if routing_key:
+            attributes[c.MESSAGING_ROUTING_KEY] = routing_key
+        if headers.is_anonymous(queue):
+            attributes[c.MESSAGING_DESTINATION_ANONYMOUS] = True
+            attributes[c.MESSAGING_DESTINATION_TEMPORARY] = True
+        if "messaging" in dup():
+            attributes["messaging.operation"] = "process"
+        self.steady = Steady(attributes)
+
+
+class Delivery:
+    """A delivery until it is settled and its handling has ended. ``span`` is that of its handling
+    or of the ``basic.get`` that brought it, None before; ``attributes`` become the span's."""
+
+    __slots__ = ("attributes", "common", "parent", "received_ns", "settled", "span", "tag")
+
+    def __init__(
+        self,
+        common: _Common,
+        attributes: dict[str, Any],
+        parent: Context,
+        tag: int | None,
+        received_ns: int,
+    ) -> None:
+        self.common = common
         self.attributes = attributes
         self.parent = parent
         self.tag = tag
         self.received_ns = received_ns
         self.settled = False
         self.span: Span | None = None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """All that is known of it, as span attributes."""
+        return {**self.common.steady, **self.attributes}
+
+    @staticmethod
+    def from_facts(facts: dict[str, Any], parent: Context, received_ns: int) -> Delivery:
+        """A delivery that another process received."""
+        common = _Common({}, str(facts.get(c.QUEUE, "")), "", "")
+        common.steady = Steady(facts)
+        return Delivery(common, {}, parent, facts.get(c.MESSAGING_DELIVERY_TAG), received_ns)
 
     @property
     def open(self) -> bool:
@@ -50,7 +102,7 @@ class Consuming(ChannelBase):
         self.highest_tag = 0
         self.queues: set[str] = set()
         self.deliveries: dict[int, Delivery] = {}
-        self._commons: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self._commons: dict[tuple[str, str, str], _Common] = {}
         self._uncommitted: list[tuple[int, str, bool, int]] = []
         super().__init__(broker)
 
@@ -69,7 +121,7 @@ class Consuming(ChannelBase):
         common = self._commons.get((queue, arrival.exchange, arrival.routing_key))
         if common is None:
             common = self._common_for(queue, arrival.exchange, arrival.routing_key)
-        attributes = common.copy()
+        attributes: dict[str, Any] = {}
         attributes[c.MESSAGING_BODY_SIZE] = len(arrival.body)
         attributes[c.RECEIVED_UNIX_NANO] = received_ns
         if tag is not None:
@@ -86,9 +138,10 @@ class Consuming(ChannelBase):
             attributes[c.MESSAGING_CONVERSATION_ID] = arrival.correlation_id
         if table:
             self._read(attributes, table)
-        bodies.capture(attributes, arrival.body)
-        parent = headers.context_of(table) if table else context.Context()
-        delivery = Delivery(attributes, parent, tag, received_ns)
+        if bodies.asked_for():
+            bodies.capture(attributes, arrival.body)
+        parent = headers.context_of(table) if table else _EMPTY
+        delivery = Delivery(common, attributes, parent, tag, received_ns)
         if arrival.no_ack:
             attributes[c.SETTLEMENT] = "auto"
             attributes[c.SETTLED_UNIX_NANO] = received_ns
@@ -104,13 +157,16 @@ class Consuming(ChannelBase):
 
     def begin_handling(self, delivery: Delivery) -> Span:
         """The span of the handling: child of the publish, and linked to it."""
-        attributes = delivery.attributes
-        delivery.span = span = tracer("amqp").start_span(
-            f"process {headers.readable(attributes[c.QUEUE])}",
-            context=delivery.parent,
-            kind=SpanKind.CONSUMER,
-            attributes=_told(attributes, _PROCESS),
-            links=_links(delivery.parent),
+        parent = delivery.parent
+        common = delivery.common
+        delivery.span = span = start_span(
+            "amqp",
+            common.span_name,
+            parent,
+            _CONSUMER,
+            common.steady,
+            delivery.attributes,
+            _links(parent),
         )
         return span
 
@@ -118,7 +174,7 @@ class Consuming(ChannelBase):
         """Another instrumentation's CONSUMER span is this delivery's handling: it tells our facts
         too, and ends when its maker ends it."""
         delivery.span = span
-        span.set_attributes(_told(delivery.attributes, _PROCESS))
+        span.set_attributes({**delivery.common.steady, **delivery.attributes})
 
     def end_handling(self, delivery: Delivery, error: BaseException | None = None) -> None:
         """Ends the span. Idempotent."""
@@ -139,11 +195,15 @@ class Consuming(ChannelBase):
 
     def got(self, delivery: Delivery, started_ns: int) -> None:
         """The span of a ``basic.get`` that returned a message; handling has no span of its own."""
-        attributes = delivery.attributes
+        attributes = {**delivery.common.steady, **delivery.attributes}
+        attributes[c.MESSAGING_OPERATION_TYPE] = "receive"
+        attributes[c.MESSAGING_OPERATION_NAME] = "get"
+        if "messaging.operation" in attributes:
+            attributes["messaging.operation"] = "receive"
         delivery.span = tracer("amqp").start_span(
-            f"get {headers.readable(attributes[c.QUEUE])}",
+            f"get {headers.readable(delivery.common.queue)}",
             kind=SpanKind.CLIENT,
-            attributes=_told(attributes, _GET),
+            attributes=attributes,
             links=_links(delivery.parent),
             start_time=started_ns,
         )
@@ -203,7 +263,7 @@ class Consuming(ChannelBase):
 
     def _settle_span(self, late: list[Delivery], tag: int, settlement: str, now: int) -> None:
         operation = settlement.partition("_")[0]
-        first = late[0].attributes
+        first = late[0].common.steady
         attributes: dict[str, Any] = {
             **self.common,
             c.MESSAGING_OPERATION_TYPE: "settle",
@@ -233,32 +293,22 @@ class Consuming(ChannelBase):
         """What the header table tells of the message."""
         stamp = table.get(c.STAMP_HEADER)
         if stamp is not None:
-            parsed = parse(stamp)
-            if parsed is not None:
-                attributes[c.STAMP] = str(parsed)
+            stamp = read(stamp)
+            if stamp is not None:
+                attributes[c.STAMP] = stamp
         if "x-death" in table:
             dead = headers.deaths(table["x-death"])
             if dead:
-                attributes[c.DEATH] = dead
+                attributes[c.DEATH] = tuple(dead)
         if "x-delivery-count" in table:
             count = headers.whole(table["x-delivery-count"])
             if count is not None:
                 attributes[c.DELIVERY_COUNT] = count
 
-    def _common_for(self, queue: str, exchange: str, routing_key: str) -> dict[str, Any]:
-        common: dict[str, Any] = {
-            **self.common,
-            c.MESSAGING_DESTINATION_NAME: headers.destination(exchange, routing_key, queue),
-            c.EXCHANGE: exchange,
-            c.QUEUE: queue,
-        }
-        if routing_key:
-            common[c.MESSAGING_ROUTING_KEY] = routing_key
-        if headers.is_anonymous(queue):
-            common[c.MESSAGING_DESTINATION_ANONYMOUS] = True
-            common[c.MESSAGING_DESTINATION_TEMPORARY] = True
-        if len(self._commons) >= 1024:
+    def _common_for(self, queue: str, exchange: str, routing_key: str) -> _Common:
+        if len(self._commons) >= MAX_COMMONS:
             self._commons.clear()
+        common = _Common(self.common, queue, exchange, routing_key)
         self._commons[queue, exchange, routing_key] = common
         return common
 
@@ -275,7 +325,7 @@ class Handling:
     def __enter__(self) -> None:
         delivery = self._delivery
         span = self._channel.begin_handling(delivery)
-        self._token = context.attach(trace.set_span_in_context(span, delivery.parent))
+        self._token = attach(with_span(span, delivery.parent))
 
     def __exit__(
         self,
@@ -284,26 +334,13 @@ class Handling:
         traceback: TracebackType | None,
     ) -> None:
         self._channel.end_handling(self._delivery, error)
-        context.detach(self._token)
+        detach(self._token)
 
 
-_PROCESS: Final[dict[str, Any]] = {
-    c.MESSAGING_OPERATION_TYPE: "process",
-    c.MESSAGING_OPERATION_NAME: "process",
-}
-_GET: Final[dict[str, Any]] = {
-    c.MESSAGING_OPERATION_TYPE: "receive",
-    c.MESSAGING_OPERATION_NAME: "get",
-}
+_EMPTY: Final = Context()
+_CONSUMER: Final = SpanKind.CONSUMER
 
 
-def _told(attributes: dict[str, Any], operation: dict[str, Any]) -> dict[str, Any]:
-    told = {**attributes, **operation}
-    if "messaging" in dup():
-        told["messaging.operation"] = operation[c.MESSAGING_OPERATION_TYPE]
-    return told
-
-
-def _links(parent: context.Context) -> list[Link]:
+def _links(parent: Context) -> list[Link]:
     found = remote_parent(parent)
     return [Link(found)] if found is not None else []

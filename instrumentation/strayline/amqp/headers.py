@@ -21,14 +21,24 @@ HEADER_EXCHANGES: Final = frozenset({"amq.headers", "amq.match"})
 
 def context_of(headers: Mapping[str, Any]) -> Context:
     """Trace context in a header table, whatever else is in it."""
+    return extract(_Table(headers).get, headers.keys)
 
-    def get(name: str) -> str | None:
-        value = headers.get(name)
+
+class _Table:
+    """A header table as a carrier of text."""
+
+    __slots__ = ("_headers",)
+
+    def __init__(self, headers: Mapping[str, Any]) -> None:
+        self._headers = headers
+
+    def get(self, name: str) -> str | None:
+        value = self._headers.get(name)
+        if value is None:
+            return None
         if isinstance(value, bytes | bytearray):
             value = bytes(value[: MAX_CONTEXT_HEADER + 1]).decode("ascii", "replace")
         return value if isinstance(value, str) and len(value) <= MAX_CONTEXT_HEADER else None
-
-    return extract(get, lambda: map(str, headers))
 
 
 def destination(*parts: str) -> str:

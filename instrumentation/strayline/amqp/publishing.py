@@ -5,39 +5,45 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from opentelemetry import context, trace
-from opentelemetry.trace import Link, Span, SpanKind, StatusCode
+from opentelemetry.context import Context
+from opentelemetry.trace import INVALID_SPAN, Link, Span, SpanKind, StatusCode
 
 from strayline import conventions as c
 from strayline.amqp import bodies, headers
 from strayline.amqp.adoption import adoptable_publish
 from strayline.amqp.base import ChannelBase
 from strayline.amqp.facts import Broker, Publish
+from strayline.current import BAGGAGE_KEY, SPAN_KEY, current, suppressed
 from strayline.ordering import key_for
 from strayline.propagation import inject, remote_parent
-from strayline.provider import tracer
+from strayline.provider import start_span, tracer
 from strayline.settings import dup, stamp_excluded
 from strayline.stamp import fingerprint, stamper
+from strayline.tracing.attributes import Steady
 
 HEADER_ROOM: Final = 3072
-"""Bytes of a header frame left for stamp and the other properties, short strings of 255 at most."""
+"""Bytes of a header frame left for stamp, trace context with its state, and the other properties,
+short strings of 255 at most."""
+MAX_BAGGAGE: Final = 8192
+"""Bytes that W3C baggage may have."""
 HASHED_BYTES: Final = 4096
 """Of a body's either end. Hashing all of 64 KiB took 60 µs of the application's time."""
 MAX_ROUTES: Final = 1024
 """Exchange and key pairs remembered a channel; keys that bear an order's number never repeat."""
-SUPPRESS: Final = "suppress_instrumentation"
+_PRODUCER: Final = SpanKind.PRODUCER
 
 
 class _Route:
     """What all publishes with one exchange and key have in common."""
 
-    __slots__ = ("attributes", "fingerprint", "name", "stamped")
+    __slots__ = ("fingerprint", "is_reply", "name", "stamped", "steady")
 
     def __init__(self, common: dict[str, Any], exchange: str, routing_key: str) -> None:
         self.name = f"publish {headers.destination(exchange, headers.readable(routing_key))}"
         self.fingerprint = fingerprint(exchange, routing_key)
         self.stamped = exchange not in stamp_excluded()
-        self.attributes: dict[str, Any] = {
+        self.is_reply = routing_key.startswith(headers.REPLY_TO)
+        attributes: dict[str, Any] = {
             **common,
             c.MESSAGING_OPERATION_TYPE: "send",
             c.MESSAGING_OPERATION_NAME: "publish",
@@ -45,12 +51,13 @@ class _Route:
             c.EXCHANGE: exchange,
         }
         if routing_key:
-            self.attributes[c.MESSAGING_ROUTING_KEY] = routing_key
+            attributes[c.MESSAGING_ROUTING_KEY] = routing_key
         if not exchange and headers.is_anonymous(routing_key):
-            self.attributes[c.MESSAGING_DESTINATION_ANONYMOUS] = True
-            self.attributes[c.MESSAGING_DESTINATION_TEMPORARY] = True
+            attributes[c.MESSAGING_DESTINATION_ANONYMOUS] = True
+            attributes[c.MESSAGING_DESTINATION_TEMPORARY] = True
         if "messaging" in dup():
-            self.attributes["messaging.operation"] = "publish"
+            attributes["messaging.operation"] = "publish"
+        self.steady = Steady(attributes)
 
 
 class Sending:
@@ -60,13 +67,7 @@ class Sending:
     __slots__ = ("_channel", "_outcome", "_owned", "_reply", "end_ns", "headers", "span")
 
     def __init__(
-        self,
-        channel: Publishing,
-        span: Span,
-        headers: dict[str, Any],
-        *,
-        owned: bool,
-        reply: bool = False,
+        self, channel: Publishing, span: Span, headers: dict[str, Any], owned: bool, reply: bool
     ) -> None:
         self._channel = channel
         self._owned = owned
@@ -106,7 +107,11 @@ class Sending:
         if error is not None:
             span.set_attribute(c.ERROR_TYPE, type(error).__qualname__)
             span.set_status(StatusCode.ERROR, str(error))
-        elif outcome in _FAILED and not (self._reply and outcome == "returned"):
+        elif (
+            outcome != "confirmed"
+            and outcome in _FAILED
+            and not (self._reply and outcome == "returned")
+        ):
             # direct reply-to is no queue that a broker routes to: a mandatory reply is
             # returned *and* reaches its requester
             span.set_attribute(c.ERROR_TYPE, outcome)
@@ -143,8 +148,9 @@ class Publishing(ChannelBase):
     def publishing(self, publish: Publish) -> Sending:
         """Starts the span and takes ``n``, in the step in which the client queues its write; a
         publish that fails later has burnt it."""
-        if context.get_value(SUPPRESS):
-            return Sending(self, trace.INVALID_SPAN, dict(publish.headers), owned=True)
+        within = current()
+        if suppressed(within):
+            return Sending(self, INVALID_SPAN, dict(publish.headers), False, False)
         if self.epoch is not stamper.epoch:
             self._begin()
         self.n = n = self.n + 1
@@ -153,38 +159,30 @@ class Publishing(ChannelBase):
         if route is None:
             route = self._route_for(exchange, routing_key)
         sent = dict(publish.headers)
-        attributes = route.attributes.copy()
+        attributes: dict[str, Any] = {}
         self._describe(attributes, publish, sent)
-        stamp = None
-        if route.stamped:
-            stamp = f"{self._stamp_prefix}{n}.{route.fingerprint}"
-            key = key_for(exchange, routing_key, publish.properties)
-            if key is not None:
-                hashed, count = stamper.count(key)
-                stamp = f"{stamp}.{hashed}.{count}"
-                attributes[c.ORDERING_KEY] = hashed
-        adopted = adoptable_publish(exchange, routing_key)
-        if adopted is None:
-            span = tracer("amqp").start_span(
-                route.name, kind=SpanKind.PRODUCER, attributes=attributes
-            )
-        else:
-            span = adopted
-            span.set_attributes(attributes)
-        told = inject(span)
+        key = key_for(exchange, routing_key, publish.properties)
+        stamp = f"{self._stamp_prefix}{n}.{route.fingerprint}"
+        if key is not None:
+            hashed, count = stamper.count(key)
+            stamp = f"{stamp}.{hashed}.{count}"
         sent.pop(c.STAMP_HEADER, None)  # a copied one is another message's
-        if (not sent and len(told) < 2) or self._has_room(sent, told):
-            if stamp is not None:
-                sent[c.STAMP_HEADER] = stamp
-                span.set_attribute(c.STAMP, stamp)
-            sent.update(told)
-        return Sending(
-            self,
-            span,
-            sent,
-            owned=adopted is None,
-            reply=routing_key.startswith(headers.REPLY_TO),
-        )
+        # stamp and context go together, and only where the frame has room for both
+        room = (not sent and BAGGAGE_KEY not in within) or self._has_room(sent, within)
+        if room and route.stamped:
+            sent[c.STAMP_HEADER] = attributes[c.STAMP] = stamp
+            if key is not None:
+                attributes[c.ORDERING_KEY] = stamp.split(".")[5]
+        held = within.get(SPAN_KEY)
+        span = None if held is None else adoptable_publish(held)
+        owned = span is None
+        if span is None:
+            span = start_span("amqp", route.name, within, _PRODUCER, route.steady, attributes)
+        else:
+            span.set_attributes({**route.steady, **attributes})
+        if room:
+            sent.update(inject(span, within))
+        return Sending(self, span, sent, owned, route.is_reply)
 
     def confirm_selected(self) -> None:
         """Confirms are on: what awaits from now on is numbered 1, 2, … for ``confirmed``."""
@@ -280,10 +278,12 @@ class Publishing(ChannelBase):
             routing = headers.routing_headers(sent, all_of_them=by_headers)
             if routing is not None:
                 attributes[c.ROUTING_HEADERS] = routing
-        bodies.capture(attributes, body)
+        if bodies.asked_for():
+            bodies.capture(attributes, body)
 
-    def _has_room(self, sent: dict[str, Any], told: dict[str, str]) -> bool:
-        return headers.size(sent) + headers.size(told) + HEADER_ROOM <= self.broker.frame_max
+    def _has_room(self, sent: dict[str, Any], within: Context) -> bool:
+        room = HEADER_ROOM + (MAX_BAGGAGE if BAGGAGE_KEY in within else 0)
+        return headers.size(sent) + room <= self.broker.frame_max
 
     def _route_for(self, exchange: str, routing_key: str) -> _Route:
         if len(self._routes) >= MAX_ROUTES:

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 from opentelemetry.trace import SpanContext, StatusCode
 
-from strayline.tracing.span import Event, KeptLink, LightSpan
+from strayline.tracing.span import UNSET, Event, KeptLink, LightSpan
 
 _STATUS: Final = {StatusCode.UNSET: 0, StatusCode.OK: 1, StatusCode.ERROR: 2}
 _REMOTE_KNOWN: Final = 0x100
@@ -77,22 +77,30 @@ def encode_span(span: LightSpan) -> bytes:
         b"\x41",
         _fixed64(span.end_time or span.start_time),
     )
-    parts += _attributes(b"\x4a", span.attributes)
+    steady = span.steady
+    if steady is not None:
+        shared = steady.encoded
+        if shared is None:
+            shared = steady.encoded = b"".join(_attributes(b"\x4a", steady))
+        parts.append(shared)
+    parts += _attributes(b"\x4a", span.own)
     if span.dropped_attributes:
         parts.append(_number(10, span.dropped_attributes))
-    parts += [_field(11, _event(event)) for event in span.events]
+    if span.events:
+        parts += [_field(11, _event(event)) for event in span.events]
     if span.dropped_events:
         parts.append(_number(12, span.dropped_events))
-    parts += [_link(link) for link in span.links]
+    if span.links:
+        parts += [_link(link) for link in span.links]
     if span.dropped_links:
         parts.append(_number(14, span.dropped_links))
     status = span.status
-    code = _STATUS[status.status_code]
-    parts.append(
-        _field(15, _text(2, status.description or "") + (b"\x18" + _BYTES[code]))
-        if code
-        else b"\x7a\x00"
-    )
+    if status is UNSET:
+        parts.append(b"\x7a\x00")
+    else:
+        code = _STATUS[status.status_code]
+        told = (b"\x18" + _BYTES[code]) if code else b""
+        parts.append(_field(15, _text(2, status.description or "") + told))
     parts += (b"\x85\x01", _fixed32(flags))
     return b"".join(parts)
 
@@ -197,6 +205,20 @@ def _string(text: str) -> bytes:
 def _integer(value: int) -> bytes:
     if 0 <= value < 128:
         return b"\x18" + _BYTES[value]
+    if 1 << 56 <= value < 1 << 63:  # times: nine bytes
+        return b"\x18" + bytes(
+            (
+                value & 0x7F | 0x80,
+                value >> 7 & 0x7F | 0x80,
+                value >> 14 & 0x7F | 0x80,
+                value >> 21 & 0x7F | 0x80,
+                value >> 28 & 0x7F | 0x80,
+                value >> 35 & 0x7F | 0x80,
+                value >> 42 & 0x7F | 0x80,
+                value >> 49 & 0x7F | 0x80,
+                value >> 56,
+            )
+        )
     if -(1 << 63) <= value < 1 << 63:
         return b"\x18" + _varint(value & 0xFFFFFFFFFFFFFFFF)
     return _string(str(value))  # OTLP has no larger integers

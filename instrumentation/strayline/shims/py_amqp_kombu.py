@@ -15,6 +15,7 @@ from opentelemetry.trace import Link, Span, SpanKind
 
 from strayline import conventions as c
 from strayline.amqp import Delivery
+from strayline.amqp.headers import readable
 from strayline.guard import survived
 from strayline.imports import Watch, when_imported
 from strayline.patching import Patches
@@ -139,11 +140,18 @@ def unhandled(delivery: Delivery) -> None:
     span.end()
 
 
-def begun(delivery: Delivery, attributes: dict[str, Any], kind: SpanKind, started_ns: int) -> Span:
+def begun(
+    delivery: Delivery,
+    attributes: dict[str, Any],
+    kind: SpanKind,
+    started_ns: int,
+    *,
+    linked: bool = True,
+) -> Span:
     """A span about a delivery, in its message's trace."""
-    publish = remote_parent(delivery.parent)
+    publish = remote_parent(delivery.parent) if linked else None
     return tracer("amqp").start_span(
-        f"{attributes[c.MESSAGING_OPERATION_NAME]} {attributes[c.QUEUE]}",
+        f"{attributes[c.MESSAGING_OPERATION_NAME]} {readable(attributes[c.QUEUE])}",
         context=delivery.parent,
         kind=kind,
         attributes=attributes,
@@ -153,16 +161,23 @@ def begun(delivery: Delivery, attributes: dict[str, Any], kind: SpanKind, starte
 
 
 def _settled_elsewhere(delivery: Delivery) -> None:
-    """The span of the handling is another process's: the delivery is named by its tag."""
-    facts = delivery.attributes
+    """The span of the handling is another process's, so that no link can name it: the collector
+    finds the delivery by epoch, channel and tag."""
+    facts = delivery.facts
     attributes = facts_of(delivery, "settle", facts[c.SETTLEMENT].partition("_")[0])
-    begun(delivery, attributes, SpanKind.CLIENT, facts[c.SETTLED_UNIX_NANO]).end()
+    for name in _OF_THE_MESSAGE:
+        attributes.pop(name, None)
+    begun(delivery, attributes, SpanKind.CLIENT, facts[c.SETTLED_UNIX_NANO], linked=False).end()
+
+
+_OF_THE_MESSAGE: Final = (c.BODY, c.BODY_OMITTED, c.DEATH, c.MESSAGING_BODY_SIZE)
+"""What the span of the handling tells, at some length."""
 
 
 def facts_of(delivery: Delivery, operation: str, name: str) -> dict[str, Any]:
     """A span's attributes about a delivery."""
     return {
-        **delivery.attributes,
+        **delivery.facts,
         c.MESSAGING_OPERATION_TYPE: operation,
         c.MESSAGING_OPERATION_NAME: name,
     }

@@ -58,12 +58,11 @@ class Held:
 
     def __reduce__(self) -> tuple[Any, ...]:
         self.left = True
-        return _arrived, (dict(self.delivery.attributes), self.delivery.received_ns)
+        return _arrived, (self.delivery.facts, self.delivery.received_ns)
 
 
 def _arrived(attributes: dict[str, Any], received_ns: int) -> Held:
-    tag = attributes.get(MESSAGING_DELIVERY_TAG)
-    held = Held(None, Delivery(attributes, Context(), tag, received_ns))
+    held = Held(None, Delivery.from_facts(attributes, Context(), received_ns))
     held.handed_over = True
     return held
 

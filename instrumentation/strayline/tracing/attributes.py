@@ -9,6 +9,17 @@ PLAIN: Final = frozenset({str, bool, int, float, bytes, type(None)})
 """Types of values that need no copy. Exactly these: a subclass may do anything."""
 
 
+class Steady(dict[str, Any]):
+    """Attributes that many spans have in common, plain values all: given to each of them without
+    being copied, and encoded once."""
+
+    __slots__ = ("encoded",)
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        super().__init__(given)
+        self.encoded: bytes | None = None
+
+
 def bounded(
     given: Mapping[str, Any] | None, count: int | None, length: int | None
 ) -> tuple[dict[str, Any], int]:

@@ -11,27 +11,29 @@ from opentelemetry.trace import (
     Link,
     NonRecordingSpan,
     Span,
-    SpanContext,
     SpanKind,
-    TraceFlags,
     Tracer,
     TracerProvider,
 )
 
+from strayline.current import SPAN_KEY, current, span_context
 from strayline.guard import survived
 from strayline.tracing import ids
+from strayline.tracing.attributes import Steady, bounded
 from strayline.tracing.limits import Limits
 from strayline.tracing.sampling import PARENT_BASED_ON, Sampler, from_environment
 from strayline.tracing.span import LightSpan
 
 try:  # decorates coroutine functions too
     from opentelemetry.util._decorator import (
-        _agnosticcontextmanager as current,  # pyright: ignore[reportPrivateUsage]
+        _agnosticcontextmanager as current_manager,  # pyright: ignore[reportPrivateUsage]
     )
 except ImportError:
-    from contextlib import contextmanager as current
+    from contextlib import contextmanager as current_manager
 
 SAMPLED: Final = 1
+MANY: Final = 64
+"""More attributes than any shim gives a span."""
 RANDOM: Final = 2
 """W3C trace context level 2: the trace id's lower part is random."""
 
@@ -61,7 +63,8 @@ class LightTracer(Tracer):
     def __init__(self, provider: LightProvider, scope: Scope) -> None:
         self.provider = provider
         self.scope = scope
-        self.limits = provider.limits
+        self.limits = limits = provider.limits
+        self.is_plain = limits.span_length is None and (limits.attributes or MANY) >= MANY
         self._sampler = provider.sampler
 
     def start_span(
@@ -75,10 +78,34 @@ class LightTracer(Tracer):
         record_exception: bool = True,
         set_status_on_exception: bool = True,
     ) -> Span:
-        current = trace.get_current_span(context)
-        parent: SpanContext | None = current.get_span_context()
-        if parent.is_valid:
-            trace_id, flags, state = parent.trace_id, parent.trace_flags, parent.trace_state
+        limits = self.limits
+        own, dropped = bounded(attributes, limits.attributes, limits.span_length)
+        span = self.begin(name, current() if context is None else context, kind, None, own, links, start_time)  # fmt: skip
+        if type(span) is LightSpan:
+            if dropped:
+                span.dropped_attributes = dropped
+            if not record_exception:
+                span.record_exceptions = False
+            if not set_status_on_exception:
+                span.status_on_exception = False
+        return span
+
+    def begin(
+        self,
+        name: str,
+        context: Context,
+        kind: SpanKind,
+        steady: Steady | None,
+        own: dict[str, Any],
+        links: Sequence[Link] | None = None,
+        start_time: int | None = None,
+    ) -> Span:
+        """``start_span`` for shims: ``own`` is given away, and both hold plain values and tuples
+        of them only."""
+        held = context.get(SPAN_KEY)
+        parent = held.get_span_context() if isinstance(held, Span) else None
+        if parent is not None and parent[5]:
+            trace_id, _, _, flags, state, _ = parent
             sampled = (
                 flags & SAMPLED
                 if self._sampler is PARENT_BASED_ON
@@ -90,9 +117,7 @@ class LightTracer(Tracer):
             trace_id, flags = ids.trace_id(), RANDOM
             sampled = self._sampler is PARENT_BASED_ON or self._sampler(trace_id, None)
         if not sampled:
-            return NonRecordingSpan(
-                SpanContext(trace_id, ids.span_id(), False, TraceFlags(flags), state)
-            )
+            return NonRecordingSpan(span_context(trace_id, ids.span_id(), False, flags, state))
         span = LightSpan(
             self,
             name,
@@ -102,20 +127,17 @@ class LightTracer(Tracer):
             state,
             parent,
             kind,
-            attributes,
+            steady,
+            own,
             start_time,
         )
         if links:
             span.add_links(links)
-        if not record_exception:
-            span.record_exceptions = False
-        if not set_status_on_exception:
-            span.status_on_exception = False
         if self.provider.watched:
             self.provider.started(span, context)
         return span
 
-    @current
+    @current_manager
     def start_as_current_span(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         name: str,

@@ -19,17 +19,18 @@ from opentelemetry.trace import (
     SpanKind,
     Status,
     StatusCode,
-    TraceFlags,
     TraceState,
 )
 
+from strayline.current import span_context
 from strayline.guard import log
-from strayline.tracing.attributes import PLAIN, bounded, clean
+from strayline.tracing.attributes import PLAIN, Steady, bounded, clean
 
 if TYPE_CHECKING:
     from strayline.tracing.provider import LightTracer
 
 UNSET = Status(StatusCode.UNSET)
+_NONE: dict[str, Any] = {}
 
 
 class Event(NamedTuple):
@@ -52,6 +53,18 @@ class KeptLink(NamedTuple):
 class LightSpan(Span):
     """Made by ``LightTracer`` alone. Reading attributes are the SDK's ``ReadableSpan``'s."""
 
+    # most spans have none of these: the class has them, an object only what differs
+    events: Sequence[Event] = ()
+    links: Sequence[KeptLink] = ()
+    dropped_attributes = 0
+    dropped_events = 0
+    dropped_links = 0
+    status = UNSET
+    record_exceptions = True
+    status_on_exception = True
+    end_time: int | None = None
+    _context: SpanContext | None = None
+
     def __init__(
         self,
         tracer: LightTracer,
@@ -62,7 +75,8 @@ class LightSpan(Span):
         state: TraceState | None,
         parent: SpanContext | None,
         kind: SpanKind,
-        attributes: Mapping[str, Any] | None,
+        steady: Steady | None,
+        own: dict[str, Any],
         start_time: int | None,
     ) -> None:
         self.tracer = tracer
@@ -73,26 +87,20 @@ class LightSpan(Span):
         self.state = state
         self.parent = parent
         self.kind = kind
-        limits = tracer.limits
-        self.attributes, self.dropped_attributes = bounded(
-            attributes, limits.attributes, limits.span_length
-        )
-        self.events: list[Event] = []
-        self.links: list[KeptLink] = []
-        self.dropped_events = 0
-        self.dropped_links = 0
-        self.status = UNSET
-        self.record_exceptions = True
-        self.status_on_exception = True
+        self.steady = steady
+        self.own = own
         self.start_time: int = time_ns() if start_time is None else start_time
-        self.end_time: int | None = None
-        self._context: SpanContext | None = None
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """All of them, a copy where some are shared with other spans."""
+        return self.own if self.steady is None else {**self.steady, **self.own}
 
     def get_span_context(self) -> SpanContext:
         found = self._context
         if found is None:
-            found = self._context = SpanContext(
-                self.trace_id, self.span_id, False, TraceFlags(self.flags), self.state
+            found = self._context = span_context(
+                self.trace_id, self.span_id, False, self.flags, self.state
             )
         return found
 
@@ -122,12 +130,19 @@ class LightSpan(Span):
         if not key or not isinstance(key, str) or limits.attributes == 0:  # pyright: ignore[reportUnnecessaryIsInstance]
             self.dropped_attributes += 1
             return
-        attributes = self.attributes
-        attributes.pop(key, None)
-        if limits.attributes is not None and len(attributes) >= limits.attributes:
-            attributes.pop(next(iter(attributes)), None)
+        own, most = self.own, limits.attributes
+        steady = self.steady
+        # one of the shared ones is to change, or they fill the span: they become its own
+        if steady is not None and (
+            key in steady or (most is not None and len(steady) + len(own) >= most)
+        ):
+            self.own = own = {**steady, **own}
+            self.steady = None
+        own.pop(key, None)
+        if most is not None and len(own) >= most:
+            own.pop(next(iter(own)), None)
             self.dropped_attributes += 1
-        attributes[key] = value
+        own[key] = value
 
     def set_attributes(self, attributes: Mapping[str, Any]) -> None:
         for key, value in attributes.items():
@@ -141,11 +156,10 @@ class LightSpan(Span):
             return
         limits = self.tracer.limits
         kept, dropped = bounded(attributes, limits.event_attributes, limits.length)
-        self.events.append(
-            Event(name, kept, time_ns() if timestamp is None else timestamp, dropped)
-        )
+        event = Event(name, kept, time_ns() if timestamp is None else timestamp, dropped)
+        self.events = (*self.events, event)
         if limits.events is not None and len(self.events) > limits.events:
-            del self.events[0]
+            self.events = self.events[1:]
             self.dropped_events += 1
 
     def add_link(self, context: SpanContext, attributes: Mapping[str, Any] | None = None) -> None:
@@ -157,14 +171,18 @@ class LightSpan(Span):
             return
         limits = self.tracer.limits
         kept, dropped = bounded(attributes, limits.link_attributes, limits.length)
-        self.links.append(KeptLink(context, kept, dropped))
+        self.links = (*self.links, KeptLink(context, kept, dropped))
         if limits.links is not None and len(self.links) > limits.links:
-            del self.links[0]
+            self.links = self.links[1:]
             self.dropped_links += 1
 
     def add_links(self, links: Sequence[Link]) -> None:
         for link in links:
-            self.add_link(link.context, link.attributes)
+            context, attributes = link.context, link.attributes
+            if attributes or self.links or self.tracer.limits.links == 0 or not context.is_valid:
+                self.add_link(context, attributes)
+            else:
+                self.links = (KeptLink(context, _NONE),)
 
     def update_name(self, name: str) -> None:
         if self.end_time is None:
