@@ -15,15 +15,15 @@ from typing import Any, Final
 
 import aiormq
 import aiormq.exceptions
-from opentelemetry import context
 
 from strayline import census
 from strayline.amqp import Publish
+from strayline.current import current, suppressed
 from strayline.guard import survived
 from strayline.imports import Watch, when_imported
 from strayline.patching import Patches
 from strayline.shims import aio_pika_consume as consuming
-from strayline.shims.aio_pika_channel import STATE, SUPPRESS, arrival, channel_of
+from strayline.shims.aio_pika_channel import STATE, arrival, channel_of
 from strayline.shims.aio_pika_topology import wrap_topology
 
 _Basic: Final[Any] = aiormq.spec.Basic
@@ -188,7 +188,7 @@ def _get(original: Callable[..., Any]) -> Callable[..., Any]:
             if (
                 message is not None
                 and message.delivery_tag is not None
-                and not context.get_value(SUPPRESS)
+                and not suppressed(current())
             ):
                 channel = channel_of(self)
                 name = queue or channel.last_queue

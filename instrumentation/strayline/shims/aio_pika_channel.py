@@ -9,8 +9,6 @@ from strayline.amqp import Arrival, Broker, Channel
 from strayline.guard import survived
 
 STATE: Final = "_strayline_channel"
-SUPPRESS: Final = "suppress_instrumentation"
-"""The context key by which OpenTelemetry's own parts ask not to be traced."""
 
 
 def channel_of(client: Any) -> Channel:

@@ -12,14 +12,17 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
-from opentelemetry import context, trace
+from opentelemetry import context
 
 from strayline.amqp import Channel, Delivery
 from strayline.amqp.adoption import await_handling, stop_awaiting
+from strayline.current import attach, current, detach, suppressed, with_span
 from strayline.guard import survived
-from strayline.shims.aio_pika_channel import SUPPRESS, arrival, channel_of
+from strayline.shims.aio_pika_channel import arrival, channel_of
 
 _CONTRIB: Final = "opentelemetry.instrumentation."
+_SUPPRESS: Final = "suppress_instrumentation"
+"""The context key by which contrib is asked not to trace."""
 _on = False
 
 
@@ -61,12 +64,13 @@ def _observed(channel: Channel, queue: str, callback: Any, no_ack: bool) -> Call
     elif _is_contrib(handler):
         inner = _untraced(callback)
 
+    inner = _awaitable(inner)
+
     async def arrived(message: Any) -> Any:
-        if _on and not context.get_value(SUPPRESS):
+        if _on and not suppressed(current()):
             with survived("tracing a delivery"):
                 channel.received(arrival(message, queue, no_ack))
-        result = inner(message)
-        return await result if inspect.isawaitable(result) else result
+        return await inner(message)
 
     return arrived
 
@@ -76,6 +80,7 @@ def _handling(channel: Channel, handler: Callable[..., Any]) -> Callable[..., An
     instrumentation makes."""
     if _is_contrib(handler) or _is_traced_by_faststream(handler):
         return _adopting(channel, handler)
+    handler = _awaitable(handler)
 
     async def handled(message: Any) -> Any:
         token = delivery = None
@@ -83,10 +88,9 @@ def _handling(channel: Channel, handler: Callable[..., Any]) -> Callable[..., An
             delivery = channel.deliveries.get(message.delivery_tag)
             if delivery is not None and delivery.span is None:
                 span = channel.begin_handling(delivery)
-                token = context.attach(trace.set_span_in_context(span, delivery.parent))
+                token = attach(with_span(span, delivery.parent))
         try:
-            result = handler(message)
-            result = await result if inspect.isawaitable(result) else result
+            result = await handler(message)
         except BaseException as error:
             if token is not None and delivery is not None:
                 _end(channel, delivery, token, error)
@@ -101,10 +105,12 @@ def _handling(channel: Channel, handler: Callable[..., Any]) -> Callable[..., An
 def _end(channel: Channel, delivery: Delivery, token: Any, error: BaseException | None) -> None:
     with survived("ending a handling"):
         channel.end_handling(delivery, error)
-    context.detach(token)
+    detach(token)
 
 
 def _adopting(channel: Channel, handler: Callable[..., Any]) -> Callable[..., Any]:
+    handler = _awaitable(handler)
+
     async def handled(message: Any) -> Any:
         token = delivery = None
         with survived("adopting a handling"):
@@ -112,12 +118,13 @@ def _adopting(channel: Channel, handler: Callable[..., Any]) -> Callable[..., An
             if delivery is not None and delivery.span is None:
                 token = await_handling(functools.partial(_adopt, channel, delivery))
         try:
-            result = handler(message)
-            return await result if inspect.isawaitable(result) else result
+            return await handler(message)
         finally:
             with survived("adopting a handling"):
                 if token is not None and delivery is not None:
                     stop_awaiting(token)
+                    if delivery.span is None:  # it traces to a provider that we do not hear
+                        channel.begin_handling(delivery)
                     channel.end_handling(delivery)
 
     return handled
@@ -134,8 +141,20 @@ def _untraced(callback: Callable[..., Any]) -> Callable[..., Any]:
     """contrib would take an iterator's prefetching for the handling."""
 
     def called(message: Any) -> Any:
-        context.attach(context.set_value(SUPPRESS, True))  # a delivery has a task of its own
+        attach(context.set_value(_SUPPRESS, True))  # a delivery has a task of its own
         return callback(message)
+
+    return called
+
+
+def _awaitable(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """aiormq takes callbacks of both kinds."""
+    if inspect.iscoroutinefunction(callback):
+        return callback
+
+    async def called(message: Any) -> Any:
+        result = callback(message)
+        return await result if inspect.isawaitable(result) else result
 
     return called
 

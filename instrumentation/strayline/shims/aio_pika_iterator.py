@@ -14,9 +14,9 @@ from typing import Any, Final
 import aio_pika.message
 import aio_pika.queue
 import aiormq.exceptions
-from opentelemetry import context, trace
 
 from strayline.amqp import Channel, Delivery
+from strayline.current import attach, detach, with_span
 from strayline.guard import survived
 from strayline.patching import Patches
 from strayline.shims.aio_pika_channel import channel_of
@@ -101,7 +101,7 @@ def _enter(iterator: Any, task: Any, message: Any) -> None:
     span = channel.begin_handling(delivery)
     token = None
     if asyncio.current_task() is task:
-        token = context.attach(trace.set_span_in_context(span, delivery.parent))
+        token = attach(with_span(span, delivery.parent))
     else:
         _unattached[channel.number, delivery.tag] = delivery
     loop[task] = _Handled(channel, delivery, token)
@@ -123,7 +123,7 @@ def _leave(iterator: Any, task: Any, error: BaseException | None) -> None:
     loop[task] = None
     handled.end(error)
     if handled.token is not None:
-        context.detach(handled.token)
+        detach(handled.token)
 
 
 def _exit(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -157,8 +157,7 @@ def _process(original: Callable[..., Any]) -> Callable[..., Any]:
                 key = channel and (channel.number, self.message.delivery_tag)
                 delivery = _unattached.get(key) if key else None
                 if delivery is not None and delivery.span is not None:
-                    now = trace.set_span_in_context(delivery.span, delivery.parent)
-                    self._strayline_token = context.attach(now)
+                    self._strayline_token = attach(with_span(delivery.span, delivery.parent))
         return await original(self)
 
     return __aenter__
@@ -172,6 +171,6 @@ def _processed(original: Callable[..., Any]) -> Callable[..., Any]:
         finally:
             token = vars(self).pop("_strayline_token", None)
             if token is not None:
-                context.detach(token)
+                detach(token)
 
     return __aexit__

@@ -12,6 +12,7 @@ import pytest
 from aio_pika.abc import AbstractIncomingMessage
 from opentelemetry import trace
 from opentelemetry.instrumentation.aio_pika import AioPikaInstrumentor
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind
 
 import strayline
@@ -131,3 +132,26 @@ def test_without_ours_contrib_is_as_before(vhost: str, spans: Spans) -> None:
     on_channel(vhost, work)
     (publish,) = of_kind(spans, SpanKind.PRODUCER)
     assert told(publish, "stamp") is None
+
+
+def test_where_contrib_traces_to_a_provider_of_its_own_our_facts_are_told_all_the_same(
+    vhost: str, spans: Spans
+) -> None:
+    async def work(channel: Any) -> None:
+        queue = await channel.declare_queue("work")
+
+        async def handle(message: AbstractIncomingMessage) -> None:
+            await message.ack()
+
+        await queue.consume(handle)
+        await send(channel, b"x")
+        await holds(lambda: spans("process work"))
+
+    AioPikaInstrumentor().instrument(tracer_provider=TracerProvider(shutdown_on_exit=False))
+    try:
+        on_channel(vhost, work)
+    finally:
+        AioPikaInstrumentor().uninstrument()
+    (process,) = spans("process work")
+    assert told(process, "settlement") == "ack"
+    assert told(process, "stamp") is not None
