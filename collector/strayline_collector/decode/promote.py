@@ -49,6 +49,9 @@ def promoted(kind: int, attributes: Mapping[str, Any]) -> dict[str, str | int | 
     )
     columns["url_path"] = _path(attributes)
     columns["messaging_operation"] = _operation(kind, attributes)
+    columns["rpc_service"], columns["rpc_method"] = _called(
+        columns["rpc_service"], columns["rpc_method"]
+    )
     return columns
 
 
@@ -70,6 +73,18 @@ def _number(attributes: Mapping[str, Any], names: tuple[str, ...], limit: int) -
         if isinstance(value, int) and 0 <= value <= limit:
             return int(value)
     return None
+
+
+def _called(
+    service: str | int | None, method: str | int | None
+) -> tuple[str | int | None, str | int | None]:
+    """Service and method by themselves: ``rpc.method`` was the method alone beside ``rpc.service``,
+    and says ``package.Service/Method`` since RPC's names became stable."""
+    if isinstance(method, str) and "/" in method:
+        within, _, name = method.removeprefix("/").rpartition("/")
+        if within and name and service in (None, within):
+            return within, name
+    return service, method
 
 
 def _path(attributes: Mapping[str, Any]) -> str | None:
