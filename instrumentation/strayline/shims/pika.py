@@ -12,18 +12,19 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from opentelemetry import context
+from opentelemetry.trace import INVALID_SPAN
 from pika import spec
 from pika.callback import CallbackManager
 from pika.channel import Channel
 
 from strayline import census
-from strayline.amqp import Arrival, Publish
+from strayline.amqp import Arrival, Publish, Sending
+from strayline.current import current, suppressed
 from strayline.guard import survived
 from strayline.patching import Patches
 from strayline.shims.pika_blocking import mend_publishing, wrap_blocking
 from strayline.shims.pika_topology import ANSWERS, CHANGES
-from strayline.shims.pika_wire import SUPPRESS, Wire, text, wire_of
+from strayline.shims.pika_wire import Wire, text, wire_of
 
 _patches: Final = Patches()
 
@@ -91,9 +92,18 @@ def _publish(original: Callable[..., Any], client: Any, method: Any, content: An
     with survived("ending a publish"):
         if confirms:
             sending.awaits()
+            if sending.end_ns is None:
+                _number(wire_of(client), client, sending)
         else:
             sending.ended("unconfirmed")
     return answer
+
+
+def _number(wire: Wire, client: Any, sending: Sending) -> None:
+    """A publish told by another's span, which ends without its outcome unless a BlockingChannel
+    waits for it, or by none; the broker numbers it all the same."""
+    waits = client._cookie is not None
+    wire.keep(sending if waits else Sending(wire, INVALID_SPAN, {}, False, False))
 
 
 def _copied(properties: Any) -> Any:
@@ -145,7 +155,7 @@ def _consume(wire: Wire, method: Any) -> None:
 
 
 def _get(wire: Wire, method: Any) -> None:
-    if not context.get_value(SUPPRESS):
+    if not suppressed(current()):
         wire.getting = method.queue or wire.last_queue, bool(method.no_ack), time.time_ns()
 
 

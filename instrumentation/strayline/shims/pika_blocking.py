@@ -8,19 +8,18 @@ wraps both layers of a BlockingChannel, so that each publish had two spans, and 
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Generator
 from typing import Any, Final
 
-from opentelemetry import context, trace
 from opentelemetry.trace import SpanKind
 from pika.adapters.blocking_connection import BlockingChannel
 
 from strayline.amqp import Delivery
 from strayline.amqp.adoption import is_foreign
+from strayline.current import attach, current, detach, span_of, suppressed, with_span
 from strayline.guard import survived
 from strayline.patching import Patches
-from strayline.shims.pika_wire import STATE, SUPPRESS, Wire
+from strayline.shims.pika_wire import STATE, Wire
 
 _LOOP: Final = "_strayline_loop"
 _HOOK: Final = "_strayline_hook"
@@ -68,9 +67,9 @@ def _observed(callback: Callable[..., Any]) -> Callable[..., Any]:
         found = foreign = None
         with survived("tracing a handling"):
             found = _waiting(blocking, method)
-            current = trace.get_current_span()
-            if found is not None and is_foreign(current, SpanKind.CONSUMER):
-                foreign = current
+            around = span_of(current())
+            if found is not None and is_foreign(around, SpanKind.CONSUMER):
+                foreign = around
         if found is None:
             return callback(blocking, method, properties, body)
         wire, delivery = found
@@ -97,22 +96,20 @@ def _waiting(blocking: Any, method: Any) -> tuple[Wire, Delivery] | None:
 class _Place:
     """The message that the body of a loop is handling."""
 
-    __slots__ = ("delivery", "thread", "token", "wire")
+    __slots__ = ("delivery", "token", "wire")
 
     def __init__(self, wire: Wire, delivery: Delivery) -> None:
         self.wire = wire
         self.delivery = delivery
-        self.thread = threading.get_ident()
         span = wire.begin_handling(delivery)
-        self.token: Any = context.attach(trace.set_span_in_context(span, delivery.parent))
+        self.token: Any = attach(with_span(span, delivery.parent))
 
     def leave(self) -> None:
-        """Ends the handling, once. A generator may be closed on any thread."""
-        token, self.token = self.token, None
-        if token is not None:
+        """Ends the handling. A generator may be closed on any thread."""
+        try:
             self.wire.end_handling(self.delivery)
-            if self.thread == threading.get_ident():
-                context.detach(token)
+        finally:
+            detach(self.token)
 
 
 def _loop_over(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -139,7 +136,7 @@ def _loop(blocking: Any, messages: Generator[Any]) -> Generator[Any]:
 def _enter(blocking: Any, message: Any) -> None:
     method, properties, body = message
     found = _waiting(blocking, method) if method is not None else None
-    if found is not None and not context.get_value(SUPPRESS):
+    if found is not None and not suppressed(current()):
         _leave(blocking)  # of a loop that was left without being closed
         place = _Place(*found)
         setattr(blocking, _LOOP, place)

@@ -6,14 +6,12 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from opentelemetry import context, trace
-
 from strayline.amqp import Broker, Channel, Delivery
+from strayline.current import attach, current, detach, suppressed, with_span
 from strayline.guard import survived
 from strayline.shims.pika_topology import Item, asked, is_nowait, told
 
 STATE: Final = "_strayline_channel"
-SUPPRESS: Final = "suppress_instrumentation"
 CONSENT_S: Final = 5.0
 """A broker that refuses closes the channel at once: silence for so long is consent."""
 
@@ -69,11 +67,11 @@ class Wire(Channel):
         """Calls what handles a delivery, its span current."""
         span = None
         with survived("tracing a handling"):
-            if not context.get_value(SUPPRESS):
+            if not suppressed(current()):
                 span = self.begin_handling(delivery)
         if span is None:
             return call(*args)
-        token = context.attach(trace.set_span_in_context(span, delivery.parent))
+        token = attach(with_span(span, delivery.parent))
         failure = None
         try:
             return call(*args)
@@ -83,7 +81,7 @@ class Wire(Channel):
         finally:
             with survived("ending a handling"):
                 self.end_handling(delivery, failure)
-            context.detach(token)
+            detach(token)
 
     def closed(self) -> None:
         self.asked = None
