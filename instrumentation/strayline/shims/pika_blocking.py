@@ -21,6 +21,7 @@ from strayline.guard import survived
 from strayline.patching import Patches
 from strayline.shims.pika_wire import STATE, Wire
 
+CONTRIB: Final = "opentelemetry.instrumentation.pika"
 _LOOP: Final = "_strayline_loop"
 _HOOK: Final = "_strayline_hook"
 
@@ -36,7 +37,7 @@ def mend_publishing(client: Any) -> None:
     """Takes contrib's wrapper from the inner channel of a BlockingChannel that has its own."""
     if client._cookie is not None:
         wrapper = vars(client).get("basic_publish")
-        if getattr(wrapper, "__module__", "").startswith("opentelemetry."):
+        if getattr(wrapper, "__module__", "").startswith(CONTRIB):
             del client.basic_publish
 
 
@@ -68,7 +69,7 @@ def _observed(callback: Callable[..., Any]) -> Callable[..., Any]:
         with survived("tracing a handling"):
             found = _waiting(blocking, method)
             around = span_of(current())
-            if found is not None and is_foreign(around, SpanKind.CONSUMER):
+            if found is not None and _is_contribs(around):
                 foreign = around
         if found is None:
             return callback(blocking, method, properties, body)
@@ -84,6 +85,14 @@ def _observed(callback: Callable[..., Any]) -> Callable[..., Any]:
                 wire.deliveries.pop(method.delivery_tag, None)
 
     return handler
+
+
+def _is_contribs(span: Any) -> bool:
+    """Whether this is contrib's for the message being handed out; another library's CONSUMER span
+    (a Celery task that consumes) is around many of them."""
+    return is_foreign(span, SpanKind.CONSUMER) and span.instrumentation_scope.name.startswith(
+        CONTRIB
+    )
 
 
 def _waiting(blocking: Any, method: Any) -> tuple[Wire, Delivery] | None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import pika
@@ -14,7 +13,6 @@ import pika.exceptions
 import pytest
 from opentelemetry import trace
 from opentelemetry.trace import StatusCode
-from pika.adapters.select_connection import SelectConnection
 
 import strayline
 from strayline.shims import pika_wire
@@ -23,6 +21,7 @@ from tests.instrumentation.amqp.behaviour.base import is_child_and_linked, told
 from tests.instrumentation.amqp.behaviour.topology import reported
 from tests.instrumentation.amqp.drivers.pika_asyncio import AsyncioPika
 from tests.instrumentation.amqp.drivers.pika_blocking import BlockingPika
+from tests.instrumentation.amqp.pika_programs import connected, filled, ready, selected, until
 from tests.instrumentation.amqp.suite import AmqpSuite
 from tests.instrumentation.conftest import Spans
 
@@ -33,61 +32,6 @@ class TestBlockingPika(AmqpSuite):
 
 class TestAsyncioPika(AmqpSuite):
     client = AsyncioPika()
-
-
-@contextmanager
-def connected(url: str) -> Generator[Any]:
-    """A BlockingConnection, closed after."""
-    connection = pika.BlockingConnection(pika.URLParameters(url))
-    try:
-        yield connection
-    finally:
-        if connection.is_open:
-            connection.close()
-
-
-def filled(connection: Any, *bodies: bytes, confirms: bool = False) -> Any:
-    """A channel with a queue ``work`` that holds these messages."""
-    channel = connection.channel()
-    if confirms:
-        channel.confirm_delivery()
-    channel.queue_declare("work")
-    for body in bodies:
-        channel.basic_publish("", "work", body)
-    return channel
-
-
-def until(connection: Any, condition: Callable[[], Any]) -> None:
-    """Lets a BlockingConnection work until the condition holds; at most 10 s."""
-    for _ in range(1000):
-        if condition():
-            return
-        connection.process_data_events(time_limit=0.01)
-    raise AssertionError("the condition did not hold within 10 s")
-
-
-def ready(channel: Any) -> int:
-    """How many messages of ``work`` the broker holds."""
-    return channel.queue_declare("work", passive=True).method.message_count
-
-
-def selected(url: str, begin: Callable[[Any, Callable[[], None]], None]) -> None:
-    """Runs a SelectConnection: ``begin(channel, stop)`` once a channel is open, until ``stop()``."""
-    failed: list[Any] = []
-
-    def opened(connection: Any) -> None:
-        connection.channel(on_open_callback=lambda channel: begin(channel, connection.close))
-
-    def closed(connection: Any, reason: Any) -> None:
-        connection.ioloop.stop()
-
-    connection = SelectConnection(pika.URLParameters(url), opened, failed.append, closed)
-    connection.ioloop.call_later(20, lambda: (failed.append("20 s passed"), connection.close()))
-    try:
-        connection.ioloop.start()
-    finally:
-        connection.ioloop.close()
-    assert not failed
 
 
 @pytest.mark.broker

@@ -18,7 +18,7 @@ from pika.adapters.blocking_connection import BlockingChannel, BlockingConnectio
 import strayline
 from tests.instrumentation.amqp.behaviour.base import told
 from tests.instrumentation.amqp.drivers.pika_asyncio import AsyncioPika
-from tests.instrumentation.amqp.test_pika import connected, filled, until
+from tests.instrumentation.amqp.pika_programs import connected, filled, until
 from tests.instrumentation.conftest import Spans
 
 pytestmark = pytest.mark.broker
@@ -114,6 +114,19 @@ def test_a_handler_that_publishes_and_fails(vhost: str, both: Spans) -> None:
     assert [event.name for event in process.events] == ["exception"]
     assert onward.parent is not None
     assert onward.parent.span_id == process.context.span_id
+
+
+def test_a_span_around_all_consuming_is_no_messages_own(vhost: str, spans: Spans) -> None:
+    task = trace.get_tracer("opentelemetry.instrumentation.celery").start_as_current_span(
+        "run", kind=SpanKind.CONSUMER
+    )
+    with task, connected(vhost) as connection:
+        channel = filled(connection, b"0", b"1")
+        done: list[int] = []
+        channel.basic_consume("work", lambda *_: done.append(1), auto_ack=True)
+        until(connection, lambda: len(done) == 2)
+    assert len(spans("process work")) == 2
+    assert told(spans("run")[0], "queue") is None
 
 
 def test_the_body_of_a_loop_is_inside_a_span_of_ours_and_their_hook_is_called(
