@@ -25,6 +25,7 @@ _STEPS: Final = tuple(
         "resolve",
         "settlements",
         "settled",
+        "settled_by_tag",
         "operations",
         "topology",
         "census",

@@ -101,7 +101,7 @@ CREATE TABLE delivery_facts (
 
 -- Settlements that happened after the handling span had ended, until their delivery is known.
 CREATE TABLE settlement_facts (
-    batch BIGINT NOT NULL, trace_id VARCHAR NOT NULL, span_id VARCHAR NOT NULL,   -- of the delivery
+    batch BIGINT NOT NULL, trace_id VARCHAR NOT NULL, span_id VARCHAR NOT NULL,   -- of the delivery, or its epoch and `channel.tag`
     settlement VARCHAR NOT NULL, settled_ns BIGINT NOT NULL
 );
 

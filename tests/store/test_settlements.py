@@ -1,0 +1,85 @@
+"""What became of a delivery is told by its own span, or later by another."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from strayline_collector.decode.otlp import decode
+from strayline_collector.store.duckdb.store import DuckDBStore
+from strayline_collector.store.ports import Position
+
+EPOCH = "0123456789abcdef"
+
+
+def _span(number: int, kind: int, linked: int | None = None, **attributes: str | int) -> bytes:
+    request = ExportTraceServiceRequest()
+    span = (
+        request.resource_spans.add()
+        .scope_spans.add()
+        .spans.add(
+            name="x", kind=kind, trace_id=b"\x01" * 16, span_id=bytes([number] * 8),
+            start_time_unix_nano=number, end_time_unix_nano=number + 1,
+        )
+    )  # fmt: skip
+    if linked is not None:
+        span.links.add(trace_id=b"\x01" * 16, span_id=bytes([linked] * 8))
+    given = {"messaging.system": "rabbitmq", "strayline.epoch": EPOCH, "strayline.queue": "work"}
+    for name, value in (given | attributes).items():
+        item = span.attributes.add(key=name.replace("__", ".")).value
+        if isinstance(value, int):
+            item.int_value = value
+        else:
+            item.string_value = value
+    return request.SerializeToString()
+
+
+def _delivery(number: int, channel: int, tag: int) -> bytes:
+    return _span(
+        number, 5, strayline__channel=channel, messaging__operation__type="process",
+        messaging__rabbitmq__message__delivery_tag=tag,
+    )  # fmt: skip
+
+
+def _settle(number: int, channel: int, tag: int, settlement: str, linked: int | None) -> bytes:
+    return _span(
+        number, 3, linked, strayline__channel=channel, messaging__operation__type="settle",
+        messaging__rabbitmq__message__delivery_tag=tag, strayline__settlement=settlement,
+        strayline__settled_unix_nano=number * 10,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_a_settlement_meets_the_delivery_that_it_links_or_names_by_its_tag(
+    store: DuckDBStore, order: tuple[int, ...]
+) -> None:
+    told = [
+        # one tag on two channels, and the tags that run together when read as text
+        [_delivery(1, 1, 11), _delivery(2, 11, 1), _delivery(3, 1, 12)],
+        [_settle(4, 1, 11, "ack", None), _settle(5, 11, 1, "reject_drop", None)],
+        [_settle(6, 1, 12, "reject_requeue", 3)],
+    ]
+    for offset, step in enumerate(order, start=1):
+        store.append(decode(told[step], 1), Position(1, offset), 1)
+    with store.read() as session:
+        found = session.rows(
+            "SELECT channel, delivery_tag, settlement, settled FROM settlements ORDER BY settled"
+        )
+    assert [tuple(row.values()) for row in found] == [
+        (1, 11, "ack", 40),
+        (11, 1, "reject_drop", 50),
+        (1, 12, "reject_requeue", 60),
+    ]
+
+
+def test_another_process_s_channel_and_tag_are_another_delivery(store: DuckDBStore) -> None:
+    elsewhere = _span(
+        2, 3, strayline__epoch="f" * 16, strayline__channel=1, messaging__operation__type="settle",
+        messaging__rabbitmq__message__delivery_tag=1, strayline__settlement="ack",
+    )  # fmt: skip
+    store.append(decode([_delivery(1, 1, 1), elsewhere], 1), Position(1, 1), 1)
+    with store.read() as session:
+        assert session.rows("SELECT * FROM settlements") == []
+        assert len(session.rows("SELECT * FROM deliveries")) == 1
