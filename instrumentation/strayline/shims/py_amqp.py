@@ -18,22 +18,14 @@ from amqp import spec
 from amqp.abstract_channel import AbstractChannel
 from amqp.exceptions import MessageNacked
 from amqp.serialization import loads
-from opentelemetry import context, trace
 
 from strayline import census
 from strayline.amqp import Arrival, Delivery, Publish
+from strayline.current import attach, current, detach, suppressed, with_span
 from strayline.guard import survived
 from strayline.patching import Patches
 from strayline.shims import py_amqp_celery, py_amqp_kombu
-from strayline.shims.py_amqp_record import (
-    SUPPRESS,
-    Held,
-    Record,
-    forget,
-    is_left_alone,
-    known,
-    record_of,
-)
+from strayline.shims.py_amqp_record import Held, Record, forget, is_left_alone, known, record_of
 from strayline.shims.py_amqp_topology import wrap_topology
 
 _patches: Final = Patches()
@@ -317,7 +309,7 @@ def _consume(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _observed(queue: str, no_ack: bool, callback: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def observed(message: Any) -> Any:
-        if not _watching or context.get_value(SUPPRESS):
+        if not _watching or suppressed(current()):
             return callback(message)
         record = delivery = token = failure = None
         with survived("tracing a delivery"):
@@ -330,7 +322,7 @@ def _observed(queue: str, no_ack: bool, callback: Callable[[Any], Any]) -> Calla
             return callback(message)
         with survived("tracing a handling"):
             span = record.begin_handling(delivery)
-            token = context.attach(trace.set_span_in_context(span, delivery.parent))
+            token = attach(with_span(span, delivery.parent))
         try:
             return callback(message)
         except BaseException as error:
@@ -346,7 +338,7 @@ def _handled(record: Record, delivery: Delivery, failure: BaseException | None, 
     with survived("ending a handling"):
         record.end_handling(delivery, failure)
     if token is not None:
-        context.detach(token)
+        detach(token)
 
 
 def _arrival(message: Any, queue: str, no_ack: bool) -> Arrival:
@@ -379,7 +371,7 @@ def _get(original: Callable[..., Any]) -> Callable[..., Any]:
         started_ns = time.time_ns()
         message = original(self, queue, no_ack, *args, **kwargs)
         with survived("tracing a get"):
-            if message is not None and not context.get_value(SUPPRESS):
+            if message is not None and not suppressed(current()):
                 record = record_of(self)
                 name = queue or record.last_queue
                 if not is_left_alone(name):

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from opentelemetry import context, trace
 from opentelemetry.trace import SpanKind
 
 from strayline.amqp import Broker
@@ -24,6 +23,7 @@ from strayline.amqp.adoption import is_foreign
 from strayline.amqp.consuming import Consuming
 from strayline.amqp.headers import context_of
 from strayline.conventions import CELERY_STATE, CELERY_TASK
+from strayline.current import attach, current, detach, span_of, with_span
 from strayline.guard import survived
 from strayline.imports import Watch, when_imported
 from strayline.patching import Patches
@@ -121,6 +121,22 @@ def _lost(held: Held, request: Any, error: BaseException) -> None:
         held.record.end_handling(delivery, error)
 
 
+# -- where tasks are called
+
+
+def _published(sender: Any = None, **_: Any) -> None:
+    """OpenTelemetry's instrumentation never ends the span of a task that is sent by a name which
+    this process does not know, and that span tells our publish."""
+    with survived("ending a publish"):
+        span = span_of(current())
+        if is_foreign(span, SpanKind.PRODUCER) and sender not in _celery().current_app.tasks:
+            span.end()
+
+
+def _celery() -> Any:
+    return sys.modules["celery"]
+
+
 # -- where the task runs
 
 
@@ -145,12 +161,12 @@ def _begin(held: Held, task: Any) -> None:
         delivery.parent = context_of(vars(task.request))
     elif isinstance(record, Record) and delivery.tag is not None:
         record.held.pop(delivery.tag, None)
-    current = trace.get_current_span()
-    if is_foreign(current, SpanKind.CONSUMER):
-        record.adopt_handling(delivery, current)
+    foreign = span_of(current())
+    if is_foreign(foreign, SpanKind.CONSUMER):
+        record.adopt_handling(delivery, foreign)
         return
     span = record.begin_handling(delivery)
-    held.token = context.attach(trace.set_span_in_context(span, delivery.parent))
+    held.token = attach(with_span(span, delivery.parent))
 
 
 def _postrun(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -180,7 +196,7 @@ def _end(held: Held, state: str | None, value: Any) -> None:
             )
     finally:
         if held.token is not None:
-            context.detach(held.token)
+            detach(held.token)
             held.token = None
 
 
@@ -214,4 +230,5 @@ _RECEIVERS: Final[dict[str, Callable[..., None]]] = {
     "task_postrun": _present,
     "task_received": _received,
     "task_revoked": _revoked,
+    "after_task_publish": _published,
 }

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Generator
 from typing import Any, Final
 
-from opentelemetry import context, trace
 from opentelemetry.trace import Link, Span, SpanKind
 
 from strayline import conventions as c
 from strayline.amqp import Delivery
 from strayline.amqp.headers import readable
+from strayline.current import attach, detach, with_span
 from strayline.guard import survived
 from strayline.imports import Watch, when_imported
 from strayline.patching import Patches
@@ -98,9 +98,7 @@ def _drain(original: Callable[..., Any]) -> Callable[..., Any]:
                     held = _taken(message)
                     if held is not None and held.record is not None:
                         span = held.record.begin_handling(held.delivery)
-                        token = context.attach(
-                            trace.set_span_in_context(span, held.delivery.parent)
-                        )
+                        token = attach(with_span(span, held.delivery.parent))
                 try:
                     yield body, message
                 finally:
@@ -108,7 +106,7 @@ def _drain(original: Callable[..., Any]) -> Callable[..., Any]:
                         if held is not None and held.record is not None:
                             held.record.end_handling(held.delivery)
                     if token is not None:
-                        context.detach(token)
+                        detach(token)
         finally:
             messages.close()
 
@@ -176,8 +174,9 @@ _OF_THE_MESSAGE: Final = (c.BODY, c.BODY_OMITTED, c.DEATH, c.MESSAGING_BODY_SIZE
 
 def facts_of(delivery: Delivery, operation: str, name: str) -> dict[str, Any]:
     """A span's attributes about a delivery."""
-    return {
-        **delivery.facts,
-        c.MESSAGING_OPERATION_TYPE: operation,
-        c.MESSAGING_OPERATION_NAME: name,
-    }
+    facts = delivery.facts
+    facts[c.MESSAGING_OPERATION_TYPE] = operation
+    facts[c.MESSAGING_OPERATION_NAME] = name
+    if "messaging.operation" in facts:  # the old name of it, where that is asked for
+        facts["messaging.operation"] = operation
+    return facts

@@ -8,10 +8,8 @@ from opentelemetry.context import Context
 
 from strayline.amqp import Broker, Channel, Delivery, Sending
 from strayline.amqp.consuming import Consuming
-from strayline.conventions import MESSAGING_DELIVERY_TAG
 
 KEY: Final = "_strayline_channel"
-SUPPRESS: Final = "suppress_instrumentation"
 
 CELERY_EVENTS: Final = "celeryev"
 MAILBOX: Final = ".pidbox"
