@@ -11,6 +11,7 @@ import aiohttp
 import httpx
 import pytest
 from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.aiohttp_client import (
     AioHttpClientInstrumentor,
     create_trace_config,
@@ -27,7 +28,8 @@ from opentelemetry.instrumentation.requests import RequestsInstrumentor
 from opentelemetry.instrumentation.starlette import StarletteInstrumentor
 from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware as WsgiMiddleware
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind
 
 import strayline
@@ -115,6 +117,18 @@ def test_a_custom_httpx_transport_is_ours_where_contrib_has_only_the_plain_ones(
         with httpx.Client(transport=transport) as client:
             client.get("http://shop/")
     assert _of(spans, SpanKind.CLIENT) == ["strayline.httpx"]
+
+
+def test_opentelemetrys_exporter_is_not_traced(spans: Spans, peer: Peer) -> None:
+    provider = TracerProvider(shutdown_on_exit=False)
+    exporter = OTLPSpanExporter(endpoint=peer.url("/ok"))
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    provider.get_tracer("test").start_span("work").end()
+    assert provider.force_flush()
+    provider.shutdown()
+    assert len(peer.heard) == 1
+    assert "traceparent" not in peer.heard[0]
+    assert spans() == []
 
 
 def _fastapi() -> Any:
