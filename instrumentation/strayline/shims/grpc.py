@@ -11,11 +11,13 @@ from importlib import import_module
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
+from grpc._cython import cygrpc
+
 from strayline.guard import log, survived
 from strayline.patching import Patches
 from strayline.shims import grpc_spans
 from strayline.shims.grpc_aio_server import AioServerInterceptor
-from strayline.shims.grpc_client import CONTRIB, aio, blocking, pending
+from strayline.shims.grpc_client import CONTRIB, aio, blocking, named, pending
 from strayline.shims.grpc_server import ServerInterceptor, Serving
 
 Wrapper = Callable[[Any], Any]
@@ -41,6 +43,8 @@ def on() -> None:
         _wrap("grpc._channel", owner, methods)
     for owner in ("UnaryUnaryCall", "UnaryStreamCall", "StreamUnaryCall", "StreamStreamCall"):
         _wrap("grpc.aio._call", owner, {"__init__": aio})
+    if not hasattr(cygrpc.AioChannel, "target"):  # older ones
+        _wrap("grpc.aio._channel", "Channel", {"__init__": named})
     ports: dict[str, Wrapper] = {"add_insecure_port": _bound, "add_secure_port": _bound}
     _wrap("grpc._server", "_Server", {"__init__": _made(ServerInterceptor), **ports})
     _wrap("grpc.aio._server", "Server", {"__init__": _made(AioServerInterceptor), **ports})

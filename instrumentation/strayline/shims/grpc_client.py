@@ -1,9 +1,8 @@
 """gRPC clients: one CLIENT span a call, from the call until its status is known.
 
-The methods of gRPC's own multi-callables are wrapped and not its channels: interceptors would
-cost three times as much, and this way the call has the types that it has without us, a user's
-interceptors see nothing of it, and channels made earlier are traced too. Ours is the innermost:
-each attempt of an interceptor that retries is a span.
+The methods of gRPC's own multi-callables are wrapped, without interceptors: a call keeps the type
+and the life that it has without us, and channels made earlier are traced too. Ours is within all
+interceptors: each attempt of one that retries is a span.
 """
 
 from __future__ import annotations
@@ -33,6 +32,7 @@ from strayline.shims.grpc_spans import (
 CONTRIB: Final = "opentelemetry.instrumentation.grpc"
 _METADATA: Final = 2
 """Where call metadata stand among positional arguments, ``self`` not counted."""
+_targets: Final[dict[int, str]] = {}
 
 
 def blocking(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -108,8 +108,9 @@ def aio(original: Callable[..., None]) -> Callable[..., None]:
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
         span = None
         with survived("tracing a gRPC call"):
-            target = getattr(args[5], "target", None)  # not every version tells
-            span, args, kwargs = _begin(args[6], target, args, kwargs)
+            channel, method = args[5], args[6]
+            target = getattr(channel, "target", None) or _targets.get(id(channel))
+            span, args, kwargs = _begin(method, target, args, kwargs)
         if span is None:
             original(self, *args, **kwargs)
             return
@@ -120,7 +121,24 @@ def aio(original: Callable[..., None]) -> Callable[..., None]:
             raise
         with survived("following a gRPC call"):
             inner = self._cython_call
-            inner.add_done_callback(_AioEnd(span, inner))
+            end = _AioEnd(span, inner)
+            inner.add_done_callback(end)
+            # a request that cannot be sent leaves the call without a status
+            sending = getattr(self, "_call_response", None) or self._preparation
+            sending.add_done_callback(end.sent)
+
+    return init
+
+
+def named(original: Callable[..., None]) -> Callable[..., None]:
+    """``__init__`` of asyncio's channels, where the inner channel does not tell its target."""
+
+    def init(self: Any, target: str, *args: Any, **kwargs: Any) -> None:
+        original(self, target, *args, **kwargs)
+        with survived("remembering a gRPC target"):
+            key = id(self._channel)  # as long as its channel, which all calls hold
+            _targets[key] = target
+            finalize(self, _targets.pop, key, None).atexit = False
 
     return init
 
@@ -144,6 +162,13 @@ class _AioEnd:
             status = inner._status
             code, details = CODES.get(status.code(), UNKNOWN), status.details()
         finish(span, code, details, faults=CLIENT_FAULTS)
+
+    def sent(self, task: Any) -> None:
+        # asking by ``exception()`` would keep asyncio from telling what nobody has asked for
+        error, span = getattr(task, "_exception", None), self._span
+        if error is not None and span is not None:
+            self._span = self._inner = None
+            finish(span, UNKNOWN, faults=CLIENT_FAULTS, error=error)
 
 
 def _begin(

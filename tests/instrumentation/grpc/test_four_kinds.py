@@ -11,7 +11,6 @@ import grpc
 import grpc.aio
 import pytest
 
-from demo_services import shop_pb2, shop_pb2_grpc
 from tests.instrumentation.conftest import Spans
 from tests.instrumentation.grpc.services import (
     KINDS,
@@ -237,6 +236,11 @@ def test_a_channel_may_read_its_streams_on_the_callers_thread(spans: Spans) -> N
 
 
 def test_generated_stubs_and_registered_methods(spans: Spans) -> None:
+    try:
+        from demo_services import shop_pb2, shop_pb2_grpc
+    except RuntimeError as error:  # generated for a newer grpcio than this one
+        pytest.skip(str(error))
+
     class Orders(shop_pb2_grpc.OrdersServicer):
         def CreateOrder(self, request: Any, context: Any) -> Any:
             return shop_pb2.CreateOrderReply(order_id="7")
