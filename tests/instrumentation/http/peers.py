@@ -21,6 +21,7 @@ import uvicorn
 
 class _QuietHTTPServer(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 64
 
     def handle_error(self, *args: Any) -> None:
         """A client that hangs up is part of the test."""
@@ -70,7 +71,7 @@ def _handler(peer: Peer) -> type[BaseHTTPRequestHandler]:
             else:
                 status = int(number) if what == "status" else 200
                 self.send_response(status)
-                body = b"" if status == 204 else body
+                body = b"" if status in (204, 304) else body
             self.send_header("X-Answer", "yes")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -95,6 +96,7 @@ class _QuietHandler(WSGIRequestHandler):
 
 class _ThreadingWSGIServer(ThreadingMixIn, WSGIServer):
     daemon_threads = True
+    request_queue_size = 64
 
     def handle_error(self, *args: Any) -> None:
         pass
