@@ -18,9 +18,10 @@ from amqp import spec
 from amqp.abstract_channel import AbstractChannel
 from amqp.exceptions import MessageNacked
 from amqp.serialization import loads
+from opentelemetry.trace import INVALID_SPAN
 
 from strayline import census
-from strayline.amqp import Arrival, Delivery, Publish
+from strayline.amqp import Arrival, Delivery, Publish, Sending
 from strayline.current import attach, current, detach, suppressed, with_span
 from strayline.guard import survived
 from strayline.patching import Patches
@@ -86,14 +87,21 @@ def _publish(
     message = content
     with survived("tracing a publish"):
         exchange = args[1] or ""
-        if not is_left_alone(exchange):
+        if is_left_alone(exchange):
+            record = known(client)
+        else:
             message = _copied(content)
             record = record_of(client)
             sending = record.publishing(_publish_facts(exchange, args, message))
             if sending.headers or message.properties.get("application_headers") is not None:
                 message.properties["application_headers"] = sending.headers
     if sending is None or record is None:
-        return original(client, sig, format, args, content, **kwargs)
+        answer = original(client, sig, format, args, content, **kwargs)
+        with survived("counting a publish"):
+            if record is not None and record.confirms:
+                record.waiting = None
+                record.keep(_nobodys(record))
+        return answer
     try:
         answer = original(client, sig, format, args, message, **kwargs)
     except BaseException as error:
@@ -101,12 +109,19 @@ def _publish(
             sending.ended("unknown", error)
         raise
     with survived("ending a publish"):
-        if record.confirms:
-            record.waiting = sending
-            sending.awaits()
-        else:
+        if not record.confirms:
             sending.ended("unconfirmed")
+            return answer
+        record.waiting = sending
+        sending.awaits()
+        if sending.end_ns is None:  # another's span tells it, and is open while this waits
+            record.keep(sending if client._confirm_selected else _nobodys(record))
     return answer
+
+
+def _nobodys(record: Record) -> Sending:
+    """What is not told, but numbered by the broker like all that a confirming channel sends."""
+    return Sending(record, INVALID_SPAN, {}, owned=False, reply=False)
 
 
 def _copied(content: Any) -> Any:
@@ -246,9 +261,9 @@ def _confirmed(record: Record, payload: Any, content: Any, *, nack: bool = False
 
 
 def _returned(record: Record, payload: Any, content: Any) -> None:
-    (_, text, exchange, _), _ = loads("Bsss", payload, 4)
+    (_, text, exchange, key), _ = loads("Bsss", payload, 4)
     if not is_left_alone(exchange):
-        record.returned(content.properties.get("application_headers") or {}, text)
+        record.returned(content.properties.get("application_headers") or {}, text, exchange, key)
 
 
 _HEARD: Final[dict[Any, Callable[[Record, Any, Any], None]]] = {

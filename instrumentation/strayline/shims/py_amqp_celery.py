@@ -121,22 +121,6 @@ def _lost(held: Held, request: Any, error: BaseException) -> None:
         held.record.end_handling(delivery, error)
 
 
-# -- where tasks are called
-
-
-def _published(sender: Any = None, **_: Any) -> None:
-    """OpenTelemetry's instrumentation never ends the span of a task that is sent by a name which
-    this process does not know, and that span tells our publish."""
-    with survived("ending a publish"):
-        span = span_of(current())
-        if is_foreign(span, SpanKind.PRODUCER) and sender not in _celery().current_app.tasks:
-            span.end()
-
-
-def _celery() -> Any:
-    return sys.modules["celery"]
-
-
 # -- where the task runs
 
 
@@ -230,5 +214,4 @@ _RECEIVERS: Final[dict[str, Callable[..., None]]] = {
     "task_postrun": _present,
     "task_received": _received,
     "task_revoked": _revoked,
-    "after_task_publish": _published,
 }
