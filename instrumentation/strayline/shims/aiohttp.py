@@ -96,8 +96,11 @@ _call: Final[ContextVar[_Call | None]] = ContextVar("strayline_aiohttp_call", de
 
 
 def _request(original: Callable[..., Any]) -> Callable[..., Any]:
+    side = _side
+
     async def request(self: aiohttp.ClientSession, *args: Any, **kwargs: Any) -> Any:
-        side = _side
+        if side is not _side:  # a wrapper of before that somebody else has kept in place
+            return await original(self, *args, **kwargs)
         if side is None or suppressed(context.get_current()) or _contrib_has(self):
             token = _call.set(None)
             try:

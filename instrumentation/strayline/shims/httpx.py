@@ -44,8 +44,10 @@ def off() -> None:
 
 
 def _sync(original: Callable[..., httpx.Response]) -> Callable[..., httpx.Response]:
+    mine = _side
+
     def send(self: httpx.Client, request: httpx.Request) -> httpx.Response:
-        span = _begin(self, request)
+        span = _begin(mine, self, request)
         if span is None:
             return original(self, request)
         token = context.attach(trace.set_span_in_context(span))
@@ -66,8 +68,10 @@ def _sync(original: Callable[..., httpx.Response]) -> Callable[..., httpx.Respon
 
 
 def _async(original: Callable[..., Any]) -> Callable[..., Any]:
+    mine = _side
+
     async def send(self: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
-        span = _begin(self, request)
+        span = _begin(mine, self, request)
         if span is None:
             return await original(self, request)
         token = context.attach(trace.set_span_in_context(span))
@@ -87,12 +91,13 @@ def _async(original: Callable[..., Any]) -> Callable[..., Any]:
     return send
 
 
-def _begin(client: Any, request: httpx.Request) -> Span | None:
-    """Starts the span and puts its context on the request; None when it is not ours to trace."""
+def _begin(side: HttpClient | None, client: Any, request: httpx.Request) -> Span | None:
+    """Starts the span and puts its context on the request; None when it is not ours to trace, or
+    the wrapper is one of before that somebody else has kept in place."""
     with _BEGIN:
-        side = _side
         if (
             side is None
+            or side is not _side
             or suppressed(context.get_current())
             or (_CONTRIB in sys.modules and _contrib_has(client, request.url))
         ):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +27,7 @@ import strayline
 from tests.instrumentation.conftest import Spans
 from tests.instrumentation.http.clients import told
 from tests.instrumentation.http.servers import fastapi_app, starlette_app
+from tests.support import programs
 
 
 async def _hello(request: Request) -> PlainTextResponse:
@@ -313,3 +316,16 @@ def test_off_puts_the_very_functions_back() -> None:
     assert asyncio.iscoroutinefunction(Starlette().__call__)
     strayline.uninstrument()
     assert functions() == before
+
+
+def test_fastapi_imported_long_after_starlette_is_ours_from_its_own_call_on() -> None:
+    """Otherwise its own telemetry would come first."""
+    program = """
+        import strayline.auto, sys
+        import starlette.applications
+        assert "fastapi" not in sys.modules
+        import fastapi
+        print(fastapi.FastAPI.__call__.__module__)
+    """
+    done = programs.run([sys.executable, "-c", textwrap.dedent(program)], programs.environment())
+    assert done.stdout.split() == ["strayline.shims.asgi"], done.stderr

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
+import aiohttp
+import httpx
 import pytest
+import requests
 from opentelemetry import context, trace
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
 from opentelemetry.sdk.trace import ReadableSpan
@@ -235,3 +239,26 @@ def test_uninstrumented_clients_are_the_originals(spans: Spans, peer: Peer, ask:
     assert ask("GET", peer.url("/ok")) == 200
     assert spans() == []
     assert "traceparent" not in peer.heard[0]
+
+
+WRAPPED: dict[str, tuple[type[Any], str]] = {
+    "httpx": (httpx.Client, "_send_single_request"),
+    "httpx_async": (httpx.AsyncClient, "_send_single_request"),
+    "requests": (requests.Session, "send"),
+    "aiohttp": (aiohttp.ClientSession, "_request"),
+}
+
+
+def test_off_and_on_below_somebody_elses_wrapper_is_still_one_span(
+    spans: Spans, peer: Peer, name: str, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, function = WRAPPED[name]
+    ours = getattr(owner, function)
+    monkeypatch.setattr(owner, function, lambda *args, **kwargs: ours(*args, **kwargs))
+    strayline.uninstrument()
+    ask("GET", peer.url("/ok"))
+    assert spans() == []
+    strayline.instrument()
+    ask("GET", peer.url("/ok"))
+    strayline.uninstrument()
+    assert len(spans()) == 1
