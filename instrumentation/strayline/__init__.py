@@ -12,7 +12,7 @@ from typing import Any
 
 from strayline.version import __version__
 
-__all__ = ["__version__", "instrument", "ordering_key", "uninstrument"]
+__all__ = ["__version__", "batch", "instrument", "ordering_key", "uninstrument"]
 
 
 def instrument(
@@ -47,3 +47,11 @@ def ordering_key(key: str | int) -> AbstractContextManager[None]:
     from strayline.ordering import ordering_key as scoped
 
     return scoped(str(key))
+
+
+def batch(messages: Iterable[Any]) -> AbstractContextManager[None]:
+    """Around the handling of several AMQP messages at once: ``with strayline.batch(messages): …``
+    One span with a link to each message's publish; messages are what the client library gave."""
+    from strayline.amqp.batch import Batch
+
+    return Batch(messages)

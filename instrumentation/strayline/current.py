@@ -11,7 +11,14 @@ from typing import Any, Final
 from opentelemetry import baggage, context
 from opentelemetry.context import Context
 from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
-from opentelemetry.trace import INVALID_SPAN, Span, SpanContext, TraceFlags, TraceState
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    TraceFlags,
+    TraceState,
+)
 from opentelemetry.trace import propagation as _propagation
 from opentelemetry.trace.span import DEFAULT_TRACE_STATE
 
@@ -52,6 +59,15 @@ def detach(token: Any) -> None:
 def with_span(span: Span, base: Context) -> Context:
     """``base`` with ``span`` as its current span."""
     return Context({**base, SPAN_KEY: span})
+
+
+def context_in(found: Context) -> SpanContext | None:
+    """The valid span context of a context's current span, if it has one."""
+    span = found.get(SPAN_KEY)
+    if span is None or not (type(span) is NonRecordingSpan or isinstance(span, Span)):
+        return None
+    told = span.get_span_context()
+    return told if told[5] else None
 
 
 def span_of(found: Context) -> Span:

@@ -10,6 +10,15 @@ log: Final = logging.getLogger("strayline")
 _said: Final[set[tuple[str, str]]] = set()
 
 
+def swallowed(what: str, error: Exception) -> None:
+    """What ``survived`` does, for paths so hot that a ``try`` statement has to do: without an
+    error that costs nothing, where the context manager costs three calls."""
+    key = (what, type(error).__name__)
+    if key not in _said:
+        _said.add(key)
+        log.warning("%s failed; the call goes on without it (said once)", what, exc_info=error)
+
+
 class survived:  # noqa: N801 - reads as a statement: with survived("…")
     """Swallows exceptions of its block, not interrupts and cancellations; each kind is logged
     once a process."""
@@ -30,10 +39,6 @@ class survived:  # noqa: N801 - reads as a statement: with survived("…")
     ) -> bool:
         if kind is None or not issubclass(kind, Exception):
             return False
-        key = (self._what, kind.__name__)
-        if key not in _said:
-            _said.add(key)
-            log.warning(
-                "%s failed; the call goes on without it (said once)", self._what, exc_info=error
-            )
+        if isinstance(error, Exception):
+            swallowed(self._what, error)
         return True

@@ -17,7 +17,7 @@ from opentelemetry.propagators.textmap import Getter, TextMapPropagator
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, TraceState
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from strayline.current import BAGGAGE_KEY, SPAN_KEY, current, span_context, with_span
+from strayline.current import BAGGAGE_KEY, SPAN_KEY, context_in, current, span_context, with_span
 from strayline.tracing.span import LightSpan
 
 Get = Callable[[str], str | None]
@@ -33,9 +33,7 @@ def inject(span: Span, within: Context | None = None) -> dict[str, str]:
     """The headers that tell ``span``, and the baggage of ``within`` (None: of the current
     context), to whoever is called."""
     within = current() if within is None else within
-    if propagate.get_global_textmap() is not _known:
-        _look()
-    if not _known_default:
+    if not is_default():
         carrier: dict[str, str] = {}
         propagate.inject(carrier, with_span(span, within))
         return carrier
@@ -60,9 +58,7 @@ def inject(span: Span, within: Context | None = None) -> dict[str, str]:
 def extract(get: Get, keys: Callable[[], Iterable[str]] = tuple) -> Context:
     """A context, otherwise empty, with the remote parent and baggage that the headers tell.
     ``keys`` gives the names of all headers, for propagators that look through them."""
-    if propagate.get_global_textmap() is not _known:
-        _look()
-    if not _known_default:
+    if not is_default():
         return propagate.extract((get, keys), context=Context(), getter=_GETTER)
     header = get("traceparent")
     parent = None if header is None else _parent(header, get)
@@ -72,13 +68,25 @@ def extract(get: Get, keys: Callable[[], Iterable[str]] = tuple) -> Context:
     return found
 
 
-def remote_parent(found: Context) -> SpanContext | None:
-    """The span that ``extract`` found, if it found one."""
-    span = found.get(SPAN_KEY)
-    if not isinstance(span, Span):
-        return None
-    parent = span.get_span_context()
-    return parent if parent.is_valid else None
+remote_parent = context_in
+"""The span that ``extract`` found, if it found one."""
+
+
+def is_default() -> bool:
+    """Whether the global propagator is OpenTelemetry's default pair."""
+    if propagate.get_global_textmap() is not _known:
+        _look()
+    return _known_default
+
+
+def from_traceparent(header: str) -> Context:
+    """What ``extract`` makes of this header where there is no other and the default pair reads it."""
+    parent = _parent(header, _no_header)
+    return Context() if parent is None else Context({SPAN_KEY: NonRecordingSpan(parent)})
+
+
+def _no_header(name: str) -> None:
+    return None
 
 
 def _parent(header: str, get: Get) -> SpanContext | None:

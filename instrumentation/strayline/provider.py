@@ -9,12 +9,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, Span, SpanKind, TraceFlags, Tracer, TracerProvider
+from opentelemetry.trace import (
+    Link,
+    Span,
+    SpanContext,
+    SpanKind,
+    TraceFlags,
+    Tracer,
+    TracerProvider,
+)
 
 from strayline import resource
 from strayline.conventions import SCOPE
@@ -53,14 +61,21 @@ def start_span(
     kind: SpanKind,
     steady: Steady,
     own: dict[str, Any],
-    links: Sequence[Link] = (),
+    link: SpanContext | None = None,
     start_time: int | None = None,
 ) -> Span:
     """A span of a shim, in the given context. ``steady`` are attributes that it has in common with
     others; ``own`` are its own and given away. Values are plain, or tuples of plain ones."""
-    found = tracer(scope)
+    found = (
+        _tracers.get(scope)
+        if trace._TRACER_PROVIDER is _current  # pyright: ignore[reportPrivateUsage]
+        else None
+    )
+    if found is None:
+        found = _decide(scope)
     if type(found) is LightTracer and found.is_plain:
-        return found.begin(name, context, kind, steady, own, links, start_time)
+        return found.begin(name, context, kind, steady, own, link, start_time)
+    links = () if link is None else (Link(link),)
     return found.start_span(name, context, kind, {**steady, **own}, links, start_time)
 
 

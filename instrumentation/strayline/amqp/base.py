@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from strayline import conventions as c
+from strayline.amqp import bodies
 from strayline.amqp.facts import Broker
 from strayline.stamp import stamper
 
@@ -21,6 +22,7 @@ class ChannelBase:
         """Names the channel anew: at first, and in a forked child, whose numbers are its own."""
         self.epoch = stamper.epoch
         self.number = stamper.channel_number()
+        self.records_bodies = bodies.asked_for()
         self.common: dict[str, Any] = {
             c.MESSAGING_SYSTEM: "rabbitmq",
             c.CHANNEL: self.number,

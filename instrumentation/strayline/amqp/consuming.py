@@ -7,18 +7,20 @@ from types import TracebackType
 from typing import Any, Final
 
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, Span, SpanKind, StatusCode
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanKind, StatusCode
 
 from strayline import conventions as c
 from strayline.amqp import bodies, headers
 from strayline.amqp.base import ChannelBase
 from strayline.amqp.facts import Arrival, Broker
 from strayline.current import attach, detach, with_span
+from strayline.guard import survived
 from strayline.propagation import remote_parent
 from strayline.provider import start_span, tracer
 from strayline.settings import dup
 from strayline.stamp import read, stamper
 from strayline.tracing.attributes import Steady
+from strayline.tracing.span import LightSpan
 
 MAX_DELIVERIES: Final = 65_536
 """AMQP's own bound on a prefetch count. Whoever neither limits nor acks is not followed further."""
@@ -138,7 +140,7 @@ class Consuming(ChannelBase):
             attributes[c.MESSAGING_CONVERSATION_ID] = arrival.correlation_id
         if table:
             self._read(attributes, table)
-        if bodies.asked_for():
+        if self.records_bodies:
             bodies.capture(attributes, arrival.body)
         parent = headers.context_of(table) if table else _EMPTY
         delivery = Delivery(common, attributes, parent, tag, received_ns)
@@ -166,7 +168,7 @@ class Consuming(ChannelBase):
             _CONSUMER,
             common.steady,
             delivery.attributes,
-            _links(parent),
+            remote_parent(parent),
         )
         return span
 
@@ -179,7 +181,10 @@ class Consuming(ChannelBase):
     def end_handling(self, delivery: Delivery, error: BaseException | None = None) -> None:
         """Ends the span. Idempotent."""
         span = delivery.span
-        if span is not None and span.is_recording():
+        if type(span) is LightSpan and error is None:
+            if span.end_time is None:
+                span.end()
+        elif span is not None and span.is_recording():
             if error is not None:
                 span.set_attribute(c.ERROR_TYPE, type(error).__qualname__)
                 if isinstance(error, Exception):
@@ -195,6 +200,7 @@ class Consuming(ChannelBase):
 
     def got(self, delivery: Delivery, started_ns: int) -> None:
         """The span of a ``basic.get`` that returned a message; handling has no span of its own."""
+        publish = remote_parent(delivery.parent)
         attributes = {**delivery.common.steady, **delivery.attributes}
         attributes[c.MESSAGING_OPERATION_TYPE] = "receive"
         attributes[c.MESSAGING_OPERATION_NAME] = "get"
@@ -204,7 +210,7 @@ class Consuming(ChannelBase):
             f"get {headers.readable(delivery.common.queue)}",
             kind=SpanKind.CLIENT,
             attributes=attributes,
-            links=_links(delivery.parent),
+            links=() if publish is None else (Link(publish),),
             start_time=started_ns,
         )
         delivery.span.end()
@@ -242,13 +248,19 @@ class Consuming(ChannelBase):
                 continue
             delivery.settled = True
             span = delivery.span
+            if type(span) is LightSpan and span.end_time is None:
+                own = span.own
+                own[c.SETTLEMENT] = settlement
+                own[c.SETTLED_UNIX_NANO] = now
+                continue
             if span is not None and span.is_recording():
                 span.set_attribute(c.SETTLEMENT, settlement)
                 span.set_attribute(c.SETTLED_UNIX_NANO, now)
                 continue
             self.deliveries.pop(each, None)
             if span is not None:
-                late.append(delivery)
+                if type(span) is not NonRecordingSpan:  # of what is not sampled nothing is told
+                    late.append(delivery)
             else:  # settled unhandled; whoever still begins to handle it tells
                 delivery.attributes[c.SETTLEMENT] = settlement
                 delivery.attributes[c.SETTLED_UNIX_NANO] = now
@@ -324,8 +336,10 @@ class Handling:
 
     def __enter__(self) -> None:
         delivery = self._delivery
-        span = self._channel.begin_handling(delivery)
-        self._token = attach(with_span(span, delivery.parent))
+        self._token = None
+        with survived("tracing a handling"):
+            span = self._channel.begin_handling(delivery)
+            self._token = attach(with_span(span, delivery.parent))
 
     def __exit__(
         self,
@@ -333,14 +347,11 @@ class Handling:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._channel.end_handling(self._delivery, error)
-        detach(self._token)
+        with survived("ending a handling"):
+            self._channel.end_handling(self._delivery, error)
+        if self._token is not None:
+            detach(self._token)
 
 
 _EMPTY: Final = Context()
 _CONSUMER: Final = SpanKind.CONSUMER
-
-
-def _links(parent: Context) -> list[Link]:
-    found = remote_parent(parent)
-    return [Link(found)] if found is not None else []

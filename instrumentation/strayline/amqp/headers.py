@@ -9,7 +9,7 @@ from typing import Any, Final
 from opentelemetry.context import Context
 
 from strayline.guard import survived
-from strayline.propagation import extract
+from strayline.propagation import extract, from_traceparent, is_default
 
 MAX_CONTEXT_HEADER: Final = 8192
 """Longer trace headers are nobody's."""
@@ -19,8 +19,17 @@ HEADER_EXCHANGES: Final = frozenset({"amq.headers", "amq.match"})
 """Those that every vhost has."""
 
 
+_NOTHING: Final = Context()
+
+
 def context_of(headers: Mapping[str, Any]) -> Context:
     """Trace context in a header table, whatever else is in it."""
+    if is_default() and "tracestate" not in headers and "baggage" not in headers:
+        header = headers.get("traceparent")
+        if header is None:
+            return _NOTHING
+        if isinstance(header, str) and len(header) <= MAX_CONTEXT_HEADER:
+            return from_traceparent(header)
     return extract(_Table(headers).get, headers.keys)
 
 
@@ -41,13 +50,11 @@ class _Table:
         return value if isinstance(value, str) and len(value) <= MAX_CONTEXT_HEADER else None
 
 
-def destination(*parts: str) -> str:
-    """``{exchange}:{routing key}[:{queue}]``, empty parts left out, equal ones once (conventions 1.44)."""
-    kept: list[str] = []
-    for part in parts:
-        if part and part not in kept:
-            kept.append(part)
-    return ":".join(kept) or "amq.default"
+def destination(exchange: str, routing_key: str, queue: str = "") -> str:
+    """``{exchange}:{routing key}[:{queue}]``, empty parts left out, a queue named like its key
+    once (conventions 1.44)."""
+    parts = (exchange, routing_key, "" if queue == routing_key else queue)
+    return ":".join(part for part in parts if part) or "amq.default"
 
 
 def is_anonymous(name: str) -> bool:

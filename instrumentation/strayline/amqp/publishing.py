@@ -20,6 +20,7 @@ from strayline.provider import start_span, tracer
 from strayline.settings import dup, stamp_excluded
 from strayline.stamp import fingerprint, stamper
 from strayline.tracing.attributes import Steady
+from strayline.tracing.span import LightSpan
 
 HEADER_ROOM: Final = 3072
 """Bytes of a header frame left for stamp, trace context with its state, and the other properties,
@@ -91,9 +92,8 @@ class Sending:
 
     def awaits(self) -> None:
         """The client's call returned; confirm, return, commit or rollback will tell the outcome."""
-        if self._owned:  # somebody else's span ends without it
-            self.end_ns = time.time_ns()
-            self._channel.keep(self)
+        self.end_ns = time.time_ns()
+        self._channel.keep(self)
 
     def returned(self) -> None:
         """The broker gave it back; its confirm or commit is still to come."""
@@ -103,7 +103,12 @@ class Sending:
         """Writes the outcome and ends the span, now or when the client's call returned."""
         span = self.span
         outcome = self._outcome or outcome
-        span.set_attribute(c.OUTCOME, outcome)
+        if not self._owned and not span.is_recording():
+            return  # somebody else's, which ended without knowing
+        if type(span) is LightSpan and span.end_time is None:
+            span.own[c.OUTCOME] = outcome
+        else:
+            span.set_attribute(c.OUTCOME, outcome)
         if error is not None:
             span.set_attribute(c.ERROR_TYPE, type(error).__qualname__)
             span.set_status(StatusCode.ERROR, str(error))
@@ -211,7 +216,9 @@ class Publishing(ChannelBase):
                 sending.end_ns = None  # it took until now
                 sending.finish("nacked" if nack else "confirmed")
 
-    def returned(self, table: Any, reply_text: str = "") -> None:
+    def returned(
+        self, table: Any, reply_text: str = "", exchange: str | None = None, routing_key: str = ""
+    ) -> None:
         """``Basic.Return``: the message with these headers found no queue. When its span has
         ended already, one of its own says so."""
         publish = remote_parent(headers.context_of(table if isinstance(table, dict) else {}))
@@ -231,8 +238,15 @@ class Publishing(ChannelBase):
         stamp = table.get(c.STAMP_HEADER)
         if isinstance(stamp, str):
             attributes[c.STAMP] = stamp
+        name = "return"
+        if exchange is not None:
+            name = f"return {headers.destination(exchange, headers.readable(routing_key))}"
+            attributes[c.EXCHANGE] = exchange
+            attributes[c.MESSAGING_DESTINATION_NAME] = headers.destination(exchange, routing_key)
+            if routing_key:
+                attributes[c.MESSAGING_ROUTING_KEY] = routing_key
         span = tracer("amqp").start_span(
-            "return", kind=SpanKind.CLIENT, attributes=attributes, links=[Link(publish)]
+            name, kind=SpanKind.CLIENT, attributes=attributes, links=[Link(publish)]
         )
         span.set_status(StatusCode.ERROR, reply_text or "returned")
         span.end()
@@ -278,7 +292,7 @@ class Publishing(ChannelBase):
             routing = headers.routing_headers(sent, all_of_them=by_headers)
             if routing is not None:
                 attributes[c.ROUTING_HEADERS] = routing
-        if bodies.asked_for():
+        if self.records_bodies:
             bodies.capture(attributes, body)
 
     def _has_room(self, sent: dict[str, Any], within: Context) -> bool:

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
-from opentelemetry.trace import SpanContext, StatusCode
+from opentelemetry.trace import StatusCode
 
 from strayline.tracing.span import UNSET, Event, KeptLink, LightSpan
 
@@ -65,8 +65,8 @@ def encode_span(span: LightSpan) -> bytes:
     flags = span.flags & _FLAGS | _REMOTE_KNOWN
     parent = span.parent
     if parent is not None:
-        parts += (b"\x22\x08", parent.span_id.to_bytes(8, "big"))
-        if parent.is_remote:
+        parts += (b"\x22\x08", parent[1].to_bytes(8, "big"))  # a SpanContext is a tuple
+        if parent[2]:
             flags |= _REMOTE
     parts += (
         _text(5, span.name),
@@ -116,19 +116,16 @@ def _event(event: Event) -> bytes:
 
 
 def _link(link: KeptLink) -> bytes:
-    context: SpanContext = link.context
-    flags = int(context.trace_flags) & _FLAGS | _REMOTE_KNOWN
-    if context.is_remote:
-        flags |= _REMOTE
-    state = context.trace_state
+    trace_id, span_id, is_remote, trace_flags, state, _ = link.context
+    flags = trace_flags & _FLAGS | (_REMOTE_KNOWN | _REMOTE if is_remote else _REMOTE_KNOWN)
     return _field(
         13,
         b"\x0a\x10"
-        + context.trace_id.to_bytes(16, "big")
+        + trace_id.to_bytes(16, "big")
         + b"\x12\x08"
-        + context.span_id.to_bytes(8, "big")
+        + span_id.to_bytes(8, "big")
         + (_text(3, state.to_header()) if state else b"")
-        + b"".join(_attributes(b"\x22", link.attributes))
+        + (b"".join(_attributes(b"\x22", link.attributes)) if link.attributes else b"")
         + (_number(5, link.dropped_attributes) if link.dropped_attributes else b"")
         + b"\x35"
         + _fixed32(flags),

@@ -9,6 +9,7 @@ publish timeout on Python 3.11 is the exception: it enters the lock by way of a 
 from __future__ import annotations
 
 import functools
+import operator
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -19,7 +20,7 @@ import aiormq.exceptions
 from strayline import census
 from strayline.amqp import Publish
 from strayline.current import current, suppressed
-from strayline.guard import survived
+from strayline.guard import survived, swallowed
 from strayline.imports import Watch, when_imported
 from strayline.patching import Patches
 from strayline.shims import aio_pika_consume as consuming
@@ -28,6 +29,7 @@ from strayline.shims.aio_pika_topology import wrap_topology
 
 _Basic: Final[Any] = aiormq.spec.Basic
 _PROPERTIES: Final[tuple[str, ...]] = tuple(_Basic.Properties.__slots__)
+_values_of: Final = operator.attrgetter(*_PROPERTIES)
 _patches: Final = Patches()
 _watches: Final[list[Watch]] = []
 
@@ -79,7 +81,7 @@ def _publish(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     async def basic_publish(self: Any, body: bytes, **kwargs: Any) -> Any:
         sending = properties = given = None
-        with survived("tracing a publish"):
+        try:
             given = kwargs.get("properties")
             properties = _copied(given)
             channel = self.__dict__.get(STATE) or channel_of(self)
@@ -87,6 +89,8 @@ def _publish(original: Callable[..., Any]) -> Callable[..., Any]:
             if sending.headers or properties.headers is not None:
                 properties.headers = sending.headers
             kwargs["properties"] = properties
+        except Exception as error:
+            swallowed("tracing a publish", error)
         if sending is None or properties is None:
             return await original(self, body, **kwargs)
         named = properties.message_id
@@ -96,10 +100,12 @@ def _publish(original: Callable[..., Any]) -> Callable[..., Any]:
             with survived("ending a publish"):
                 sending.ended(_failure(error), error, None if named else properties.message_id)
             raise
-        with survived("ending a publish"):
+        try:
             sending.ended(_outcome(answer), None, None if named else properties.message_id)
             if given is not None and not named:  # aiormq names the message on the user's object
                 given.message_id = properties.message_id
+        except Exception as error:
+            swallowed("ending a publish", error)
         return answer
 
     return basic_publish
@@ -110,8 +116,8 @@ def _copied(properties: Any) -> Any:
     if properties is None:
         return _Basic.Properties(delivery_mode=1)
     copied = object.__new__(type(properties))
-    for name in _PROPERTIES:
-        setattr(copied, name, getattr(properties, name))
+    for name, value in zip(_PROPERTIES, _values_of(properties), strict=True):
+        setattr(copied, name, value)
     return copied
 
 
@@ -165,7 +171,12 @@ def _returned(original: Callable[..., Any]) -> Callable[..., Any]:
             message = await read(frame, header)
             with survived("tracing a return"):
                 table = message.header.properties.headers
-                channel_of(self).returned(table or {}, frame.reply_text or "")
+                channel_of(self).returned(
+                    table or {},
+                    frame.reply_text or "",
+                    frame.exchange or "",
+                    frame.routing_key or "",
+                )
             return message
 
         self._read_content = observed  # for this one frame; one task reads a channel
@@ -203,8 +214,10 @@ def _ack(original: Callable[..., Any]) -> Callable[..., Any]:
     async def basic_ack(
         self: Any, delivery_tag: int, multiple: bool = False, *args: Any, **kwargs: Any
     ) -> Any:
-        with survived("tracing an ack"):
+        try:
             channel_of(self).settle(delivery_tag, "ack", multiple)
+        except Exception as error:
+            swallowed("tracing an ack", error)
         try:
             return await original(self, delivery_tag, multiple, *args, **kwargs)
         except BaseException:

@@ -17,7 +17,7 @@ from opentelemetry import context
 from strayline.amqp import Channel, Delivery
 from strayline.amqp.adoption import await_handling, stop_awaiting
 from strayline.current import attach, current, detach, suppressed, with_span
-from strayline.guard import survived
+from strayline.guard import survived, swallowed
 from strayline.shims.aio_pika_channel import arrival, channel_of
 
 _CONTRIB: Final = "opentelemetry.instrumentation."
@@ -68,8 +68,10 @@ def _observed(channel: Channel, queue: str, callback: Any, no_ack: bool) -> Call
 
     async def arrived(message: Any) -> Any:
         if _on and not suppressed(current()):
-            with survived("tracing a delivery"):
+            try:
                 channel.received(arrival(message, queue, no_ack))
+            except Exception as error:
+                swallowed("tracing a delivery", error)
         return await inner(message)
 
     return arrived
@@ -84,11 +86,13 @@ def _handling(channel: Channel, handler: Callable[..., Any]) -> Callable[..., An
 
     async def handled(message: Any) -> Any:
         token = delivery = None
-        with survived("tracing a handling"):
+        try:
             delivery = channel.deliveries.get(message.delivery_tag)
             if delivery is not None and delivery.span is None:
                 span = channel.begin_handling(delivery)
                 token = attach(with_span(span, delivery.parent))
+        except Exception as error:
+            swallowed("tracing a handling", error)
         try:
             result = await handler(message)
         except BaseException as error:
@@ -103,8 +107,10 @@ def _handling(channel: Channel, handler: Callable[..., Any]) -> Callable[..., An
 
 
 def _end(channel: Channel, delivery: Delivery, token: Any, error: BaseException | None) -> None:
-    with survived("ending a handling"):
+    try:
         channel.end_handling(delivery, error)
+    except Exception as problem:
+        swallowed("ending a handling", problem)
     detach(token)
 
 

@@ -12,13 +12,12 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from opentelemetry.trace import INVALID_SPAN
 from pika import spec
 from pika.callback import CallbackManager
 from pika.channel import Channel
 
 from strayline import census
-from strayline.amqp import Arrival, Publish, Sending
+from strayline.amqp import Arrival, Publish
 from strayline.current import current, suppressed
 from strayline.guard import survived
 from strayline.patching import Patches
@@ -92,18 +91,9 @@ def _publish(original: Callable[..., Any], client: Any, method: Any, content: An
     with survived("ending a publish"):
         if confirms:
             sending.awaits()
-            if sending.end_ns is None:
-                _number(wire_of(client), client, sending)
         else:
             sending.ended("unconfirmed")
     return answer
-
-
-def _number(wire: Wire, client: Any, sending: Sending) -> None:
-    """A publish told by another's span, which ends without its outcome unless a BlockingChannel
-    waits for it, or by none; the broker numbers it all the same."""
-    waits = client._cookie is not None
-    wire.keep(sending if waits else Sending(wire, INVALID_SPAN, {}, False, False))
 
 
 def _copied(properties: Any) -> Any:
@@ -309,7 +299,13 @@ def _arrival(method: Any, properties: Any, body: bytes, queue: str, no_ack: bool
 def _returned(original: Callable[..., Any]) -> Callable[..., Any]:
     def _on_return(self: Any, method_frame: Any, header_frame: Any, body: bytes) -> Any:
         with survived("tracing a return"):
-            wire_of(self).returned(header_frame.properties.headers, method_frame.method.reply_text)
+            method = method_frame.method
+            wire_of(self).returned(
+                header_frame.properties.headers,
+                method.reply_text,
+                text(method.exchange) or "",
+                text(method.routing_key) or "",
+            )
         return original(self, method_frame, header_frame, body)
 
     return _on_return

@@ -18,10 +18,9 @@ from amqp import spec
 from amqp.abstract_channel import AbstractChannel
 from amqp.exceptions import MessageNacked
 from amqp.serialization import loads
-from opentelemetry.trace import INVALID_SPAN
 
 from strayline import census
-from strayline.amqp import Arrival, Delivery, Publish, Sending
+from strayline.amqp import Arrival, Delivery, Publish
 from strayline.current import attach, current, detach, suppressed, with_span
 from strayline.guard import survived
 from strayline.patching import Patches
@@ -100,7 +99,7 @@ def _publish(
         with survived("counting a publish"):
             if record is not None and record.confirms:
                 record.waiting = None
-                record.keep(_nobodys(record))
+                record.keep(record.untold())
         return answer
     try:
         answer = original(client, sig, format, args, message, **kwargs)
@@ -115,13 +114,8 @@ def _publish(
         record.waiting = sending
         sending.awaits()
         if sending.end_ns is None:  # another's span tells it, and is open while this waits
-            record.keep(sending if client._confirm_selected else _nobodys(record))
+            record.keep(sending if client._confirm_selected else record.untold())
     return answer
-
-
-def _nobodys(record: Record) -> Sending:
-    """What is not told, but numbered by the broker like all that a confirming channel sends."""
-    return Sending(record, INVALID_SPAN, {}, owned=False, reply=False)
 
 
 def _copied(content: Any) -> Any:
@@ -288,8 +282,8 @@ def _wait(original: Callable[..., Any]) -> Callable[..., Any]:
         except BaseException as error:
             with survived("ending a publish"):
                 record = known(self)
-                if record is not None and record.waiting is not None:
-                    record.waiting.ended("unknown", error)
+                if record is not None:
+                    record.give_up(error)
             raise
 
     return wait

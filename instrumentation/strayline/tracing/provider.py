@@ -11,18 +11,19 @@ from opentelemetry.trace import (
     Link,
     NonRecordingSpan,
     Span,
+    SpanContext,
     SpanKind,
     Tracer,
     TracerProvider,
 )
 
-from strayline.current import SPAN_KEY, current, span_context
+from strayline.current import context_in, current, span_context
 from strayline.guard import survived
 from strayline.tracing import ids
 from strayline.tracing.attributes import Steady, bounded
 from strayline.tracing.limits import Limits
 from strayline.tracing.sampling import PARENT_BASED_ON, Sampler, from_environment
-from strayline.tracing.span import LightSpan
+from strayline.tracing.span import NO_ATTRIBUTES, KeptLink, LightSpan
 
 try:  # decorates coroutine functions too
     from opentelemetry.util._decorator import (
@@ -64,7 +65,11 @@ class LightTracer(Tracer):
         self.provider = provider
         self.scope = scope
         self.limits = limits = provider.limits
-        self.is_plain = limits.span_length is None and (limits.attributes or MANY) >= MANY
+        self.is_plain = (
+            limits.span_length is None
+            and (limits.attributes is None or limits.attributes >= MANY)
+            and limits.links != 0
+        )
         self._sampler = provider.sampler
 
     def start_span(
@@ -80,8 +85,11 @@ class LightTracer(Tracer):
     ) -> Span:
         limits = self.limits
         own, dropped = bounded(attributes, limits.attributes, limits.span_length)
-        span = self.begin(name, current() if context is None else context, kind, None, own, links, start_time)  # fmt: skip
+        within = current() if context is None else context
+        span = self.begin(name, within, kind, None, own, None, start_time)
         if type(span) is LightSpan:
+            if links:
+                span.add_links(links)
             if dropped:
                 span.dropped_attributes = dropped
             if not record_exception:
@@ -97,14 +105,13 @@ class LightTracer(Tracer):
         kind: SpanKind,
         steady: Steady | None,
         own: dict[str, Any],
-        links: Sequence[Link] | None = None,
+        link: SpanContext | None = None,
         start_time: int | None = None,
     ) -> Span:
         """``start_span`` for shims: ``own`` is given away, and both hold plain values and tuples
-        of them only."""
-        held = context.get(SPAN_KEY)
-        parent = held.get_span_context() if isinstance(held, Span) else None
-        if parent is not None and parent[5]:
+        of them only; ``link`` is a valid one."""
+        parent = context_in(context)
+        if parent is not None:
             trace_id, _, _, flags, state, _ = parent
             sampled = (
                 flags & SAMPLED
@@ -131,8 +138,8 @@ class LightTracer(Tracer):
             own,
             start_time,
         )
-        if links:
-            span.add_links(links)
+        if link is not None:
+            span.links = (KeptLink(link, NO_ATTRIBUTES),)
         if self.provider.watched:
             self.provider.started(span, context)
         return span

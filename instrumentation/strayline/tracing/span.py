@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from strayline.tracing.provider import LightTracer
 
 UNSET = Status(StatusCode.UNSET)
-_NONE: dict[str, Any] = {}
+NO_ATTRIBUTES: dict[str, Any] = {}
 
 
 class Event(NamedTuple):
@@ -178,11 +178,7 @@ class LightSpan(Span):
 
     def add_links(self, links: Sequence[Link]) -> None:
         for link in links:
-            context, attributes = link.context, link.attributes
-            if attributes or self.links or self.tracer.limits.links == 0 or not context.is_valid:
-                self.add_link(context, attributes)
-            else:
-                self.links = (KeptLink(context, _NONE),)
+            self.add_link(link.context, link.attributes)
 
     def update_name(self, name: str) -> None:
         if self.end_time is None:

@@ -19,6 +19,8 @@ _STEPS: Final = tuple(
         "links",
         "brokers",
         "publishes",
+        "returns",
+        "returned",
         "deliveries",
         "brokers_publishes",
         "brokers_deliveries",

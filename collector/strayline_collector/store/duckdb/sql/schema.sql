@@ -105,6 +105,9 @@ CREATE TABLE settlement_facts (
     settlement VARCHAR NOT NULL, settled_ns BIGINT NOT NULL
 );
 
+-- Publishes that their broker gave back when their spans had ended already, by the publish's span.
+CREATE TABLE return_facts (batch BIGINT NOT NULL, trace_id VARCHAR NOT NULL, span_id VARCHAR NOT NULL);
+
 -- One broker, two names: foreign spans know its address, ours the name of its cluster too.
 CREATE TABLE broker_names (address VARCHAR NOT NULL, broker VARCHAR NOT NULL);
 

@@ -19,6 +19,8 @@ WITH picked AS (
     FROM spans s
     WHERE s.batch = $batch AND s.messaging_system = 'rabbitmq'
       AND s.messaging_operation IN ('process', 'receive') AND s.kind IN (3, 5)
+      -- the handling of a batch: its deliveries are told one by one elsewhere
+      AND (s.attributes->>'$."strayline.batch"') IS NULL
     QUALIFY row_number() OVER (PARTITION BY s.trace_id, s.span_id ORDER BY s.end_ns, s.name) = 1
 ), named AS (
     SELECT p.*, coalesce(a[7], a[8]) AS key_name,
