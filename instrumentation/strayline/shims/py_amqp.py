@@ -108,13 +108,11 @@ def _publish(
             sending.ended("unknown", error)
         raise
     with survived("ending a publish"):
-        if not record.confirms:
+        if record.confirms:
+            record.waiting = sending
+            sending.awaits()
+        else:
             sending.ended("unconfirmed")
-            return answer
-        record.waiting = sending
-        sending.awaits()
-        if sending.end_ns is None:  # another's span tells it, and is open while this waits
-            record.keep(sending if client._confirm_selected else record.untold())
     return answer
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from opentelemetry.context import Context
+from opentelemetry.trace import INVALID_SPAN
 
 from strayline.amqp import Broker, Channel, Delivery, Sending
 from strayline.amqp.consuming import Consuming
@@ -34,6 +35,21 @@ class Record(Channel):
         self.waiting: Sending | None = None
         """The publish whose confirm ``basic_publish_confirm`` waits for."""
         self.held: dict[int, Held] = {}
+
+    def untold(self) -> Sending:
+        """A publish that is not told, but numbered by the broker like all that a confirming
+        channel sends."""
+        return Sending(self, INVALID_SPAN, {}, owned=False, reply=False)
+
+    def give_up(self, error: BaseException) -> None:
+        """Nobody waits any more; the confirm may still come."""
+        sending, self.waiting = self.waiting, None
+        if sending is None:
+            return
+        pending = self._confirming or {}
+        for tag in [tag for tag, each in pending.items() if each is sending]:
+            pending[tag] = self.untold()
+        sending.ended("unknown", error)
 
 
 class Held:

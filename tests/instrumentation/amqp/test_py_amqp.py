@@ -70,7 +70,10 @@ def test_what_a_consumer_publishes_amid_a_publish_is_numbered_as_it_is_written(
 
 
 def test_a_confirm_that_does_not_come_in_time_leaves_the_outcome_unknown(
-    vhost: str, spans: Spans, monkeypatch: pytest.MonkeyPatch
+    vhost: str,
+    spans: Spans,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def work(channel: Any) -> None:
         channel.queue_declare("work")
@@ -92,6 +95,7 @@ def test_a_confirm_that_does_not_come_in_time_leaves_the_outcome_unknown(
     (unknown,) = (s for s in spans("publish work") if told(s, "outcome") == "unknown")
     assert unknown.status.status_code is StatusCode.ERROR
     assert told(unknown, "error.type") == "TimeoutError"
+    assert not caplog.records  # its late confirm finds nothing to end once more
 
 
 def test_a_return_that_is_raised_is_told_at_once(vhost: str, spans: Spans) -> None:
