@@ -167,11 +167,19 @@ def redacted() -> tuple[str, ...]:
     return Settings.read().redact
 
 
+@functools.cache
+def bodies() -> tuple[int, tuple[str, ...]]:
+    """Bytes of a message's body that are recorded, and the paths redacted in it."""
+    settings = Settings.read()
+    return settings.capture_body_bytes, settings.redact_body
+
+
 def reread() -> None:
     """Has what is read once read again: when instrumentation is switched on."""
     stamp_excluded.cache_clear()
     dup.cache_clear()
     redacted.cache_clear()
+    bodies.cache_clear()
 
 
 def _otlp(name: str) -> str:

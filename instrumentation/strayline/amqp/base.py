@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from strayline import conventions as c
+from strayline import redact
 from strayline.amqp import bodies
 from strayline.amqp.facts import Broker
 from strayline.stamp import stamper
@@ -23,6 +24,7 @@ class ChannelBase:
         self.epoch = stamper.epoch
         self.number = stamper.channel_number()
         self.records_bodies = bodies.asked_for()
+        self.redacts = redact.rules() is not None
         self.common: dict[str, Any] = {
             c.MESSAGING_SYSTEM: "rabbitmq",
             c.CHANNEL: self.number,

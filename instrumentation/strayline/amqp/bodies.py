@@ -12,9 +12,9 @@ import json
 from typing import Any, Final
 
 from strayline import conventions as c
+from strayline import settings
 from strayline.guard import log, survived
 from strayline.jsonpath import Path, PathError, parse, replace
-from strayline.settings import Settings
 
 MAX_PARSED: Final = 65_536
 REDACTED: Final = "REDACTED"
@@ -22,12 +22,15 @@ REDACTED: Final = "REDACTED"
 
 def asked_for() -> bool:
     """Whether bodies are recorded at all."""
-    return bool(_rules()[0])
+    return bool(settings.bodies()[0])
 
 
 def capture(attributes: dict[str, Any], body: bytes) -> None:
     """Adds the body to a span's attributes, as far as that is asked for."""
-    limit, paths = _rules()
+    limit, texts = settings.bodies()
+    paths = _parsed(texts)
+    if paths is None:
+        return
     if limit and body:
         with survived("recording a body"):
             text = _text(body, paths)
@@ -37,22 +40,17 @@ def capture(attributes: dict[str, Any], body: bytes) -> None:
                 attributes[c.BODY] = text.encode()[:limit].decode("utf-8", "ignore")
 
 
-def forget() -> None:
-    """The environment may have changed."""
-    _rules.cache_clear()
-
-
-@functools.cache
-def _rules() -> tuple[int, tuple[Path, ...]]:
-    settings = Settings.read()
+@functools.lru_cache(maxsize=4)
+def _parsed(texts: tuple[str, ...]) -> tuple[Path, ...] | None:
+    """None where one is no path: what cannot be redacted must not be recorded."""
     paths: list[Path] = []
-    for text in settings.redact_body:
+    for text in texts:
         try:
             paths.append(parse(text))
-        except PathError as error:  # what cannot be redacted must not be recorded
+        except PathError as error:
             log.warning("STRAYLINE_REDACT_BODY: %s; no body is recorded", error)
-            return 0, ()
-    return settings.capture_body_bytes, tuple(paths)
+            return None
+    return tuple(paths)
 
 
 def _text(body: bytes, paths: tuple[Path, ...]) -> str | None:

@@ -10,6 +10,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanKind, StatusCode
 
 from strayline import conventions as c
+from strayline import redact
 from strayline.amqp import bodies, headers
 from strayline.amqp.base import ChannelBase
 from strayline.amqp.facts import Arrival, Broker
@@ -142,6 +143,8 @@ class Consuming(ChannelBase):
             self._read(attributes, table)
         if self.records_bodies:
             bodies.capture(attributes, arrival.body)
+        if self.redacts:
+            attributes = redact.attributes(attributes)
         parent = headers.context_of(table) if table else _EMPTY
         delivery = Delivery(common, attributes, parent, tag, received_ns)
         if arrival.no_ack:

@@ -9,6 +9,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN, Link, Span, SpanKind, StatusCode
 
 from strayline import conventions as c
+from strayline import redact
 from strayline.amqp import bodies, headers
 from strayline.amqp.adoption import adoptable_publish
 from strayline.amqp.base import ChannelBase
@@ -166,6 +167,8 @@ class Publishing(ChannelBase):
         sent = dict(publish.headers)
         attributes: dict[str, Any] = {}
         self._describe(attributes, publish, sent)
+        if self.redacts:
+            attributes = redact.attributes(attributes)
         key = key_for(exchange, routing_key, publish.properties)
         stamp = f"{self._stamp_prefix}{n}.{route.fingerprint}"
         if key is not None:

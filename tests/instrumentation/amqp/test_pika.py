@@ -304,7 +304,7 @@ class TestOutcomes:
             channel.add_on_return_callback(lambda *told: returned.append(told[2].headers))
             channel.basic_publish("", "nowhere", b"x", mandatory=True)
             until(connection, lambda: returned)
-        (publish,), (back,) = spans("publish nowhere"), spans("return")
+        (publish,), (back,) = spans("publish nowhere"), spans("return nowhere")
         assert told(publish, "outcome") == "unconfirmed"
         assert told(back, "outcome") == "returned"
         assert [link.context.span_id for link in back.links] == [publish.context.span_id]
