@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from demo_services.broker import Broker, running_broker
-from strayline_collector.store.duckdb.store import DuckDBStore
+
+if TYPE_CHECKING:
+    from strayline_collector.store.duckdb.store import DuckDBStore
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +30,9 @@ def vhost(broker: Broker) -> Iterator[str]:
 @pytest.fixture
 def store() -> Iterator[DuckDBStore]:
     """An empty store in memory."""
+    # where the instrumentation alone is tested, the collector is not installed
+    from strayline_collector.store.duckdb.store import DuckDBStore
+
     found = DuckDBStore.open(":memory:")
     yield found
     found.close()
