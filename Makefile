@@ -3,7 +3,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: setup setup-test demo test test-deep check lint types layers bench screenshots clean
+.PHONY: setup setup-test demo test test-deep test-matrix check lint types layers bench screenshots clean
 
 setup: ; @scripts/setup.sh
 setup-test: ; @scripts/setup.sh --browser
@@ -16,6 +16,10 @@ test: setup-test
 
 test-deep: setup-test
 	@$(PY) -m pytest -q
+
+# the instrumentation on the oldest and newest version of each library; takes half an hour
+test-matrix: setup-test
+	@$(PY) scripts/matrix.py
 
 check: setup-test lint types layers
 	@$(PY) -m pytest -q -m "not deep"
