@@ -41,6 +41,11 @@ CLIENTS: Final = ("requests", "aiohttp", "uvicorn")
 SERVERS: Final = ("fastapi", "starlette", "flask", "django", "uvicorn")
 AIO_PIKA: Final = ("amqp/test_aio_pika.py", "amqp/test_aiormq.py")
 PY_AMQP: Final = ("amqp/test_py_amqp.py", "amqp/test_kombu.py", "amqp/test_celery.py")
+# Celery's history is read back from the collector's store.
+COLLECTOR: Final = ("duckdb", "googleapis-common-protos", "grpcio", "protobuf", "pyarrow")
+CELERY_CONTRIB: Final = (
+    "amqp/test_celery.py::test_beside_contrib_each_message_has_one_span_of_a_kind",
+)
 GRPC: Final = tuple(
     f"grpc/test_{part}.py"
     for part in ("four_kinds", "outcomes", "context", "metadata", "conventions", "switching")
@@ -77,8 +82,21 @@ ROWS: Final = (
     Row("aiormq-alone", ("aiormq",), ("amqp/test_aiormq.py",)),
     Row("pika-old", ("pika==1.3.0",), ("amqp/test_pika.py",), ("aiormq",), old=True),
     Row("pika-new", ("pika",), ("amqp/test_pika.py",), ("aiormq",)),
-    Row("celery-old", ("amqp==5.1.1", "kombu==5.3.1", "celery==5.3.1"), PY_AMQP, old=True),
-    Row("celery-new", ("amqp", "kombu", "celery"), PY_AMQP),
+    Row(
+        "celery-old",
+        ("amqp==5.1.1", "kombu==5.3.1", "celery==5.3.1"),
+        PY_AMQP,
+        COLLECTOR,
+        left_out=CELERY_CONTRIB,
+        old=True,
+    ),
+    Row(
+        "celery-new",
+        ("amqp", "kombu", "celery"),
+        PY_AMQP,
+        COLLECTOR,
+        left_out=CELERY_CONTRIB,
+    ),
     Row("faststream-old", ("faststream[rabbit]==0.5.*",), ("amqp/test_faststream.py",), old=True),
     Row("faststream-new", ("faststream[rabbit]",), ("amqp/test_faststream.py",)),
     Row(
