@@ -89,7 +89,7 @@ def _forever() -> None:
 
 
 def _last_word() -> None:
-    if _wanted:
+    if _wanted or dropped_spans():
         tell()
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -46,10 +48,13 @@ class SunkSpan:
 @dataclass
 class Sink:
     """``endpoint`` goes into ``OTEL_EXPORTER_OTLP_ENDPOINT``. ``status`` is what exports are
-    answered with; anything but 200 keeps nothing."""
+    answered with, ``answer_headers`` beside it; anything but 200 keeps nothing and is counted in
+    ``refused``."""
 
     endpoint: str = ""
     status: int = 200
+    answer_headers: dict[str, str] = field(default_factory=dict)
+    refused: int = 0
     headers: list[dict[str, str]] = field(default_factory=list)
     _spans: list[SunkSpan] = field(default_factory=list)
     _came: threading.Condition = field(default_factory=threading.Condition)
@@ -98,13 +103,18 @@ class Sink:
 
 
 @contextmanager
-def running_sink() -> Iterator[Sink]:
-    """A sink on a free port of the loopback, gone after."""
+def running_sink(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[Sink]:
+    """A sink on a free port of the loopback, or on the one given, gone after."""
     sink = Sink()
+    connections: list[socket.socket] = []
 
     class Door(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
+
+        def setup(self) -> None:
+            connections.append(self.request)
+            super().setup()
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
@@ -114,7 +124,11 @@ def running_sink() -> Iterator[Sink]:
             if sink.status == 200:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 answer = sink.take(body, headers)
+            else:
+                sink.refused += 1
             self.send_response(sink.status)
+            for name, value in sink.answer_headers.items():
+                self.send_header(name, value)
             self.send_header("content-type", "application/x-protobuf")
             self.send_header("content-length", str(len(answer)))
             self.end_headers()
@@ -123,10 +137,12 @@ def running_sink() -> Iterator[Sink]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name
             return None
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Door) as server:
+    with ThreadingHTTPServer(("127.0.0.1", port), Door) as server:
         server.daemon_threads = True
         server.block_on_close = False  # kept connections of living clients must not hold the test
-        sink.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+        sink.endpoint = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         try:
@@ -134,6 +150,9 @@ def running_sink() -> Iterator[Sink]:
         finally:
             server.shutdown()
             thread.join()
+            for connection in connections:
+                with suppress(OSError):  # ended already
+                    connection.shutdown(socket.SHUT_RDWR)
 
 
 def _spans(request: ExportTraceServiceRequest) -> Iterator[SunkSpan]:

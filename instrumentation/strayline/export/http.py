@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from strayline.export.otlp import encode_request
+from strayline.export.otlp import encode_request, encode_span
 from strayline.guard import log, survived
 from strayline.lifecycle import EXIT_S, after_fork, at_exit, time_left
 from strayline.settings import Settings
@@ -25,15 +25,25 @@ from strayline.version import __version__
 
 RETRYABLE: Final = frozenset({429, 502, 503, 504})
 LONGEST_WAIT_S: Final = 30.0
+LONGEST_ANSWER: Final = 64 * 1024
+"""Bytes of an answer that are read; nothing of use is longer."""
+DROPS_EVERY_S: Final = 10.0
 
 
 class HttpSender:
     """Collects ended spans and sends them. ``resource`` is asked for with each export, since a
-    forked child is another process."""
+    forked child is another process. ``on_drops`` is called when the collector takes spans
+    again after some were dropped, every ten seconds at most."""
 
-    def __init__(self, settings: Settings, resource: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        resource: Callable[[], Mapping[str, Any]],
+        on_drops: Callable[[], None] = lambda: None,
+    ) -> None:
         self._settings = settings
         self._resource = resource
+        self._on_drops = on_drops
         self.dropped = 0
         self._start_over()
         after_fork(self._start_over)
@@ -44,9 +54,13 @@ class HttpSender:
         was queued or dropped is the parent's to tell of."""
         self._queue: deque[LightSpan] = deque()
         self.dropped = 0
+        self._drops_told = 0
+        self._drops_told_at = float("-inf")
         self._wake = threading.Event()
-        self._idle = threading.Condition()
+        self._hurry = threading.Event()
+        self._done = threading.Condition()
         self._sending = 0
+        self._finished = 0
         self._stopped = False
         self._deadline: float | None = None
         self._thread: threading.Thread | None = None
@@ -66,26 +80,38 @@ class HttpSender:
             self._wake.set()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """True when everything queued before the call was sent or given up in time."""
+        """True when everything queued before the call was sent or given up in time. Does not wait
+        for what is queued meanwhile; a pause that a collector asked for ends, once."""
         deadline = time.monotonic() + timeout_millis / 1000
-        with self._idle:
-            while self._queue or self._sending:
-                self._wake.set()
+        with self._done:
+            wanted = self._finished + self._sending + len(self._queue)
+            self._hurry.set()
+            self._wake.set()
+            while self._finished < wanted:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return False
-                self._idle.wait(min(left, 0.05))
+                self._done.wait(left)
         return True
 
     def shutdown(self) -> None:
         """Sends what is left, for at most ``EXIT_S``, and takes no more. Idempotent."""
         if not self._stopped:
             self._stopped = True
-            self._flush_until(time.monotonic() + EXIT_S)
+            deadline = time.monotonic() + EXIT_S
+            self._flush_until(deadline)
+            self._deadline = deadline  # past, so that a batch under way is given up
+            with self._done:
+                lost = len(self._queue)
+                self._queue.clear()
+                self._finished += lost
+                self._done.notify_all()
+            self.dropped += lost
+            self._wake.set()
 
     def _leave(self) -> None:
         """The process may end now: sends what is left, for as long as leaving may take."""
-        if self._queue or self._sending:
+        if not self._stopped and (self._queue or self._sending):
             self._flush_until(time.monotonic() + time_left())
 
     def _flush_until(self, deadline: float) -> None:
@@ -113,27 +139,47 @@ class HttpSender:
             self._wake.wait(self._settings.delay_s)
             self._wake.clear()
             self._send_all()
-            with self._idle:
-                self._idle.notify_all()
 
     def _send_all(self) -> None:
-        with survived("sending spans"):
-            while self._queue and not self._is_late():
-                self._send_batch()
+        while self._queue and not self._is_late():
+            self._send_batch()
 
     def _send_batch(self) -> None:
         batch: list[LightSpan] = []
-        self._sending = 1  # before the queue shrinks, so that a flush never sees neither
-        sent = False
-        try:
+        with self._done:  # a flush sees each span in the queue or in the batch
             while self._queue and len(batch) < self._settings.batch_size:
                 batch.append(self._queue.popleft())
             self._sending = len(batch)
-            sent = self._deliver(encode_request(batch, self._resource()))
-        finally:
-            if not sent:
-                self.dropped += len(batch)
+        lost = len(batch)
+        with survived("sending spans"):
+            body, odd = self._encode(batch)
+            if self._deliver(body):
+                lost = odd
+        # not "+= len(…)": a call between reading and writing lets another thread's drop get lost
+        self.dropped += lost
+        with self._done:
+            self._finished += len(batch)
             self._sending = 0
+            self._done.notify_all()
+        if self.dropped != self._drops_told and lost < len(batch):
+            self._tell_of_drops()
+
+    def _tell_of_drops(self) -> None:
+        now = time.monotonic()
+        if now - self._drops_told_at >= DROPS_EVERY_S:
+            self._drops_told, self._drops_told_at = self.dropped, now
+            with survived("telling of dropped spans"):
+                self._on_drops()
+
+    def _encode(self, batch: list[LightSpan]) -> tuple[bytes, int]:
+        """The request, and how many spans are not in it because they cannot be encoded: a start
+        time of ``time.time()``, a name that is no text."""
+        resource = self._resource()
+        try:
+            return encode_request(batch, resource), 0
+        except Exception:  # noqa: BLE001 - whatever a program put there
+            sound = [span for span in batch if _is_sound(span)]
+            return encode_request(sound, resource), len(batch) - len(sound)
 
     def _is_late(self) -> bool:
         return self._deadline is not None and time.monotonic() >= self._deadline
@@ -153,21 +199,18 @@ class HttpSender:
             status, retry_after_s = self._post(body, headers)
             if status is not None and status not in RETRYABLE:
                 if status >= 300:
-                    _say_once(f"the collector refused spans with HTTP {status}")
+                    _say_once("the collector refused spans with HTTP %d", status)
                 return status < 300
-            if status is None:
-                _say_once(
-                    f"the collector at {self._settings.endpoint} cannot be reached; up to "
-                    f"{self._settings.queue_size} spans are kept, further ones are dropped"
-                )
+            if status is not None:
+                _say_once("the collector answers HTTP %d; " + self._kept(), status)
             if self._give_up(status):
                 return False
             pause = min(LONGEST_WAIT_S, retry_after_s or wait_s * random.uniform(0.5, 1.5))  # noqa: S311
             wait_s = min(LONGEST_WAIT_S, wait_s * 2)
             if self._deadline is not None:
                 pause = min(pause, 0.1)
-            self._wake.wait(pause)
-            self._wake.clear()
+            self._hurry.wait(pause)
+            self._hurry.clear()
 
     def _give_up(self, status: int | None) -> bool:
         """When leaving, at once if nobody is there and else when time is up; while running, when
@@ -176,30 +219,50 @@ class HttpSender:
             return status is None or self._is_late()
         return len(self._queue) >= self._settings.queue_size - self._settings.batch_size
 
+    def _kept(self) -> str:
+        return f"up to {self._settings.queue_size} spans are kept, further ones are dropped"
+
     def _post(self, body: bytes, headers: Mapping[str, str]) -> tuple[int | None, float | None]:
+        """Status and seconds of ``Retry-After``; no status when there was no answer."""
         timeout_s = self._settings.timeout_s
         if self._deadline is not None:
             timeout_s = max(0.05, min(timeout_s, self._deadline - time.monotonic()))
-        path = urlsplit(self._settings.endpoint).path or "/"
-        for attempt in (1, 2):
-            fresh = self._connection is None
+        address = urlsplit(self._settings.endpoint)
+        target = (address.path or "/") + (f"?{address.query}" if address.query else "")
+        while True:
+            kept = self._connection is not None and self._connection.sock is not None
             try:
                 if self._connection is None:
                     self._connection = _connect(self._settings, timeout_s)
                 elif self._connection.sock is not None:
                     self._connection.sock.settimeout(timeout_s)
-                self._connection.request("POST", path, body, dict(headers))
+                self._connection.request("POST", target, body, dict(headers))
                 answer = self._connection.getresponse()
-                answer.read()
+                answer.read(LONGEST_ANSWER)
+                if not answer.isclosed():
+                    self._connection.close()
                 return answer.status, _seconds(answer.getheader("retry-after"))
-            except (OSError, http.client.HTTPException):
+            except (OSError, http.client.HTTPException) as error:
                 if self._connection is not None:
                     self._connection.close()
                 self._connection = None
                 # a kept connection that the collector closed meanwhile deserves a second try
-                if fresh or attempt == 2:
-                    return None, None
-        return None, None
+                if kept and not isinstance(error, TimeoutError):
+                    continue
+                _say_once(
+                    "no answer from the collector at %s (%s: %s); " + self._kept(),
+                    self._settings.endpoint,
+                    type(error).__name__,
+                    error,
+                )
+                return None, None
+
+
+def _is_sound(span: LightSpan) -> bool:
+    with survived("encoding a span"):
+        encode_span(span)
+        return True
+    return False
 
 
 def _connect(settings: Settings, timeout_s: float) -> http.client.HTTPConnection:
@@ -218,10 +281,11 @@ def _seconds(text: str | None) -> float | None:
     return float(text) if text is not None and text.isascii() and text.isdigit() else None
 
 
-_said: Final[set[str]] = set()
+_said: Final[set[tuple[str, object]]] = set()
 
 
-def _say_once(text: str) -> None:
-    if text not in _said:
-        _said.add(text)
-        log.warning("%s", text)
+def _say_once(text: str, about: object, *further: object) -> None:
+    """Warns once a process of each text about each thing."""
+    if (text, about) not in _said:
+        _said.add((text, about))
+        log.warning(text, about, *further)
