@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,8 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import celery.app.trace
+import celery.signals
+import celery.worker.request
 import pytest
 
+import strayline
 from demo_services.broker import Broker
 from strayline_collector.decode.otlp import decode
 from strayline_collector.detect.runner import Runner
@@ -83,12 +88,14 @@ def work(broker: Broker, folder: Path, pool: str, **more: str) -> Iterator[Told]
             sink.endpoint,
             SHOP_BROKER=url,
             OTEL_BSP_SCHEDULE_DELAY="50",
-            PYTHONPATH=str(ROOT),
+            PYTHONPATH=os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
             **more,
         )
         options = ["-P", pool, "-c", "2", "-E", "--hostname", "w@%h"]
         command = [sys.executable, "-c", WORKER, "-A", SHOP, "worker", *options]
         kills = pool == "prefork"
+        if kills:  # it waits a second for other workers' word
+            options.append("--without-mingle")
         with started(command, env | {"OTEL_SERVICE_NAME": "worker"}, cwd=folder) as program:
             bought = run(
                 [sys.executable, "-c", CUSTOMER % kills],
@@ -110,7 +117,7 @@ def _all_told(spans: list[SunkSpan], kills: bool) -> bool:
     return len(unhandled) >= 3 and len(died) >= kills
 
 
-@pytest.fixture(scope="module", params=["solo", "threads", "prefork"])
+@pytest.fixture(scope="module", params=["solo", "prefork"])
 def told(
     request: pytest.FixtureRequest, broker: Broker, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Told]:
@@ -241,6 +248,25 @@ def test_what_workers_say_among_themselves_is_left_alone(told: Told) -> None:
     # what waits for its time is overtaken, which nobody minds
     found = told.rows("SELECT kind, severity FROM findings")
     assert [row for row in found if row != {"kind": "reordered", "severity": "info"}] == []
+
+
+def test_uninstrumented_celery_is_as_it_was() -> None:
+    def state() -> list[Any]:
+        names = ("task_prerun", "task_postrun", "task_received", "task_revoked")
+        return [
+            celery.app.trace.send_prerun,
+            celery.app.trace.send_postrun,
+            celery.worker.request.Request.on_failure,
+            *(list(getattr(celery.signals, name).receivers) for name in names),
+        ]
+
+    strayline.uninstrument()
+    before = state()
+    strayline.instrument()
+    during = state()
+    strayline.uninstrument()
+    assert not [one for one, other in zip(before, during, strict=True) if one == other]
+    assert state() == before
 
 
 def test_beside_contrib_each_message_has_one_span_of_a_kind(beside_contrib: Told) -> None:
