@@ -32,6 +32,8 @@ layers: ; @$(VENV)/bin/lint-imports
 
 bench: setup
 	@$(PY) -m tests.bench.ingest
+	@$(PY) -m tests.bench.overhead
+	@$(PY) -m tests.bench.outage
 
 screenshots: setup-test
 	@$(PY) scripts/screenshots.py docs/images
