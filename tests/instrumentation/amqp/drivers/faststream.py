@@ -11,12 +11,18 @@ from typing import Any, TypeVar
 import aio_pika
 import aiormq
 import aiormq.exceptions
-from faststream import AckPolicy
-from faststream._internal.endpoint.subscriber import SubscriberUsecase
 from faststream.rabbit import Channel, RabbitBroker, RabbitExchange, RabbitMessage, RabbitQueue
 
 from tests.instrumentation.amqp.client import Handler, Work
 from tests.instrumentation.amqp.drivers.aio_pika import AioPikaChannel, received
+
+try:
+    from faststream import AckPolicy
+    from faststream._internal.endpoint.subscriber import SubscriberUsecase
+except ImportError:  # 0.5, which never lets the broker acknowledge by itself
+    from faststream.broker.subscriber.usecase import SubscriberUsecase
+
+    AckPolicy = None
 
 T = TypeVar("T")
 
@@ -39,16 +45,19 @@ class FastStreamChannel(AioPikaChannel):
             pass
 
     async def consume(self, queue: str, handler: Handler, *, no_ack: bool = False) -> str:
-        subscriber = self.broker.subscriber(
-            RabbitQueue(queue, declare=False),
-            ack_policy=AckPolicy.ACK_FIRST if no_ack else AckPolicy.MANUAL,
-        )
+        if AckPolicy is None:
+            how: dict[str, Any] = {"no_ack": True}  # its name for settling by the handler
+        else:
+            how = {"ack_policy": AckPolicy.ACK_FIRST if no_ack else AckPolicy.MANUAL}
+        subscriber = self.broker.subscriber(RabbitQueue(queue, declare=False), **how)
 
         @subscriber
         async def handle(body: Any, message: RabbitMessage) -> None:
             self.consuming = message.raw_message.channel
             await handler(received(message.raw_message))
 
+        if AckPolicy is None:
+            self.broker.setup_subscriber(subscriber)
         await subscriber.start()
         return ""
 
