@@ -19,7 +19,7 @@ app.conf.update(
     task_send_sent_event=True,
     worker_send_task_events=True,
 )
-TIMEOUT = 30
+TIMEOUT = 60
 
 
 @app.task(name="add")
@@ -74,13 +74,13 @@ def customer(*, kills: bool) -> None:
     if "SHOP_CONTRIB" in os.environ:
         contrib()
     assert add.delay(1, 2).get(TIMEOUT) == 3
+    app.control.revoke(add.apply_async((3, 3), countdown=3).id)
     assert late.delay().get(TIMEOUT)
     assert again.delay().get(TIMEOUT) == 1
     assert isinstance(fail.delay().get(TIMEOUT, propagate=False), ValueError)
     refuse.delay()
     assert chain(add.s(1, 1), add.s(5))().get(TIMEOUT) == 7
     assert add.apply_async((2, 2), countdown=0.5).get(TIMEOUT) == 4
-    app.control.revoke(add.apply_async((3, 3), countdown=1.5).id)
     add.apply_async((4, 4), expires=-1)
     app.send_task("nobody.knows")
     if kills:

@@ -101,9 +101,10 @@ def work(broker: Broker, folder: Path, pool: str, **more: str) -> Iterator[Told]
                 [sys.executable, "-c", CUSTOMER % kills],
                 env | {"OTEL_SERVICE_NAME": "customer"},
                 cwd=folder,
+                timeout=120,
             )
             assert bought.returncode == 0, bought.stdout + bought.stderr + program.output()
-            sink.wait_for(lambda spans: _all_told(spans, kills))
+            sink.wait_for(lambda spans: _all_told(spans, kills), 40)
             assert program.stop() == 0, program.output()
             assert "said once" not in program.output() + bought.stderr
         for offset, body in enumerate(bodies, start=1):
