@@ -43,6 +43,9 @@ def on() -> None:
         _wrap("grpc._channel", owner, methods)
     for owner in ("UnaryUnaryCall", "UnaryStreamCall", "StreamUnaryCall", "StreamStreamCall"):
         _wrap("grpc.aio._call", owner, {"__init__": aio})
+    calls = import_module("grpc._channel")
+    if not hasattr(calls._UnaryUnaryMultiCallable, "_target"):  # as in 1.60
+        _wrap("grpc._channel", "Channel", {"__init__": named})
     if not hasattr(cygrpc.AioChannel, "target"):  # older ones
         _wrap("grpc.aio._channel", "Channel", {"__init__": named})
     ports: dict[str, Wrapper] = {"add_insecure_port": _bound, "add_secure_port": _bound}

@@ -41,7 +41,7 @@ def blocking(original: Callable[..., Any]) -> Callable[..., Any]:
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         span = None
         with survived("tracing a gRPC call"):
-            span, args, kwargs = _begin(self._method, getattr(self, "_target", None), args, kwargs)
+            span, args, kwargs = _begin(self._method, _target(self), args, kwargs)
         if span is None:
             return original(self, *args, **kwargs)
         try:
@@ -61,7 +61,7 @@ def pending(original: Callable[..., Any]) -> Callable[..., Any]:
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         span = None
         with survived("tracing a gRPC call"):
-            span, args, kwargs = _begin(self._method, getattr(self, "_target", None), args, kwargs)
+            span, args, kwargs = _begin(self._method, _target(self), args, kwargs)
         if span is None:
             return original(self, *args, **kwargs)
         try:
@@ -79,6 +79,15 @@ def pending(original: Callable[..., Any]) -> Callable[..., Any]:
         return answer
 
     return call
+
+
+def _target(call: Any) -> Any:
+    """The target of a sync call's channel. Older grpcio does not keep it with the call, and its
+    inner channel must not be asked: it crashes the process once it is closed."""
+    try:
+        return call._target
+    except AttributeError:
+        return _targets.get(id(call._channel))
 
 
 class _End:
@@ -131,12 +140,12 @@ def aio(original: Callable[..., None]) -> Callable[..., None]:
 
 
 def named(original: Callable[..., None]) -> Callable[..., None]:
-    """``__init__`` of asyncio's channels, where the inner channel does not tell its target."""
+    """``__init__`` of channels whose calls cannot tell the target."""
 
     def init(self: Any, target: str, *args: Any, **kwargs: Any) -> None:
         original(self, target, *args, **kwargs)
         with survived("remembering a gRPC target"):
-            key = id(self._channel)  # as long as its channel, which all calls hold
+            key = id(self._channel)  # gone before its channel, so that no other is taken for it
             _targets[key] = target
             finalize(self, _targets.pop, key, None).atexit = False
 
