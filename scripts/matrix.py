@@ -43,6 +43,7 @@ AIO_PIKA: Final = ("amqp/test_aio_pika.py", "amqp/test_aiormq.py")
 FASTSTREAM: Final = "amqp/test_faststream.py::TestFastStream"
 # of a connection that the broker closed, in aio-pika 9
 UNCLOSED: Final = "unclosed <StreamWriter"
+ROOTED: Final = "http/test_asgi.py::test_the_root_of_an_application_behind_a_proxy_is_in_its_route"
 # middlewares came in 3.12, a second try on a connection that was kept in 3.10
 AIOHTTP_SINCE: Final = (
     "http/test_aiohttp.py::test_each_try_of_a_retrying_middleware_is_in_one_span_with_the_last_status",
@@ -61,7 +62,9 @@ GRPC: Final = tuple(
 ASGI: Final = ("http/test_asgi.py", "http/test_every_server.py")
 FLASK: Final = ("http/test_flask.py", "http/test_every_server.py")
 DJANGO: Final = ("http/test_django.py", "http/test_every_server.py")
-OTEL: Final = ("tracing/test_against_sdk.py", "processes/test_providers.py", "amqp/test_aiormq.py")
+OTEL: Final = ("processes", "amqp/test_aiormq.py", "http/test_every_client.py")
+# Our spans are held to the newest SDK: older ones have neither maps as values nor the random flag.
+AGAINST_SDK: Final = "tracing/test_against_sdk.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,8 @@ ROWS: Final = (
         ASGI,
         (*SERVERS, *CLIENTS),
         chosen="asgi or starlette or fastapi",
+        # before 0.33 a path did not hold the root: the test's is not found
+        left_out=(ROOTED,),
         old=True,
     ),
     Row(
@@ -209,14 +214,14 @@ ROWS: Final = (
         "opentelemetry-old",
         ("opentelemetry-api==1.36.0", "opentelemetry-sdk==1.36.0"),
         OTEL,
-        ("aiormq", "opentelemetry-exporter-otlp-proto-common", "requests", "aiohttp"),
+        ("aiormq", *CLIENTS),
         old=True,
     ),
     Row(
         "opentelemetry-new",
         ("opentelemetry-api", "opentelemetry-sdk"),
-        OTEL,
-        ("aiormq", "opentelemetry-exporter-otlp-proto-common", "requests", "aiohttp"),
+        (*OTEL, AGAINST_SDK),
+        ("aiormq", "opentelemetry-exporter-otlp-proto-common", *CLIENTS),
     ),
 )
 
