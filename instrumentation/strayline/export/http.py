@@ -98,31 +98,31 @@ class HttpSender:
         """Sends what is left, for at most ``EXIT_S``, and takes no more. Idempotent."""
         if not self._stopped:
             self._stopped = True
-            deadline = time.monotonic() + EXIT_S
-            self._flush_until(deadline)
-            self._deadline = deadline  # past, so that a batch under way is given up
+            self._deadline = time.monotonic() + EXIT_S  # stays: a batch under way is given up then
+            self._flush()
             with self._done:
                 lost = len(self._queue)
                 self._queue.clear()
                 self._finished += lost
                 self._done.notify_all()
             self.dropped += lost
+            self._hurry.set()
             self._wake.set()
 
     def _leave(self) -> None:
         """The process may end now: sends what is left, for as long as leaving may take."""
         if not self._stopped and (self._queue or self._sending):
-            self._flush_until(time.monotonic() + time_left())
+            self._deadline = time.monotonic() + time_left()
+            try:
+                self._flush()
+            finally:
+                self._deadline = None
 
-    def _flush_until(self, deadline: float) -> None:
-        self._deadline = deadline
-        try:
-            if self._thread is None:  # no thread can be started any more
-                self._send_all()
-            else:
-                self.force_flush(int(max(0.0, deadline - time.monotonic()) * 1000))
-        finally:
-            self._deadline = None
+    def _flush(self) -> None:
+        if self._thread is None:  # no thread can be started any more
+            self._send_all()
+        elif self._deadline is not None:
+            self.force_flush(int(max(0.0, self._deadline - time.monotonic()) * 1000))
 
     def _start(self) -> None:
         with self._start_lock:
@@ -211,6 +211,8 @@ class HttpSender:
                 pause = min(pause, 0.1)
             self._hurry.wait(pause)
             self._hurry.clear()
+            if self._is_late():
+                return False
 
     def _give_up(self, status: int | None) -> bool:
         """When leaving, at once if nobody is there and else when time is up; while running, when
