@@ -51,7 +51,7 @@ AIOHTTP_SINCE: Final = (
 )
 PY_AMQP: Final = ("amqp/test_py_amqp.py", "amqp/test_kombu.py", "amqp/test_celery.py")
 # Celery's history is read back from the collector's store.
-COLLECTOR: Final = ("duckdb", "googleapis-common-protos", "grpcio", "protobuf", "pyarrow")
+COLLECTOR: Final = ("duckdb==1.5.5", "googleapis-common-protos", "grpcio", "protobuf", "pyarrow")
 CELERY_CONTRIB: Final = (
     "amqp/test_celery.py::test_beside_contrib_each_message_has_one_span_of_a_kind",
 )
