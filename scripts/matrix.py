@@ -251,7 +251,7 @@ def install(row: Row, folder: Path) -> str:
         uv("venv", "--quiet", "--clear", "--python", sys.executable, str(folder))
     pinned = {name_of(requirement) for requirement in row.packages}
     others = [other for other in (*COMMON, *row.beside) if other not in pinned]
-    uv("pip", "install", "--quiet", "--python", str(python), "-e", ".", *row.packages, *others)
+    uv("pip", "install", "-q", "-U", "--python", str(python), "-e", ".", *row.packages, *others)
     listed = uv("pip", "freeze", "--python", str(python))
     versions = dict(line.split("==") for line in listed.splitlines() if "==" in line)
     return ", ".join(f"{name} {versions[name]}" for name in map(name_of, row.packages))
