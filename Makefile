@@ -17,7 +17,7 @@ test: setup-test
 test-deep: setup-test
 	@$(PY) -m pytest -q
 
-# the instrumentation on the oldest and newest version of each library; takes half an hour
+# the instrumentation on the oldest and newest version of each library; takes a quarter of an hour or more
 test-matrix: setup-test
 	@$(PY) scripts/matrix.py
 
