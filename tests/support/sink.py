@@ -141,7 +141,10 @@ def running_sink(port: int = 0, tls: ssl.SSLContext | None = None) -> Iterator[S
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name
             return None
 
-    with ThreadingHTTPServer(("127.0.0.1", port), Door) as server:
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128  # of five, a crowd of forked children waits for seconds
+
+    with Server(("127.0.0.1", port), Door) as server:
         server.daemon_threads = True
         server.block_on_close = False  # kept connections of living clients must not hold the test
         sink.endpoint = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"

@@ -111,7 +111,7 @@ class HttpSender:
 
     def _leave(self) -> None:
         """The process may end now: sends what is left, for as long as leaving may take."""
-        if not self._stopped and (self._queue or self._sending):
+        if not self._stopped:
             self._deadline = time.monotonic() + time_left()
             try:
                 self._flush()
