@@ -6,6 +6,7 @@ away, slow or overloaded costs memory up to the queue's bound and nothing else.
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import http.client
 import random
@@ -45,6 +46,9 @@ class HttpSender:
         self._resource = resource
         self._on_drops = on_drops
         self.dropped = 0
+        # getaddrinfo would import its codec in our thread; in a child forked meanwhile that import's
+        # lock stays held, and every connect by name hangs there, the service's own too
+        codecs.lookup("idna")
         self._start_over()
         after_fork(self._start_over)
         at_exit(self._leave, last=True)
