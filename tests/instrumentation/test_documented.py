@@ -1,0 +1,24 @@
+"""What can be set and what is caught stands in the documentation."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from demo_services.processes import ROOT
+from strayline import settings
+from strayline.shims import SHIMS
+
+PAGE = (ROOT / "docs" / "instrumentation.md").read_text(encoding="utf-8")
+VARIABLES = sorted(set(re.findall(r"^((?:OTEL|STRAYLINE)_[A-Z_]+)", settings.__doc__ or "", re.M)))
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_a_setting_is_documented(name: str) -> None:
+    assert name in PAGE
+
+
+@pytest.mark.parametrize("name", [shim.name for shim in SHIMS])
+def test_a_shim_is_documented(name: str) -> None:
+    assert f"| `{name}` |" in PAGE
