@@ -7,6 +7,7 @@ away, slow or overloaded costs memory up to the queue's bound and nothing else.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import gzip
 import http.client
 import random
@@ -134,7 +135,7 @@ class HttpSender:
                 thread = threading.Thread(
                     target=self._send_forever, name="strayline-export", daemon=True
                 )
-                with survived("starting the export thread"):  # not at interpreter shutdown
+                with contextlib.suppress(RuntimeError):  # at interpreter shutdown: sent on leaving
                     thread.start()
                     self._thread = thread
 
