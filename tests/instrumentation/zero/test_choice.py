@@ -89,11 +89,18 @@ def test_an_unknown_name_is_said_once_with_those_there_are(
 
 
 def test_uninstrumented_nothing_watches_imports() -> None:
-    before = list(sys.meta_path)
-    strayline.instrument()
-    assert len(sys.meta_path) == len(before) + 1
-    strayline.uninstrument()
-    assert sys.meta_path == before
+    """In a process of its own: here every library may be imported by now, and nothing be watched."""
+    program = """
+import sys
+import strayline
+before = list(sys.meta_path)
+strayline.instrument()
+assert len(sys.meta_path) == len(before) + 1, sys.meta_path
+strayline.uninstrument()
+assert sys.meta_path == before, sys.meta_path
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_a_shim_that_fails_is_taken_back_and_hurts_no_other(
