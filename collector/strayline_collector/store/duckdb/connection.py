@@ -11,7 +11,9 @@ import duckdb
 from strayline_collector.errors import StoreError
 from strayline_collector.store.duckdb.queries import statements
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+_MIGRATIONS: Final = {2: statements("migrate/2")}
+"""What makes a file of the version before one of this."""
 MEMORY: Final = ":memory:"
 
 _SETTINGS: Final[dict[str, str]] = {
@@ -88,6 +90,7 @@ def _create(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _check_version(connection: duckdb.DuckDBPyConnection, path: str) -> None:
+    """Refuses what is not ours or newer; brings what is older up to date."""
     try:
         row = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
     except duckdb.Error:
@@ -102,3 +105,8 @@ def _check_version(connection: duckdb.DuckDBPyConnection, path: str) -> None:
             f"{path}: schema version {version} is newer than this Strayline's {SCHEMA_VERSION}; "
             "update Strayline or choose another --db (the file was left as it is)"
         )
+    for step in range(version + 1, SCHEMA_VERSION + 1):
+        connection.begin()
+        for statement in _MIGRATIONS[step]:
+            connection.execute(statement)
+        connection.commit()
