@@ -14,9 +14,10 @@ from typing import Any, Final, cast
 from opentelemetry.trace import Link, Span, SpanKind, StatusCode
 
 from strayline import conventions as c
+from strayline import redact
 from strayline.amqp import headers
 from strayline.current import attach, current, detach, with_span
-from strayline.guard import survived
+from strayline.guard import log, survived
 from strayline.propagation import remote_parent
 from strayline.provider import tracer
 
@@ -33,7 +34,7 @@ class Batch:
 
     def __enter__(self) -> None:
         with survived("tracing a batch"):
-            messages = list(self._messages)
+            messages = _told(self._messages)
             queues = {queue for message in messages if (queue := _queue_of(message))}
             attributes: dict[str, Any] = {
                 c.MESSAGING_SYSTEM: "rabbitmq",
@@ -48,7 +49,10 @@ class Batch:
                 name = f"process {headers.readable(queue)}"
                 attributes[c.QUEUE] = attributes[c.MESSAGING_DESTINATION_NAME] = queue
             self._span = span = tracer("amqp").start_span(
-                name, kind=SpanKind.CONSUMER, attributes=attributes, links=_links(messages)
+                name,
+                kind=SpanKind.CONSUMER,
+                attributes=redact.attributes(attributes),
+                links=_links(messages),
             )
             self._token = attach(with_span(span, current()))
 
@@ -67,9 +71,20 @@ class Batch:
             if error is not None:
                 span.set_attribute(c.ERROR_TYPE, type(error).__qualname__)
                 if isinstance(error, Exception):
-                    span.record_exception(error)
-                span.set_status(StatusCode.ERROR, str(error))
+                    span.record_exception(error, attributes=redact.exception(error))
+                span.set_status(StatusCode.ERROR, redact.prose(str(error)))
             span.end()
+
+
+def _told(messages: Iterable[Any]) -> list[Any]:
+    """The messages, where looking at them does not take them from the application."""
+    if iter(messages) is messages:
+        log.warning(
+            "strayline.batch() was given an iterator, which can be read once only, by the "
+            "application; give it a list for links to the messages"
+        )
+        return []
+    return list(messages)
 
 
 def _links(messages: list[Any]) -> list[Link]:

@@ -56,7 +56,7 @@ class _Common:
             attributes[c.MESSAGING_DESTINATION_TEMPORARY] = True
         if "messaging" in dup():
             attributes["messaging.operation"] = "process"
-        self.steady = Steady(attributes)
+        self.steady = Steady(redact.attributes(attributes))
 
 
 class Delivery:
@@ -191,8 +191,8 @@ class Consuming(ChannelBase):
             if error is not None:
                 span.set_attribute(c.ERROR_TYPE, type(error).__qualname__)
                 if isinstance(error, Exception):
-                    span.record_exception(error)
-                span.set_status(StatusCode.ERROR, str(error))
+                    span.record_exception(error, attributes=redact.exception(error))
+                span.set_status(StatusCode.ERROR, redact.prose(str(error)))
             span.end()
         if delivery.settled and delivery.tag is not None:
             self.deliveries.pop(delivery.tag, None)
@@ -296,7 +296,7 @@ class Consuming(ChannelBase):
         tracer("amqp").start_span(
             f"{operation} {headers.readable(first[c.QUEUE])}",
             kind=SpanKind.CLIENT,
-            attributes=attributes,
+            attributes=redact.attributes(attributes),
             links=[Link(d.span.get_span_context()) for d in late if d.span is not None],
             start_time=now,
         ).end()

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from opentelemetry.context import Context
 
+from strayline import redact
 from strayline.guard import survived
 from strayline.propagation import extract, from_traceparent, is_default
 
@@ -86,16 +87,19 @@ def deaths(table: Any) -> list[str]:
 
 def routing_headers(headers: Mapping[str, Any], *, all_of_them: bool) -> str | None:
     """JSON of the header values that routing needs: for a headers exchange all plain ones, else
-    the further keys of CC and BCC."""
+    the further keys of CC and BCC. None where one of them must not be recorded: a route cannot be
+    judged by some of its headers."""
     if all_of_them:
         plain = {k: v for k, v in headers.items() if isinstance(v, str | bool | int | float)}
-        return json.dumps(plain, default=str)
+        return None if redact.attributes(plain) != plain else json.dumps(plain, default=str)
     if "CC" not in headers and "BCC" not in headers:
         return None
     copies = {
         k: list(headers[k]) for k in ("CC", "BCC") if isinstance(headers.get(k), list | tuple)
     }
-    return json.dumps(copies, default=_text) if copies else None
+    if not copies or redact.attributes(copies) != copies:
+        return None
+    return json.dumps(copies, default=_text)
 
 
 def whole(value: Any) -> int | None:

@@ -59,7 +59,7 @@ class _Route:
             attributes[c.MESSAGING_DESTINATION_TEMPORARY] = True
         if "messaging" in dup():
             attributes["messaging.operation"] = "publish"
-        self.steady = Steady(attributes)
+        self.steady = Steady(redact.attributes(attributes))
 
 
 class Sending:
@@ -249,7 +249,10 @@ class Publishing(ChannelBase):
             if routing_key:
                 attributes[c.MESSAGING_ROUTING_KEY] = routing_key
         span = tracer("amqp").start_span(
-            name, kind=SpanKind.CLIENT, attributes=attributes, links=[Link(publish)]
+            name,
+            kind=SpanKind.CLIENT,
+            attributes=redact.attributes(attributes),
+            links=[Link(publish)],
         )
         span.set_status(StatusCode.ERROR, reply_text or "returned")
         span.end()

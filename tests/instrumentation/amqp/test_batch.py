@@ -69,3 +69,13 @@ def test_an_error_in_a_batch_is_told_and_raised_and_odd_messages_are_survived(sp
     (batch,) = spans("process")
     assert batch.status.status_code is StatusCode.ERROR
     assert not batch.links
+
+
+def test_an_iterator_is_left_to_the_application(
+    spans: Spans, caplog: pytest.LogCaptureFixture
+) -> None:
+    messages = (SimpleNamespace(headers=TABLE) for _ in range(2))
+    with strayline.batch(messages):
+        assert len(list(messages)) == 2
+    assert not spans("process")[0].links
+    assert "give it a list" in caplog.text

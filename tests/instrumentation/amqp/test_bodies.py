@@ -88,6 +88,33 @@ def test_redacted_names_hold_for_messages_too(spans: Spans, recording: pytest.Mo
     assert publish["strayline.body_hash"] == "REDACTED"
 
 
+def test_no_span_of_a_message_holds_what_is_redacted(
+    spans: Spans, recording: pytest.MonkeyPatch
+) -> None:
+    recording.setenv("STRAYLINE_REDACT", "authorization, *routing_key, strayline.queue")
+    strayline.instrument()
+    channel = Channel(Broker())
+    table = {"authorization": "Bearer SECRET", "kind": "x"}
+    sending = channel.publishing(Publish("amq.headers", "SECRET.key", b"", table))
+    sending.ended("unconfirmed")
+    channel.returned(sending.headers, "NO_ROUTE", "amq.headers", "SECRET.key")
+    delivery = channel.received(
+        Arrival("SECRET", "e", "SECRET.key", sending.headers, 1, "c", False, False)
+    )
+    with channel.handling(delivery):
+        pass
+    channel.settle(1, "ack")
+    told = [dict(span.attributes or {}) for span in spans()]
+    assert len(told) == 4
+    for attributes in told:
+        assert "Bearer" not in str(attributes)
+        assert (
+            attributes.get("messaging.rabbitmq.destination.routing_key", "REDACTED") == "REDACTED"
+        )
+        assert attributes.get("strayline.queue", "REDACTED") == "REDACTED"
+    assert not any("strayline.routing_headers" in attributes for attributes in told)
+
+
 @pytest.mark.parametrize(
     ("path", "redacted"),
     [
