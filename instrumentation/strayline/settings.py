@@ -6,7 +6,8 @@ variable                                  meaning                               
 OTEL_SDK_DISABLED                         true: nothing is instrumented                  false
 OTEL_SERVICE_NAME                         ``service.name``                               unknown_service
 OTEL_RESOURCE_ATTRIBUTES                  further resource attributes                    –
-OTEL_TRACES_EXPORTER                      ``otlp`` or ``none``                           otlp
+OTEL_EXPERIMENTAL_RESOURCE_DETECTORS      set: the SDK's detectors are asked             –
+OTEL_TRACES_EXPORTER                      ``otlp``, ``console`` or ``none``              otlp
 OTEL_EXPORTER_OTLP_ENDPOINT               base address; ``/v1/traces`` is added          http://127.0.0.1:4318
 OTEL_EXPORTER_OTLP_TRACES_ENDPOINT        whole address for traces                       –
 OTEL_EXPORTER_OTLP_PROTOCOL               ``http/protobuf`` or ``grpc`` (extra)          http/protobuf
@@ -43,8 +44,8 @@ STRAYLINE_REDACT                          names of attributes, headers and URL  
                                           stands for anything, case does not matter
 ========================================  =============================================  =========
 
-The ``TRACES`` forms of the exporter variables win over the general ones. Sampler and propagator
-variables are read by the OpenTelemetry SDK and API themselves.
+The ``TRACES`` forms of the exporter variables win over the general ones. Sampler and span
+limit variables are read in ``tracing/``, as the SDK reads them; propagators by the API itself.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ class Sending:
             span.set_attribute(c.OUTCOME, outcome)
         if error is not None:
             span.set_attribute(c.ERROR_TYPE, type(error).__qualname__)
-            span.set_status(StatusCode.ERROR, str(error))
+            span.set_status(StatusCode.ERROR, redact.prose(str(error)))
         elif (
             outcome != "confirmed"
             and outcome in _FAILED
