@@ -44,7 +44,7 @@ class Harmless(Behaviour):
                 seen.append(dict(message.headers))
 
             await channel.consume("work", handle)
-            await channel.until(lambda: seen)
+            await channel.until(lambda: seen and spans("process work"))
 
         self.on_channel(vhost, work)
         assert seen == [HOSTILE[kind]]

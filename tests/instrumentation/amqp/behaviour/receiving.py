@@ -80,7 +80,7 @@ class Receiving(Behaviour):
             await channel.consume("work", handle)
             for number in range(5):
                 await channel.publish(self.client.message(b"%d" % number), "", "work")
-            await channel.until(lambda: len(seen) == 5)
+            await channel.until(lambda: len(spans("process work")) == 5)
 
         self.on_channel(vhost, work)
         tags = [
@@ -104,7 +104,7 @@ class Receiving(Behaviour):
                 seen.append(1)
 
             await channel.consume("work", handle)
-            await channel.until(lambda: seen)
+            await channel.until(lambda: spans("process work"))
 
         self.on_channel(vhost, work)
         (process,) = spans("process work")
@@ -131,7 +131,7 @@ class Receiving(Behaviour):
             while first is None:
                 first = await channel.get("work")
             await channel.reject(first, requeue=False)
-            await channel.until(lambda: seen)
+            await channel.until(lambda: spans("process dead"))
 
         self.on_channel(vhost, work)
         (publish,), (dead,) = spans("publish work"), spans("process dead")
@@ -154,10 +154,10 @@ class Receiving(Behaviour):
 
             await channel.consume("work", handle)
             await channel.publish(self.client.message(), "", "work")
-            await channel.until(lambda: len(seen) == 3)
+            await channel.until(lambda: len(spans("process work")) == 3)
 
         self.on_channel(vhost, work)
-        handled = spans("process work")
+        handled = sorted(spans("process work"), key=lambda span: span.start_time or 0)
         assert [told(span, "delivery_count") or 0 for span in handled] == [0, 1, 2]
         assert [told(span, "redelivered") for span in handled] == seen == [False, True, True]
 

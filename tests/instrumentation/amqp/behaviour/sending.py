@@ -43,7 +43,7 @@ class Sending(Behaviour):
             await channel.consume("work", handle)
             message = self.client.message(b"{}", message_id="m1", correlation_id="c1")
             await channel.publish(message, "events", "order.created")
-            await channel.until(lambda: inside)
+            await channel.until(lambda: spans("process work"))
 
         self.on_channel(vhost, work)
         (publish,) = spans("publish events:order.created")
@@ -160,7 +160,7 @@ class Sending(Behaviour):
             await channel.consume("first", pass_on)
             await channel.consume("second", end)
             await channel.publish(self.client.message(), "", "first")
-            await channel.until(lambda: done)
+            await channel.until(lambda: spans("process first") and spans("process second"))
 
         self.on_channel(vhost, work)
         (first,), (second,) = spans("process first"), spans("publish second")
@@ -284,7 +284,7 @@ class Sending(Behaviour):
                 b"?", correlation_id="1", reply_to="amq.rabbitmq.reply-to"
             )
             await channel.publish(request, "", "rpc")
-            await channel.until(lambda: answered)
+            await channel.until(lambda: len(spans(messaging__system="rabbitmq")) == 4)
 
         self.on_channel(vhost, work)
         assert answered == [b"yes"]

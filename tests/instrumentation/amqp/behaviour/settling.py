@@ -41,10 +41,12 @@ class Settling(Behaviour):
 
             await channel.consume("work", handle)
             await channel.publish(self.client.message(), "", "work")
-            await channel.until(lambda: len(seen) == (2 if "requeue" in settlement else 1))
+            await channel.until(
+                lambda: len(spans("process work")) == (2 if "requeue" in settlement else 1)
+            )
 
         self.on_channel(vhost, work)
-        handled = spans("process work")
+        handled = sorted(spans("process work"), key=lambda span: span.start_time or 0)
         if "requeue" in settlement:
             facts = [(told(s, "redelivered"), told(s, "settlement")) for s in handled]
             assert facts == [(False, settlement), (True, "ack")]
@@ -90,7 +92,7 @@ class Settling(Behaviour):
             await channel.consume("work", handle)
             for _ in range(4):
                 await channel.publish(self.client.message(), "", "work")
-            await channel.until(lambda: len(seen) == 4)
+            await channel.until(lambda: len(spans("process work")) == 4)
             if everything:
                 await channel.ack_all()
             else:
@@ -122,7 +124,7 @@ class Settling(Behaviour):
 
             await channel.consume("work", handle, no_ack=True)
             await channel.publish(self.client.message(), "", "work")
-            await channel.until(lambda: seen)
+            await channel.until(lambda: spans("process work"))
 
         self.on_channel(vhost, work)
         (process,) = spans("process work")
@@ -141,7 +143,7 @@ class Settling(Behaviour):
 
             await channel.consume("work", handle)
             await channel.publish(self.client.message(), "", "work")
-            await channel.until(lambda: seen)
+            await channel.until(lambda: spans("process work"))
 
         self.on_channel(vhost, work)
         (process,) = spans("process work")
