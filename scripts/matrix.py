@@ -39,7 +39,7 @@ NEVER_RAN: Final = (2, 3, 4, 5)
 # The HTTP tests are tables over all clients and servers: those of other rows come in their newest.
 CLIENTS: Final = ("requests", "aiohttp", "uvicorn")
 SERVERS: Final = ("fastapi", "starlette", "flask", "django", "uvicorn")
-AIO_PIKA: Final = ("amqp/test_aio_pika.py", "amqp/test_aiormq.py")
+AIO_PIKA: Final = ("amqp/test_aio_pika.py", "amqp/test_aio_pika_loops.py", "amqp/test_aiormq.py")
 FASTSTREAM: Final = "amqp/test_faststream.py::TestFastStream"
 # of a connection that the broker closed, in aio-pika 9
 UNCLOSED: Final = "unclosed <StreamWriter"

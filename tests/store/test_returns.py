@@ -6,36 +6,15 @@ import itertools
 from pathlib import Path
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from strayline_collector.decode.otlp import decode
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
-
-
-def _span(number: int, kind: int, linked: int | None = None, **attributes: str | bool) -> bytes:
-    request = ExportTraceServiceRequest()
-    span = (
-        request.resource_spans.add()
-        .scope_spans.add()
-        .spans.add(
-            name="x", kind=kind, trace_id=b"\x01" * 16, span_id=bytes([number] * 8),
-            start_time_unix_nano=number, end_time_unix_nano=number + 1,
-        )
-    )  # fmt: skip
-    if linked is not None:
-        span.links.add(trace_id=b"\x01" * 16, span_id=bytes([linked] * 8))
-    for name, value in {"messaging.system": "rabbitmq", **attributes}.items():
-        item = span.attributes.add(key=name.replace("__", ".")).value
-        if isinstance(value, bool):
-            item.bool_value = value
-        else:
-            item.string_value = value
-    return request.SerializeToString()
+from tests.support.spans import otlp_span
 
 
 def _publish(number: int) -> bytes:
-    return _span(
+    return otlp_span(
         number, 4, messaging__operation__type="send", strayline__exchange="events",
         strayline__outcome="unconfirmed",
     )  # fmt: skip
@@ -45,7 +24,7 @@ def _publish(number: int) -> bytes:
 def test_a_return_meets_its_publish_whichever_comes_first(
     store: DuckDBStore, order: tuple[int, ...]
 ) -> None:
-    told = [[_publish(1)], [_publish(2)], [_span(3, 3, 1, messaging__operation__name="return")]]
+    told = [[_publish(1)], [_publish(2)], [otlp_span(3, 3, 1, messaging__operation__name="return")]]
     for offset, step in enumerate(order, start=1):
         store.append(decode(told[step], 1), Position(1, offset), 1)
     with store.read() as session:
@@ -54,7 +33,7 @@ def test_a_return_meets_its_publish_whichever_comes_first(
 
 
 def test_the_handling_of_a_batch_is_no_delivery(store: DuckDBStore) -> None:
-    batch = _span(2, 5, 1, messaging__operation__type="process", strayline__batch=True)
+    batch = otlp_span(2, 5, 1, messaging__operation__type="process", strayline__batch=True)
     store.append(decode([_publish(1), batch], 1), Position(1, 1), 1)
     with store.read() as session:
         assert session.rows("SELECT * FROM deliveries") == []
@@ -71,7 +50,7 @@ def test_a_file_of_the_first_schema_learns_of_returns_and_keeps_what_it_has(tmp_
     for _ in range(2):
         DuckDBStore.open(path).close()
     store = DuckDBStore.open(path)
-    told = decode([_span(3, 3, 1, messaging__operation__name="return")], 2)
+    told = decode([otlp_span(3, 3, 1, messaging__operation__name="return")], 2)
     store.append(told, Position(1, 2), 2)
     with store.read() as session:
         assert [row["outcome"] for row in session.rows("SELECT outcome FROM publishes")] == [

@@ -5,35 +5,18 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from strayline_collector.decode.otlp import decode
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
+from tests.support.spans import otlp_span
 
 EPOCH = "0123456789abcdef"
 
 
 def _span(number: int, kind: int, linked: int | None = None, **attributes: str | int) -> bytes:
-    request = ExportTraceServiceRequest()
-    span = (
-        request.resource_spans.add()
-        .scope_spans.add()
-        .spans.add(
-            name="x", kind=kind, trace_id=b"\x01" * 16, span_id=bytes([number] * 8),
-            start_time_unix_nano=number, end_time_unix_nano=number + 1,
-        )
-    )  # fmt: skip
-    if linked is not None:
-        span.links.add(trace_id=b"\x01" * 16, span_id=bytes([linked] * 8))
-    given = {"messaging.system": "rabbitmq", "strayline.epoch": EPOCH, "strayline.queue": "work"}
-    for name, value in (given | attributes).items():
-        item = span.attributes.add(key=name.replace("__", ".")).value
-        if isinstance(value, int):
-            item.int_value = value
-        else:
-            item.string_value = value
-    return request.SerializeToString()
+    given: dict[str, str | int] = {"strayline__epoch": EPOCH, "strayline__queue": "work"}
+    return otlp_span(number, kind, linked, **(given | attributes))
 
 
 def _delivery(number: int, channel: int, tag: int) -> bytes:

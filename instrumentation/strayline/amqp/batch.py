@@ -11,12 +11,13 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Final, cast
 
-from opentelemetry.trace import Link, Span, SpanKind, StatusCode
+from opentelemetry.trace import Link, Span, SpanKind
 
 from strayline import conventions as c
 from strayline import redact
 from strayline.amqp import headers
 from strayline.current import attach, current, detach, with_span
+from strayline.failure import failed
 from strayline.guard import log, survived
 from strayline.propagation import remote_parent
 from strayline.provider import tracer
@@ -69,10 +70,7 @@ class Batch:
             return
         with survived("ending a batch"):
             if error is not None:
-                span.set_attribute(c.ERROR_TYPE, type(error).__qualname__)
-                if isinstance(error, Exception):
-                    span.record_exception(error, attributes=redact.exception(error))
-                span.set_status(StatusCode.ERROR, redact.prose(str(error)))
+                failed(span, error)
             span.end()
 
 

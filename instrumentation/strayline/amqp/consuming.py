@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanKind, StatusCode
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanKind
 
 from strayline import conventions as c
 from strayline import redact
@@ -15,6 +15,7 @@ from strayline.amqp import bodies, headers
 from strayline.amqp.base import ChannelBase
 from strayline.amqp.facts import Arrival, Broker
 from strayline.current import attach, detach, with_span
+from strayline.failure import failed
 from strayline.guard import survived
 from strayline.propagation import remote_parent
 from strayline.provider import start_span, tracer
@@ -189,10 +190,7 @@ class Consuming(ChannelBase):
                 span.end()
         elif span is not None and span.is_recording():
             if error is not None:
-                span.set_attribute(c.ERROR_TYPE, type(error).__qualname__)
-                if isinstance(error, Exception):
-                    span.record_exception(error, attributes=redact.exception(error))
-                span.set_status(StatusCode.ERROR, redact.prose(str(error)))
+                failed(span, error)
             span.end()
         if delivery.settled and delivery.tag is not None:
             self.deliveries.pop(delivery.tag, None)

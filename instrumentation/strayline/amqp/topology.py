@@ -32,6 +32,34 @@ def report(broker: Broker, item: Mapping[str, Any]) -> None:
     say(c.TOPOLOGY_SPAN, {**attributes, **broker.attributes()})
 
 
+def bound(action: str, kind: str, given: Mapping[str, Any], last_queue: str = "") -> dict[str, Any]:
+    """The item of a binding (``bind``, ``unbind``) of a queue or of an exchange, by the names that
+    AMQP gives the method's arguments: ``exchange`` and ``queue``, ``source`` and ``destination``."""
+    source, destination = ("exchange", "queue") if kind == "queue" else ("source", "destination")
+    return {
+        "action": action,
+        "kind": "binding",
+        "source_name": given.get(source) or "",
+        "destination": given.get(destination) or (last_queue if kind == "queue" else ""),
+        "destination_kind": kind,
+        "routing_key": given.get("routing_key") or "",
+        "arguments": dict(given.get("arguments") or {}),
+    }
+
+
+def deleted(kind: str, given: Mapping[str, Any], last_queue: str = "") -> dict[str, Any]:
+    """The item of a deleted queue or exchange."""
+    name = given.get(kind) or (last_queue if kind == "queue" else "")
+    return {"action": "delete", "kind": kind, "name": name}
+
+
+def options(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The named yes-or-no arguments of a declare, and its table of others."""
+    found: dict[str, Any] = {name: bool(given.get(name)) for name in names}
+    found["arguments"] = dict(given.get("arguments") or {})
+    return found
+
+
 def _is_news(broker: Broker, item: Mapping[str, Any]) -> bool:
     """Whether this differs from what was last said of the same thing, or that was long ago."""
     named = [

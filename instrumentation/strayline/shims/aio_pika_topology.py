@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import aiormq
 
-from strayline.amqp import Channel
+from strayline.amqp import Channel, topology
 from strayline.guard import survived
 from strayline.patching import Patches
 
@@ -50,7 +50,7 @@ def _queue_declare(channel: Channel, given: Mapping[str, Any], answer: Any) -> M
         "action": "check" if given.get("passive") else "declare",
         "kind": "queue",
         "name": name,
-        **_options(given, "durable", "exclusive", "auto_delete"),
+        **topology.options(given, "durable", "exclusive", "auto_delete"),
     }
 
 
@@ -60,36 +60,20 @@ def _exchange_declare(channel: Channel, given: Mapping[str, Any], answer: Any) -
         "kind": "exchange",
         "name": given["exchange"],
         "type": str(given.get("exchange_type") or "direct"),
-        **_options(given, "durable", "auto_delete"),
+        **topology.options(given, "durable", "auto_delete"),
     }
-
-
-def _options(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    found: dict[str, Any] = {name: bool(given.get(name)) for name in names}
-    found["arguments"] = dict(given.get("arguments") or {})
-    return found
 
 
 def _binding(
     action: str, kind: str, channel: Channel, given: Mapping[str, Any], answer: Any
 ) -> Mapping[str, Any]:
-    """A binding of a queue (``exchange``, ``queue``) or of an exchange (``source``, ``destination``)."""
-    source, destination = ("exchange", "queue") if kind == "queue" else ("source", "destination")
-    return {
-        "action": action,
-        "kind": "binding",
-        "source_name": given.get(source) or "",
-        "destination": given.get(destination) or (channel.last_queue if kind == "queue" else ""),
-        "destination_kind": kind,
-        "routing_key": given.get("routing_key") or "",
-        "arguments": dict(given.get("arguments") or {}),
-    }
+    return topology.bound(action, kind, given, channel.last_queue)
 
 
 def _deleted(
     kind: str, channel: Channel, given: Mapping[str, Any], answer: Any
 ) -> Mapping[str, Any]:
-    return {"action": "delete", "kind": kind, "name": given.get(kind) or channel.last_queue}
+    return topology.deleted(kind, given, channel.last_queue)
 
 
 _METHODS: Final[tuple[tuple[str, Describe], ...]] = (

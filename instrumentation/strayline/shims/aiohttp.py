@@ -17,10 +17,11 @@ from aiohttp.client_reqrep import ClientRequest
 from opentelemetry import context
 from opentelemetry.trace import Span
 
+from strayline.failure import failed
 from strayline.guard import survived
 from strayline.patching import Patches
 from strayline.propagation import inject
-from strayline.shims.http_client import HttpClient, failed
+from strayline.shims.http_client import HttpClient
 from strayline.shims.http_spans import suppressed
 
 _patches: Final = Patches()

@@ -16,6 +16,7 @@ import grpc
 from opentelemetry import context
 from opentelemetry.trace import Span, SpanKind, get_current_span
 
+from strayline.current import suppressed
 from strayline.guard import survived
 from strayline.provider import tracer
 from strayline.shims.grpc_spans import (
@@ -25,7 +26,6 @@ from strayline.shims.grpc_spans import (
     UNKNOWN,
     called,
     finish,
-    suppressed,
     with_context,
 )
 

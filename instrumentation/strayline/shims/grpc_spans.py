@@ -11,7 +11,6 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 import grpc
-from opentelemetry import context
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, StatusCode
 
@@ -55,10 +54,6 @@ _KEPT: Final = 1024
 _SCHEMES: Final = frozenset(
     {"dns", "ipv4", "ipv6", "unix", "unix-abstract", "vsock", "xds", "passthrough", "google-c2p"}
 )
-_SUPPRESS: Final = (
-    getattr(context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation"),
-    "suppress_instrumentation",
-)
 _dup = False
 _excluded: frozenset[str] = frozenset()
 
@@ -78,11 +73,6 @@ def configure() -> None:
     _excluded = read.grpc_exclude
     for remembered in (called, served, peer_attributes):
         remembered.cache_clear()
-
-
-def suppressed(current: Mapping[str, Any]) -> bool:
-    """Whether this context asks not to be traced, as that of OpenTelemetry's exporters does."""
-    return bool(current) and bool(current.get(_SUPPRESS[0]) or current.get(_SUPPRESS[1]))
 
 
 @functools.lru_cache(_KEPT)

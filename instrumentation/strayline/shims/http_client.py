@@ -14,9 +14,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 from strayline import conventions as c
 from strayline import redact
 from strayline.provider import tracer
-from strayline.shims.http_spans import Side, failed
-
-__all__ = ["HttpClient", "failed"]
+from strayline.shims.http_spans import Side
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 

@@ -18,11 +18,12 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from strayline import conventions as c
 from strayline import redact
+from strayline.failure import failed
 from strayline.guard import survived
 from strayline.propagation import extract, remote_parent
 from strayline.provider import tracer
 from strayline.shims.http_client import DEFAULT_PORTS
-from strayline.shims.http_spans import Side, failed, suppressed
+from strayline.shims.http_spans import Side, suppressed
 
 MAX_AGENT: Final = 1024
 """Characters kept of a user agent."""

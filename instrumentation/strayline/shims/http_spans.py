@@ -11,10 +11,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from opentelemetry import context
-from opentelemetry.trace import Span, StatusCode
 
 from strayline import conventions as c
-from strayline import redact
+from strayline import current, redact
 from strayline.guard import log
 from strayline.settings import Settings
 
@@ -25,21 +24,15 @@ KNOWN_METHODS: Final = frozenset(
 MAX_HEADERS: Final = 64
 """Different headers recorded of one message."""
 
-_SUPPRESSING: Final = (
-    getattr(context, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation"),
-    getattr(context, "_SUPPRESS_HTTP_INSTRUMENTATION_KEY", "suppress_http_instrumentation"),
-    "suppress_instrumentation",
+SUPPRESS_HTTP: Final[str] = getattr(
+    context, "_SUPPRESS_HTTP_INSTRUMENTATION_KEY", "suppress_http_instrumentation"
 )
-SUPPRESS_HTTP: Final = _SUPPRESSING[1]
 
 
-def suppressed(current: Mapping[str, Any]) -> bool:
-    """Whether this context asks not to be traced, as OpenTelemetry's exporters and those of its
-    instrumentations do that call another one."""
-    if not current:
-        return False
-    first, second, third = _SUPPRESSING
-    return bool(current.get(first) or current.get(second) or current.get(third))
+def suppressed(found: Mapping[str, Any]) -> bool:
+    """Whether this context asks not to be traced, as OpenTelemetry's exporters do, and those of its
+    instrumentations that call another one."""
+    return bool(found) and (bool(found.get(SUPPRESS_HTTP)) or current.suppressed(found))
 
 
 class Headers:
@@ -109,14 +102,6 @@ class Side:
                 if name in attributes:
                     attributes[old] = attributes[name]
         return attributes if self.rules is None else self.rules.attributes(attributes)
-
-
-def failed(span: Span, error: BaseException) -> None:
-    """Writes down what went wrong. Cancellation and exits are no exceptions of the program."""
-    span.set_attribute(c.ERROR_TYPE, type(error).__qualname__)
-    if isinstance(error, Exception):
-        span.record_exception(error, attributes=redact.exception(error))
-    span.set_status(StatusCode.ERROR, redact.prose(str(error)))
 
 
 def _headers(settings: Settings, side: str, of: str) -> Headers | None:

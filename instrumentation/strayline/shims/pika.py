@@ -21,7 +21,7 @@ from strayline.amqp import Arrival, Publish
 from strayline.current import current, suppressed
 from strayline.guard import survived
 from strayline.patching import Patches
-from strayline.shims.pika_blocking import mend_publishing, wrap_blocking
+from strayline.shims.pika_blocking import mend_publishing, unmend_publishing, wrap_blocking
 from strayline.shims.pika_topology import ANSWERS, CHANGES
 from strayline.shims.pika_wire import Wire, text, wire_of
 
@@ -42,6 +42,7 @@ def on() -> None:
 
 def off() -> None:
     _patches.undo()
+    unmend_publishing()
     census.stop()
 
 

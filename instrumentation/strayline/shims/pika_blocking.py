@@ -8,6 +8,7 @@ wraps both layers of a BlockingChannel, so that each publish had two spans, and 
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Generator
 from typing import Any, Final
 
@@ -33,12 +34,24 @@ def wrap_blocking(patches: Patches) -> None:
     patches.wrap(BlockingChannel, "cancel", _cancel)
 
 
+_mended: Final[weakref.WeakKeyDictionary[Any, Any]] = weakref.WeakKeyDictionary()
+"""Inner channels, and contrib's wrapper that was taken from each."""
+
+
 def mend_publishing(client: Any) -> None:
     """Takes contrib's wrapper from the inner channel of a BlockingChannel that has its own."""
     if client._cookie is not None:
         wrapper = vars(client).get("basic_publish")
         if getattr(wrapper, "__module__", "").startswith(CONTRIB):
             del client.basic_publish
+            _mended[client] = wrapper
+
+
+def unmend_publishing() -> None:
+    """Gives contrib's wrappers back."""
+    for client, wrapper in list(_mended.items()):
+        vars(client).setdefault("basic_publish", wrapper)
+    _mended.clear()
 
 
 def _consume(original: Callable[..., Any]) -> Callable[..., Any]:

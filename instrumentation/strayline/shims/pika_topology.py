@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from pika import spec
 
+from strayline.amqp import topology
+
 Item = dict[str, Any]
 
 
@@ -32,7 +34,7 @@ def _queue_declare(method: Any, last_queue: str) -> Item:
         "action": "check" if method.passive else "declare",
         "kind": "queue",
         "name": method.queue or "",
-        **_options(method, "durable", "exclusive", "auto_delete"),
+        **topology.options(vars(method), "durable", "exclusive", "auto_delete"),
     }
 
 
@@ -42,53 +44,27 @@ def _exchange_declare(method: Any, last_queue: str) -> Item:
         "kind": "exchange",
         "name": method.exchange,
         "type": str(method.type or "direct"),
-        **_options(method, "durable", "auto_delete"),
+        **topology.options(vars(method), "durable", "auto_delete"),
     }
 
 
-def _options(method: Any, *names: str) -> Item:
-    found: Item = {name: bool(getattr(method, name)) for name in names}
-    found["arguments"] = dict(method.arguments or {})
-    return found
+def _binding(action: str, kind: str, method: Any, last_queue: str) -> Item:
+    return topology.bound(action, kind, vars(method), last_queue)
 
 
-def _queue_binding(action: str, method: Any, last_queue: str) -> Item:
-    return _binding(action, method, method.exchange, method.queue or last_queue, "queue")
-
-
-def _exchange_binding(action: str, method: Any, last_queue: str) -> Item:
-    return _binding(action, method, method.source, method.destination, "exchange")
-
-
-def _binding(action: str, method: Any, source: Any, destination: Any, kind: str) -> Item:
-    return {
-        "action": action,
-        "kind": "binding",
-        "source_name": source or "",
-        "destination": destination or "",
-        "destination_kind": kind,
-        "routing_key": method.routing_key or "",
-        "arguments": dict(method.arguments or {}),
-    }
-
-
-def _queue_delete(method: Any, last_queue: str) -> Item:
-    return {"action": "delete", "kind": "queue", "name": method.queue or last_queue}
-
-
-def _exchange_delete(method: Any, last_queue: str) -> Item:
-    return {"action": "delete", "kind": "exchange", "name": method.exchange or ""}
+def _deleted(kind: str, method: Any, last_queue: str) -> Item:
+    return topology.deleted(kind, vars(method), last_queue)
 
 
 CHANGES: Final[dict[type, Callable[[Any, str], Item]]] = {
     spec.Queue.Declare: _queue_declare,
-    spec.Queue.Bind: functools.partial(_queue_binding, "bind"),
-    spec.Queue.Unbind: functools.partial(_queue_binding, "unbind"),
-    spec.Queue.Delete: _queue_delete,
+    spec.Queue.Bind: functools.partial(_binding, "bind", "queue"),
+    spec.Queue.Unbind: functools.partial(_binding, "unbind", "queue"),
+    spec.Queue.Delete: functools.partial(_deleted, "queue"),
     spec.Exchange.Declare: _exchange_declare,
-    spec.Exchange.Bind: functools.partial(_exchange_binding, "bind"),
-    spec.Exchange.Unbind: functools.partial(_exchange_binding, "unbind"),
-    spec.Exchange.Delete: _exchange_delete,
+    spec.Exchange.Bind: functools.partial(_binding, "bind", "exchange"),
+    spec.Exchange.Unbind: functools.partial(_binding, "unbind", "exchange"),
+    spec.Exchange.Delete: functools.partial(_deleted, "exchange"),
 }
 ANSWERS: Final = (
     spec.Queue.DeclareOk,

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import amqp
 
+from strayline.amqp import topology
 from strayline.guard import survived
 from strayline.patching import Patches
 from strayline.shims.py_amqp_record import Record, is_left_alone, record_of
@@ -52,7 +53,7 @@ def _queue_declare(record: Record, given: Given, answer: Any) -> Mapping[str, An
         "action": "check" if given["passive"] else "declare",
         "kind": "queue",
         "name": name,
-        **_options(given, "durable", "exclusive", "auto_delete"),
+        **topology.options(given, "durable", "exclusive", "auto_delete"),
     }
 
 
@@ -62,35 +63,18 @@ def _exchange_declare(record: Record, given: Given, answer: Any) -> Mapping[str,
         "kind": "exchange",
         "name": given["exchange"],
         "type": str(given["type"] or "direct"),
-        **_options(given, "durable", "auto_delete"),
+        **topology.options(given, "durable", "auto_delete"),
     }
-
-
-def _options(given: Given, *names: str) -> dict[str, Any]:
-    found: dict[str, Any] = {name: bool(given[name]) for name in names}
-    found["arguments"] = dict(given["arguments"] or {})
-    return found
 
 
 def _binding(
     action: str, kind: str, record: Record, given: Given, answer: Any
 ) -> Mapping[str, Any]:
-    """A binding of a queue (``exchange``, ``queue``) or of an exchange (``source``, ``destination``)."""
-    source, destination = ("exchange", "queue") if kind == "queue" else ("source", "destination")
-    return {
-        "action": action,
-        "kind": "binding",
-        "source_name": given[source] or "",
-        "destination": given[destination] or (record.last_queue if kind == "queue" else ""),
-        "destination_kind": kind,
-        "routing_key": given["routing_key"] or "",
-        "arguments": dict(given["arguments"] or {}),
-    }
+    return topology.bound(action, kind, given, record.last_queue)
 
 
 def _deleted(kind: str, record: Record, given: Given, answer: Any) -> Mapping[str, Any]:
-    name = given[kind] or (record.last_queue if kind == "queue" else "")
-    return {"action": "delete", "kind": kind, "name": name}
+    return topology.deleted(kind, given, record.last_queue)
 
 
 _METHODS: Final[tuple[tuple[str, Describe], ...]] = (

@@ -16,9 +16,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanKind
 
 import strayline
+from tests.instrumentation.amqp.aio_pika_programs import on_channel, send
 from tests.instrumentation.amqp.behaviour.base import told
 from tests.instrumentation.amqp.drivers.aiormq import holds
-from tests.instrumentation.amqp.test_aio_pika import on_channel, send
 from tests.instrumentation.conftest import Spans
 
 pytestmark = pytest.mark.broker

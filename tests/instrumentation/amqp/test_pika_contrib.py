@@ -215,3 +215,26 @@ def test_either_can_be_switched_off_and_the_other_stays(vhost: str, spans: Spans
     assert len(spans("publish work")) == 1
     strayline.uninstrument()
     assert [dict(vars(owner)) for owner in (BlockingConnection, BlockingChannel)] == untouched
+
+
+def test_what_was_taken_from_contrib_is_given_back(vhost: str, spans: Spans) -> None:
+    contrib = PikaInstrumentor()
+    contrib.instrument()
+    try:
+        with connected(vhost) as connection:
+            channel = connection.channel()
+            wrapped = vars(channel._impl).get("basic_publish")
+            channel.queue_declare("work")
+            channel.basic_publish("", "work", b"x")
+            assert "basic_publish" not in vars(channel._impl)
+            strayline.uninstrument()
+            given_back = vars(channel._impl).get("basic_publish")
+            assert given_back is not None
+            assert is_contribs(given_back)
+            assert wrapped in (None, given_back)
+    finally:
+        contrib.uninstrument()
+
+
+def is_contribs(function: Any) -> bool:
+    return str(function.__module__).startswith("opentelemetry.instrumentation.pika")
