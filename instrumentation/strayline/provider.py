@@ -7,9 +7,11 @@ can: ours is put in place without claiming the one chance that OpenTelemetry giv
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any, Final
 
 from opentelemetry import trace
@@ -35,6 +37,11 @@ from strayline.tracing.attributes import Steady
 from strayline.tracing.provider import LightProvider, LightTracer, Scope
 from strayline.tracing.span import LightSpan
 from strayline.version import __version__
+
+if "opentelemetry.sdk.trace" in sys.modules:
+    # wanted for an application's own provider; not first in a thread, during whose import a fork
+    # would leave its lock held in the child
+    import_module("strayline.tracing.sdk")
 
 _lock = threading.RLock()
 _current: TracerProvider | None = None

@@ -25,6 +25,11 @@ from strayline.settings import Settings
 from strayline.tracing.span import LightSpan
 from strayline.version import __version__
 
+# getaddrinfo would import its codec with the first connect, in our thread; in a child forked
+# meanwhile that import's lock stays held, and every connect by name hangs there, the service's own
+# too. Here and not with the first span, since that may be a thread's as well.
+codecs.lookup("idna")
+
 RETRYABLE: Final = frozenset({429, 502, 503, 504})
 LONGEST_WAIT_S: Final = 30.0
 LONGEST_ANSWER: Final = 64 * 1024
@@ -47,9 +52,6 @@ class HttpSender:
         self._resource = resource
         self._on_drops = on_drops
         self.dropped = 0
-        # getaddrinfo would import its codec in our thread; in a child forked meanwhile that import's
-        # lock stays held, and every connect by name hangs there, the service's own too
-        codecs.lookup("idna")
         self._start_over()
         after_fork(self._start_over)
         at_exit(self._leave, last=True)
