@@ -44,3 +44,26 @@ def test_a_collector_that_is_away_makes_our_threads_import_nothing_either(tmp_pa
     write(tmp_path, app=WATCHED.replace("assert flush(30)", "flush(0.5)"))
     done = run([BIN / "python", "app.py"], environment("http://localhost:9"), cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("provider", ["ours", "the application's"])
+def test_a_first_span_in_a_thread_of_the_services_imports_nothing(
+    provider: str, sink: Sink, tmp_path: Path
+) -> None:
+    """The service may fork while one of its threads makes the first span of all."""
+    theirs = (
+        "from opentelemetry import trace\n"
+        "from opentelemetry.sdk.trace import TracerProvider\n"
+        "trace.set_tracer_provider(TracerProvider())\n"
+        if provider == "the application's"
+        else ""
+    )
+    head, _, body = WATCHED.partition("span = ")
+    lines = "".join(f"    {line}\n" for line in f"span = {body}".splitlines())
+    write(
+        tmp_path,
+        app=f"{theirs}{head}def work():\n{lines}"
+        "thread = threading.Thread(target=work)\nthread.start()\nthread.join()\n",
+    )
+    done = run([BIN / "python", "app.py"], environment(sink.endpoint), cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
