@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
-from strayline_collector.decode.otlp import decode
+from strayline_collector.decode.otlp import decode, examine
 from strayline_collector.decode.python import SCHEMA
 from strayline_collector.store.duckdb.store import DuckDBStore
 
@@ -122,6 +122,7 @@ def test_only_spans_with_valid_ids_are_kept(trace_id: bytes, span_id: bytes) -> 
     names = decode([request.SerializeToString()], 1).column("name").to_pylist()
     valid = len(trace_id) == 16 and any(trace_id) and len(span_id) == 8 and any(span_id)
     assert names == (["odd", "good"] if valid else ["good"])
+    assert examine(request.SerializeToString()) == ((2, 0) if valid else (1, 1))
 
 
 def test_the_decoded_columns_are_the_columns_of_the_table(store: DuckDBStore) -> None:

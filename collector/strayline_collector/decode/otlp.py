@@ -1,6 +1,7 @@
-"""The one façade over OTLP decoding: request bytes in, an Arrow table of spans out.
+"""The one façade over OTLP decoding: request bytes in, counts or an Arrow table of spans out.
 
-A native decoder may stand behind it one day; whichever does gives identical tables.
+Whatever stands behind it gives identical results: the same counts, the same tables, ``BadInput``
+for the same bytes. ``decode/python.py`` is the reference.
 """
 
 from __future__ import annotations
@@ -11,8 +12,16 @@ from typing import Final, Literal
 import pyarrow as pa
 
 from strayline_collector.decode import python
+from strayline_collector.decode.examined import Examined
 
 DECODER: Final[Literal["native", "python"]] = "python"
+
+
+def examine(body: bytes) -> Examined:
+    """Checks protobuf ``ExportTraceServiceRequest`` bytes whole and counts their spans; builds no
+    table. What passes here, ``decode`` takes. Raises ``BadInput`` when the bytes are no such message.
+    """
+    return python.examine(body)
 
 
 def decode(requests: Sequence[bytes], received_ns: int) -> pa.Table:

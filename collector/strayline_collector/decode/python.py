@@ -11,6 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
 from strayline_collector.decode import values
+from strayline_collector.decode.examined import Examined
 from strayline_collector.decode.promote import promoted
 from strayline_collector.errors import BadInput
 
@@ -68,6 +69,19 @@ def decode(requests: Sequence[bytes], received_ns: int) -> pa.Table:
     for body in requests:
         rows += request_rows(parse(body), received_ns)
     return pa.Table.from_pylist(rows, SCHEMA)
+
+
+def examine(body: bytes) -> Examined:
+    """See ``decode.otlp.examine``."""
+    accepted = rejected = 0
+    for resource_spans in parse(body).resource_spans:
+        for scope_spans in resource_spans.scope_spans:
+            for span in scope_spans.spans:
+                if valid_ids(span):
+                    accepted += 1
+                else:
+                    rejected += 1
+    return Examined(accepted, rejected)
 
 
 def parse(body: bytes) -> ExportTraceServiceRequest:

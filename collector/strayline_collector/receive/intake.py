@@ -9,13 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
-from strayline_collector.decode.python import parse, valid_ids
+from strayline_collector.decode.otlp import examine
 from strayline_collector.receive.journal import Journal
 
 BIG_BYTES: Final = 256 * 1024
-"""Bodies above this are parsed off the event loop."""
+"""Bodies above this are examined off the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +64,9 @@ class Intake:
         """Takes protobuf ``ExportTraceServiceRequest`` bytes; returns once they are durable.
         Raises ``BadInput`` and ``Overloaded``.
         """
-        request = parse(body) if len(body) < BIG_BYTES else await asyncio.to_thread(parse, body)
-        accepted, rejected = _count(request)
+        accepted, rejected = (
+            examine(body) if len(body) < BIG_BYTES else await asyncio.to_thread(examine, body)
+        )
         if accepted:
             await self._journal.append(body)
             self._wake()
@@ -78,15 +77,3 @@ class Intake:
             else ""
         )
         return Accepted(accepted, rejected, message)
-
-
-def _count(request: ExportTraceServiceRequest) -> tuple[int, int]:
-    accepted = rejected = 0
-    for resource_spans in request.resource_spans:
-        for scope_spans in resource_spans.scope_spans:
-            for span in scope_spans.spans:
-                if valid_ids(span):
-                    accepted += 1
-                else:
-                    rejected += 1
-    return accepted, rejected
