@@ -8,6 +8,7 @@ from typing import Any, Final
 import pyarrow as pa
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import EntityRef
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
 from strayline_collector.decode import values
@@ -130,6 +131,8 @@ def _resource(resource_spans: ResourceSpans) -> Row:
         document["dropped_attributes_count"] = resource_spans.resource.dropped_attributes_count
     if resource_spans.schema_url:
         document["schema_url"] = resource_spans.schema_url
+    if resource_spans.resource.entity_refs:
+        document["entity_refs"] = [_entity(e) for e in resource_spans.resource.entity_refs]
     return {
         "service": _first(attributes, "service.name") or "unknown_service",
         "environment": _first(attributes, "deployment.environment.name", "deployment.environment"),
@@ -137,6 +140,15 @@ def _resource(resource_spans: ResourceSpans) -> Row:
         "host": host,
         "resource": values.text(document),
     }
+
+
+def _entity(entity: EntityRef) -> Row:
+    row: Row = {"type": entity.type, "id_keys": list(entity.id_keys)}
+    if entity.description_keys:
+        row["description_keys"] = list(entity.description_keys)
+    if entity.schema_url:
+        row["schema_url"] = entity.schema_url
+    return row
 
 
 def _scope(scope_spans: ScopeSpans) -> Row:

@@ -18,9 +18,10 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 def plain(value: AnyValue, depth: int = 0) -> Any:
     """An ``AnyValue`` as what ``json.dumps`` writes. Nesting beyond 64 levels becomes null: no
-    sender means it, and a recursion error would cost its neighbours."""
+    sender means it, and a recursion error would cost its neighbours. So does an index into a
+    table of strings, which profiles have and traces do not."""
     kind = value.WhichOneof("value")
-    if kind is None or depth > 64:
+    if kind is None or kind == "string_value_strindex" or depth > 64:
         return None
     if kind == "double_value":
         number = value.double_value
