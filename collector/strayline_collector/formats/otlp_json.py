@@ -17,9 +17,9 @@ from strayline_collector.errors import BadInput
 
 def json_to_protobuf(body: bytes) -> bytes:
     """OTLP/JSON to protobuf bytes. Ids are hex of either case, 64-bit integers strings or
-    numbers, unknown fields ignored. Raises ``BadInput``."""
+    numbers, unknown fields ignored, names lowerCamelCase alone. Raises ``BadInput``."""
     try:
-        return document_to_protobuf(json.loads(body))
+        return document_to_protobuf(json.loads(body, object_pairs_hook=_fields))
     except (ValueError, RecursionError) as error:
         raise BadInput(f"the JSON body is no ExportTraceServiceRequest: {error}") from None
 
@@ -41,6 +41,11 @@ def protobuf_to_document(request: ExportTraceServiceRequest) -> dict[str, Any]:
     document = MessageToDict(request, use_integers_for_enums=True)
     _for_each_span(document, _ids_to_hex)
     return document
+
+
+def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """``ParseDict`` would take a field's proto name too; every key in OTLP/JSON is a field's."""
+    return {name: value for name, value in pairs if "_" not in name}
 
 
 def _for_each_span(document: dict[str, Any], change: Callable[[dict[str, Any]], None]) -> None:
