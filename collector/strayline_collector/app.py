@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -21,6 +22,7 @@ from strayline_collector.detect.watermark import rfc3339
 from strayline_collector.errors import UsageError
 from strayline_collector.load import Loader
 from strayline_collector.query.api import build_api
+from strayline_collector.query.guard import Gate
 from strayline_collector.query.status import SpanCounts
 from strayline_collector.query.wire import IngestStatus, Settled, Status, StoreStatus
 from strayline_collector.receive.intake import Intake
@@ -130,6 +132,9 @@ async def serve(
     accepts. Raises ``UsageError`` or ``StoreError`` before anything is received.
     """
     settings.check()
+    tls = None if settings.tls is None else settings.tls.context()
+    for warning in settings.warnings():
+        log.warning("%s", warning)
     sockets = [_listen(settings.otlp_http, "--otlp-http")]
     try:
         sockets.append(_listen(settings.api, "--api"))
@@ -139,17 +144,22 @@ async def serve(
             listener.close()
         raise
     otlp_socket, api_socket = sockets
-    grpc_server = build_server(collector.intake, settings.max_request_bytes)
+    grpc_server = build_server(collector.intake, settings.max_request_bytes, settings.access)
     try:
-        grpc_port = bind(grpc_server, settings.otlp_grpc.host, settings.otlp_grpc.port)
+        grpc_port = bind(
+            grpc_server,
+            settings.otlp_grpc.host,
+            settings.otlp_grpc.port,
+            None if settings.tls is None else settings.tls.grpc_credentials(),
+        )
         collector.start()
         addresses = Addresses(
             otlp_http=Address(settings.otlp_http.host, otlp_socket.getsockname()[1]),
             otlp_grpc=Address(settings.otlp_grpc.host, grpc_port),
             api=Address(settings.api.host, api_socket.getsockname()[1]),
         )
-        otlp = _server(OtlpHttp(collector.intake, settings.max_request_bytes))
-        api = _server(build_api(collector.store, collector, allowed_hosts=(settings.api.host,)))
+        otlp = _server(OtlpHttp(collector.intake, settings.max_request_bytes, settings.access), tls)
+        api = _server(build_api(collector.store, collector, _gate(settings)), tls)
         await _run(
             collector, (otlp, otlp_socket), (api, api_socket), grpc_server, addresses, on_ready
         )
@@ -203,17 +213,30 @@ class _QuietServer(uvicorn.Server):
         yield
 
 
-def _server(app: object) -> uvicorn.Server:
-    return _QuietServer(
-        uvicorn.Config(
-            app,  # type: ignore[arg-type]  # uvicorn's ASGI types are narrower than the specification's
-            log_level="warning",
-            access_log=False,
-            lifespan="off",
-            timeout_graceful_shutdown=DRAIN_DOORS_S,
-            timeout_keep_alive=75,
-            server_header=False,
-        )
+def _server(app: object, tls: ssl.SSLContext | None) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]  # uvicorn's ASGI types are narrower than the specification's
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=DRAIN_DOORS_S,
+        timeout_keep_alive=75,
+        server_header=False,
+    )
+    config.load()
+    config.ssl = tls  # one context for every door; uvicorn would make its own of files
+    return _QuietServer(config)
+
+
+def _gate(settings: CollectorSettings) -> Gate:
+    """Who may ask the API."""
+    names = {settings.api.host, *settings.allowed_hosts}
+    if settings.api.wildcard:
+        names |= {socket.gethostname(), socket.getfqdn()}
+    return Gate(
+        access=settings.access,
+        hosts=frozenset(name.lower() for name in names),
+        any_address=settings.api.wildcard,
     )
 
 

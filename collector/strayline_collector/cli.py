@@ -48,6 +48,31 @@ MemoryLimit = Annotated[
 ]
 Insecure = Annotated[bool, _option("Allow addresses that other machines can reach.", "INSECURE")]
 
+Tokens = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--token",
+        help="Token that clients must show (repeatable: any of them); in the environment separated by ':'.",
+    ),
+]
+TokenFile = Annotated[
+    Path | None, _option("File of tokens, one a line: not seen by other users.", "TOKEN_FILE")
+]
+TlsCert = Annotated[Path | None, _option("Certificate in PEM: every door speaks TLS.", "TLS_CERT")]
+TlsKey = Annotated[Path | None, _option("The certificate's private key in PEM.", "TLS_KEY")]
+TlsClientCa = Annotated[
+    Path | None,
+    _option("Who signs clients' certificates; only such clients come in.", "TLS_CLIENT_CA"),
+]
+AllowedHost = Annotated[
+    list[str] | None,
+    typer.Option("--allowed-host", help="Further name that the API is called by (repeatable)."),
+]
+Token = Annotated[str | None, _option("The collector's token.", "TOKEN")]
+Ca = Annotated[Path | None, _option("Whose certificates to trust, in PEM.", "CA")]
+ClientCert = Annotated[Path | None, _option("Certificate to show, in PEM.", "CLIENT_CERT")]
+ClientKey = Annotated[Path | None, _option("Its private key, in PEM.", "CLIENT_KEY")]
+
 HTTP, GRPC, API, UI = "127.0.0.1:4318", "127.0.0.1:4317", "127.0.0.1:4319", "127.0.0.1:8050"
 API_URL = f"http://{API}"
 
@@ -72,12 +97,26 @@ def up(
     lateness: Lateness = 30.0,
     memory_limit: MemoryLimit = None,
     insecure: Insecure = False,
+    token: Tokens = None,
+    token_file: TokenFile = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    tls_client_ca: TlsClientCa = None,
+    allowed_host: AllowedHost = None,
+    client_cert: ClientCert = None,
+    client_key: ClientKey = None,
 ) -> None:
     """Runs collector and dashboard together; Ctrl-C stops both."""
     serving = _need("strayline_collector.commands.serving", "collector")
     _need("dash", "dashboard")
-    settings = serving.settings(db, otlp_http, otlp_grpc, api, lateness, memory_limit, insecure)
-    serving.up(settings, ui)
+    protection = serving.Protection(
+        _several(token, "TOKEN"), token_file, tls_cert, tls_key, tls_client_ca,
+        _several(allowed_host, "ALLOWED_HOST"),
+    )  # fmt: skip
+    settings = serving.settings(
+        db, otlp_http, otlp_grpc, api, lateness, memory_limit, insecure, protection
+    )
+    serving.up(settings, ui, client_cert, client_key)
 
 
 @app.command(epilog="Example: strayline collector --db :memory: --otlp-http 127.0.0.1:0")
@@ -89,6 +128,12 @@ def collector(
     lateness: Lateness = 30.0,
     memory_limit: MemoryLimit = None,
     insecure: Insecure = False,
+    token: Tokens = None,
+    token_file: TokenFile = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    tls_client_ca: TlsClientCa = None,
+    allowed_host: AllowedHost = None,
     addresses_json: Annotated[
         bool,
         typer.Option(
@@ -98,14 +143,30 @@ def collector(
 ) -> None:
     """Runs the collector: takes OTLP, judges messages, answers the API."""
     serving = _need("strayline_collector.commands.serving", "collector")
-    settings = serving.settings(db, otlp_http, otlp_grpc, api, lateness, memory_limit, insecure)
+    protection = serving.Protection(
+        _several(token, "TOKEN"), token_file, tls_cert, tls_key, tls_client_ca,
+        _several(allowed_host, "ALLOWED_HOST"),
+    )  # fmt: skip
+    settings = serving.settings(
+        db, otlp_http, otlp_grpc, api, lateness, memory_limit, insecure, protection
+    )
     serving.collector(settings, as_json=addresses_json)
 
 
 @app.command(epilog="Example: strayline dashboard --api http://127.0.0.1:4319")
-def dashboard(api: ApiUrl = API_URL, ui: Ui = UI, insecure: Insecure = False) -> None:
+def dashboard(
+    api: ApiUrl = API_URL,
+    ui: Ui = UI,
+    insecure: Insecure = False,
+    token: Token = None,
+    ca: Ca = None,
+    client_cert: ClientCert = None,
+    client_key: ClientKey = None,
+) -> None:
     """Runs the dashboard of a collector that runs elsewhere."""
-    _need("strayline_dashboard.main", "dashboard").run(api, ui, insecure=insecure)
+    main = _need("strayline_dashboard.main", "dashboard")
+    entry = main.Entry(token, ca, None, client_cert, client_key)
+    main.run(api, ui, insecure=insecure, entry=entry)
 
 
 @app.command(
@@ -144,12 +205,18 @@ def findings(
     kind: Annotated[str | None, _option("Only this kind, such as reordered.", "KIND")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     fail_on: Annotated[str | None, _option("Exit with 1 at warning or error.", "FAIL_ON")] = None,
+    token: Token = None,
+    ca: Ca = None,
+    client_cert: ClientCert = None,
+    client_key: ClientKey = None,
 ) -> None:
     """Lists findings, worst first."""
     if fail_on not in (None, "info", "warning", "error"):
         raise UsageProblem(f"--fail-on {fail_on}: expected warning or error")
     raise typer.Exit(
-        _need("strayline_collector.commands.findings", "collector").run(api, kind, as_json, fail_on)
+        _need("strayline_collector.commands.findings", "collector").run(
+            api, kind, as_json, fail_on, _credentials(token, ca, client_cert, client_key)
+        )
     )
 
 
@@ -161,9 +228,15 @@ def import_files(
     otlp_http: Annotated[
         str, _option("Where a running collector takes OTLP over HTTP.", "OTLP_HTTP")
     ] = HTTP,
+    token: Token = None,
+    ca: Ca = None,
+    client_cert: ClientCert = None,
+    client_key: ClientKey = None,
 ) -> None:
     """Sends OTLP files to a running collector. Every file is read before any is sent."""
-    _need("strayline_collector.commands.importing", "collector").run(files, otlp_http)
+    _need("strayline_collector.commands.importing", "collector").run(
+        files, otlp_http, _credentials(token, ca, client_cert, client_key)
+    )
 
 
 @app.command(epilog="Example: strayline demo --once --orders 200")
@@ -197,6 +270,20 @@ def demo(
     except known as error:
         raise UsageProblem(str(error)) from None
     raise typer.Exit(code)
+
+
+def _several(given: list[str] | None, name: str) -> tuple[str, ...]:
+    """A repeatable option: its values, else those of its variable, separated by ``:``."""
+    return tuple(given or filter(None, os.environ.get(f"STRAYLINE_{name}", "").split(":")))
+
+
+def _credentials(
+    token: str | None, ca: Path | None, client_cert: Path | None, client_key: Path | None
+) -> Any:
+    client = _need("strayline_collector.commands.client", "collector")
+    # where a collector's tokens stand in the environment, any one of them will do
+    first = next(filter(None, (token or "").split(":")), None)
+    return client.Credentials(first, ca, client_cert, client_key)
 
 
 def main() -> NoReturn:

@@ -23,6 +23,10 @@ class Overloaded(StraylineError):
     """No room right now; the client should come back. HTTP 503, gRPC UNAVAILABLE."""
 
 
+class Unauthorised(StraylineError):
+    """No token, or a wrong one. HTTP 401, gRPC UNAUTHENTICATED."""
+
+
 class NotFound(StraylineError):
     """An id that nothing stored answers to. HTTP 404."""
 

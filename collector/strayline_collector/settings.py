@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from dataclasses import dataclass, field
 from typing import Final
 
+from strayline_collector.access import OPEN, Access
 from strayline_collector.errors import UsageError
+from strayline_collector.tls import Tls
 
 DEFAULT_OTLP_HTTP: Final = "127.0.0.1:4318"
 DEFAULT_OTLP_GRPC: Final = "127.0.0.1:4317"
@@ -28,13 +31,29 @@ class Address:
 
     @property
     def loopback(self) -> bool:
-        """Whether only this machine can reach it."""
-        if self.host == "localhost":
-            return True
+        """Whether only this machine can reach it: everything that the host stands for must be
+        loopback, IPv4 written as IPv6 among it. A name that stands for nothing is not."""
+        return bool(found := self.stands_for()) and all(ip.is_loopback for ip in found)
+
+    @property
+    def wildcard(self) -> bool:
+        """Whether it means every address of this machine."""
+        return any(ip.is_unspecified for ip in self.stands_for())
+
+    def stands_for(self) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+        """The addresses that the host is or resolves to, as IPv4 where they are that."""
         try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+            found = socket.getaddrinfo(self.host, None, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            return []
+        texts = {str(address[0]).partition("%")[0] for *_, address in found}
+        return [_as_ipv4(ipaddress.ip_address(text)) for text in sorted(texts)]
+
+    def local(self) -> Address:
+        """Where a process of this machine finds it: a wildcard is no place to connect to."""
+        if not self.wildcard:
+            return self
+        return Address("::1" if ":" in self.host else "127.0.0.1", self.port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +79,16 @@ class CollectorSettings:
     api: Address = field(default_factory=lambda: parse_address(DEFAULT_API, "--api"))
     lateness_s: float = 30.0
     insecure: bool = False
+    access: Access = OPEN
+    tls: Tls | None = None
+    allowed_hosts: tuple[str, ...] = ()
     memory_limit: str | None = None
     max_request_bytes: int = MAX_REQUEST_BYTES
+
+    @property
+    def scheme(self) -> str:
+        """Of every HTTP door."""
+        return "http" if self.tls is None else "https"
 
     def check(self) -> None:
         """Raises ``UsageError`` for what must not be started."""
@@ -70,13 +97,30 @@ class CollectorSettings:
             ("--otlp-grpc", self.otlp_grpc),
             ("--api", self.api),
         ):
-            if not address.loopback and not self.insecure:
+            if not address.stands_for():
+                raise UsageError(f"{option} {address}: no such host; give a name or an address")
+            if not (address.loopback or self._protected() or self.insecure):
                 raise UsageError(
-                    f"{option} {address}: reachable from other machines without protection; "
-                    "bind a loopback address, or say --insecure"
+                    f"{option} {address}: reachable from other machines without protection; bind a "
+                    "loopback address, give --token or --tls-client-ca, or say --insecure"
                 )
         if not 0 <= self.lateness_s <= 3600:
             raise UsageError(f"--lateness {self.lateness_s}: give seconds from 0 to 3600")
+
+    def warnings(self) -> list[str]:
+        """What may be started and should be known, one line each."""
+        found = [complaint] if self.tls is not None and (complaint := self.tls.complaint()) else []
+        public = [a for a in (self.otlp_http, self.otlp_grpc, self.api) if not a.loopback]
+        if public and self.access.tokens and self.tls is None:
+            found.append(
+                f"{public[0]}: the token crosses the network readable by anyone on the way; "
+                "give --tls-cert and --tls-key"
+            )
+        return found
+
+    def _protected(self) -> bool:
+        mutual = self.tls is not None and self.tls.client_ca is not None
+        return mutual or bool(self.access.tokens)
 
 
 def parse_address(text: str, option: str) -> Address:
@@ -86,3 +130,10 @@ def parse_address(text: str, option: str) -> Address:
     if not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise UsageError(f"{option} {text}: expected HOST:PORT, for example 127.0.0.1:4318")
     return Address(host or "127.0.0.1", int(port))
+
+
+def _as_ipv4(
+    found: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return mapped or found

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from dash import Dash, Input, Output, State, dcc, html
 from fastapi import FastAPI
 
-from strayline_dashboard.client import ApiProblem, Client
+from strayline_dashboard.client import ApiProblem, Client, Entry
 from strayline_dashboard.pages import page_of
 from strayline_dashboard.protect import protect
 
@@ -36,7 +36,9 @@ _INDEX: Final = """<!DOCTYPE html>
 </html>"""
 
 
-def build_app(api_url: str, allowed_hosts: tuple[str, ...] = ()) -> Dash:
+def build_app(
+    api_url: str, allowed_hosts: tuple[str, ...] = (), entry: Entry | None = None
+) -> Dash:
     """The Dash application over a collector's API; its ASGI application is ``.server``.
     ``allowed_hosts`` are served beside the loopback names, ``*`` any."""
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, telemetry={"tracing": False})
@@ -52,7 +54,7 @@ def build_app(api_url: str, allowed_hosts: tuple[str, ...] = ()) -> Dash:
     # callbacks go over HTTP; offered a websocket, Dash's renderer would try it on every page
     app.backend.websocket_capability = False
     app.layout = _layout()
-    _callbacks(app, Client(api_url))
+    _callbacks(app, Client(api_url, entry))
     # the hashes of inline scripts are known only once every callback is
     protect(server, app.csp_hashes(), allowed_hosts)
     return app

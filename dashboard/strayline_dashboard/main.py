@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import os
 import socket
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 import uvicorn
 
 from strayline_dashboard.app import build_app
+from strayline_dashboard.client import Entry
 
 
 class AddressProblem(Exception):
     """The address cannot be used; the text is one clear line."""
 
 
-def serve(api_url: str, host: str, port: int) -> None:
+def serve(api_url: str, host: str, port: int, entry: Entry) -> None:
     """Serves until SIGINT or SIGTERM; says the address once it accepts. Raises ``AddressProblem``."""
-    app = build_app(api_url, allowed_hosts=("*",) if host in ("0.0.0.0", "::") else (host,))
+    hosts = ("*",) if host in ("0.0.0.0", "::") else (host,)
+    try:
+        app = build_app(api_url, hosts, entry)
+    except (OSError, ValueError) as error:
+        raise AddressProblem(
+            f"--ca, --client-cert, --client-key: cannot be used: {error}"
+        ) from None
     with _listen(host, port) as listener:
         server = uvicorn.Server(
             uvicorn.Config(
@@ -37,7 +46,7 @@ def serve(api_url: str, host: str, port: int) -> None:
         server.run(sockets=[listener])
 
 
-def run(api_url: str, ui: str, *, insecure: bool = False) -> None:
+def run(api_url: str, ui: str, *, insecure: bool = False, entry: Entry | None = None) -> None:
     """As ``strayline dashboard``: one line and exit code 2 for what cannot be, and for an address
     that other machines can reach unless ``insecure`` says so."""
     host, _, port = ui.rpartition(":")
@@ -49,7 +58,9 @@ def run(api_url: str, ui: str, *, insecure: bool = False) -> None:
             raise AddressProblem(
                 f"--ui {ui}: reachable from other machines without protection; bind a loopback address, or say --insecure"
             )
-        serve(api_url if "://" in api_url else f"http://{api_url}", host, int(port))
+        serve(
+            api_url if "://" in api_url else f"http://{api_url}", host, int(port), entry or Entry()
+        )
     except AddressProblem as problem:
         sys.stderr.write(f"strayline: {problem}\n")
         sys.exit(2)
@@ -66,7 +77,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--insecure", action="store_true", help="allow an address that other machines can reach"
     )
     options = parser.parse_args(arguments)
-    run(options.api, options.ui, insecure=options.insecure)
+    run(options.api, options.ui, insecure=options.insecure, entry=_entry())
+
+
+def _entry() -> Entry:
+    """From the environment alone: arguments can be read by every user of the machine."""
+
+    def path(name: str) -> Path | None:
+        value = os.environ.get(f"STRAYLINE_{name}")
+        return Path(value) if value else None
+
+    token = next(filter(None, os.environ.get("STRAYLINE_TOKEN", "").split(":")), None)
+    return Entry(token, path("CA"), path("PINNED_CERT"), path("CLIENT_CERT"), path("CLIENT_KEY"))
 
 
 def _loopback(host: str) -> bool:

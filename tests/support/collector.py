@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from typing import Any
 import httpx
 
 from tests.support.corpus import frames
+
+DOORS = ("otlp-http", "otlp-grpc", "api")
 
 _PROGRAM = """
 import asyncio, json, sys
@@ -104,3 +107,31 @@ def running_collector(db: str | Path = ":memory:", **options: Any) -> Iterator[R
                 process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+@contextmanager
+def collector_command(*arguments: str, **environment: str) -> Iterator[RunningCollector]:
+    """As ``running_collector``, by the console script: what a user types, and its environment."""
+    doors = [
+        part
+        for name in DOORS
+        for part in (f"--{name}", "127.0.0.1:0")
+        if f"--{name}" not in arguments
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "strayline_collector", "collector", "--db", ":memory:", "--addresses-json", *doors, *arguments],
+        env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, process.communicate(timeout=10)[1]
+        yield RunningCollector(**json.loads(line), process=process)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        try:
+            process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()

@@ -9,13 +9,20 @@ from typing import Any, Final
 import httpx
 
 from strayline_collector.commands import UsageProblem
+from strayline_collector.commands.client import Credentials, connect
 
 _RANK: Final = {"info": 1, "warning": 2, "error": 3}
 
 
-def run(api: str, kind: str | None, as_json: bool, fail_on: str | None) -> int:
+def run(
+    api: str,
+    kind: str | None,
+    as_json: bool,
+    fail_on: str | None,
+    credentials: Credentials = Credentials(),  # noqa: B008 - frozen
+) -> int:
     """Prints the findings; 1 when one that is not muted reaches ``fail_on``, else 0."""
-    items = fetch(api, kind)
+    items = fetch(api, kind, credentials)
     for item in items:
         if as_json:
             sys.stdout.write(json.dumps(item, ensure_ascii=False) + "\n")
@@ -25,27 +32,26 @@ def run(api: str, kind: str | None, as_json: bool, fail_on: str | None) -> int:
     return 1 if fail_on is not None and worst >= _RANK[fail_on] else 0
 
 
-def fetch(api: str, kind: str | None) -> list[dict[str, Any]]:
+def fetch(api: str, kind: str | None, credentials: Credentials) -> list[dict[str, Any]]:
     """Every standing finding. Raises ``UsageProblem`` when the collector does not answer."""
     items: list[dict[str, Any]] = []
     cursor: str | None = None
-    url = api if "://" in api else f"http://{api}"
     try:
-        while True:
-            params = {"kind": kind, "cursor": cursor, "limit": 500}
-            answer = httpx.get(
-                f"{url.rstrip('/')}/api/v1/findings",
-                params={name: value for name, value in params.items() if value is not None},
-                timeout=60,
-            )
-            if answer.status_code != 200:
-                detail = answer.json().get("detail", answer.text)
-                raise UsageProblem(f"--api {api}: HTTP {answer.status_code}: {detail}")
-            page = answer.json()
-            items += page["items"]
-            cursor = page["next_cursor"]
-            if cursor is None:
-                return items
+        with connect(api, credentials, option="--api") as client:
+            while True:
+                params = {"kind": kind, "cursor": cursor, "limit": 500}
+                answer = client.get(
+                    "/api/v1/findings",
+                    params={name: value for name, value in params.items() if value is not None},
+                )
+                if answer.status_code != 200:
+                    detail = answer.json().get("detail", answer.text)
+                    raise UsageProblem(f"--api {api}: HTTP {answer.status_code}: {detail}")
+                page = answer.json()
+                items += page["items"]
+                cursor = page["next_cursor"]
+                if cursor is None:
+                    return items
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise UsageProblem(
             f"--api {api}: no collector answers there ({_short(error)}); start one with: strayline up"

@@ -13,6 +13,7 @@ import httpx
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from strayline_collector.commands import UsageProblem
+from strayline_collector.commands.client import Credentials, connect
 from strayline_collector.decode.python import parse
 from strayline_collector.errors import BadInput
 from strayline_collector.receive.body import json_to_protobuf
@@ -21,13 +22,16 @@ REQUEST_SPANS: Final = 5_000
 """Spans in one request: well below the collector's 64 MiB whatever their size."""
 
 
-def run(files: list[Path], otlp_http: str) -> None:
+def run(
+    files: list[Path],
+    otlp_http: str,
+    credentials: Credentials = Credentials(),  # noqa: B008 - frozen
+) -> None:
     """Sends every file's spans. Nothing is sent unless every file can be read."""
     requests = [request for file in files for request in read(file)]
-    url = otlp_http if "://" in otlp_http else f"http://{otlp_http}"
     spans = 0
     try:
-        with httpx.Client(base_url=url, timeout=60) as client:
+        with connect(otlp_http, credentials, option="--otlp-http") as client:
             for request in requests:
                 answer = client.post(
                     "/v1/traces",
@@ -35,8 +39,9 @@ def run(files: list[Path], otlp_http: str) -> None:
                     headers={"content-type": "application/x-protobuf"},
                 )
                 if answer.status_code != 200:
+                    why = "; give --token" if answer.status_code == 401 else ""
                     raise UsageProblem(
-                        f"--otlp-http {otlp_http}: the collector answered HTTP {answer.status_code}"
+                        f"--otlp-http {otlp_http}: the collector answered HTTP {answer.status_code}{why}"
                     )
                 spans += _count(request)
     except (httpx.HTTPError, httpx.InvalidURL) as error:

@@ -10,11 +10,42 @@ import signal
 import subprocess
 import sys
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
+from strayline_collector.access import Access, read_tokens
 from strayline_collector.app import serve
 from strayline_collector.decode.otlp import DECODER
+from strayline_collector.errors import UsageError
 from strayline_collector.settings import Addresses, CollectorSettings, parse_address
+from strayline_collector.tls import Tls
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """The options that say who may come in, as they were given."""
+
+    tokens: tuple[str, ...] = ()
+    token_file: Path | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    allowed_hosts: tuple[str, ...] = ()
+
+    def tls(self) -> Tls | None:
+        """Raises ``UsageError`` when a part is missing."""
+        if self.tls_cert is None and self.tls_key is None:
+            if self.tls_client_ca is not None:
+                raise UsageError("--tls-client-ca: needs --tls-cert and --tls-key as well")
+            return None
+        if self.tls_cert is None or self.tls_key is None:
+            missing, there = (
+                ("--tls-cert", "--tls-key")
+                if self.tls_cert is None
+                else ("--tls-key", "--tls-cert")
+            )
+            raise UsageError(f"{there}: needs {missing} as well")
+        return Tls(self.tls_cert, self.tls_key, self.tls_client_ca)
 
 
 def settings(
@@ -25,8 +56,10 @@ def settings(
     lateness: float,
     memory_limit: str | None,
     insecure: bool,
+    protection: Protection | None = None,
 ) -> CollectorSettings:
     """Options to settings. Raises ``UsageError``."""
+    protection = protection or Protection()
     found = CollectorSettings(
         db=db,
         otlp_http=parse_address(otlp_http, "--otlp-http"),
@@ -35,6 +68,9 @@ def settings(
         lateness_s=lateness,
         memory_limit=memory_limit,
         insecure=insecure,
+        access=Access(read_tokens(protection.tokens, protection.token_file)),
+        tls=protection.tls(),
+        allowed_hosts=protection.allowed_hosts,
     )
     found.check()
     return found
@@ -54,8 +90,16 @@ def collector(chosen: CollectorSettings, *, as_json: bool) -> None:
     asyncio.run(serve(chosen, on_ready=ready))
 
 
-def up(chosen: CollectorSettings, ui: str) -> None:
-    """Runs a collector here and the dashboard as a child; both end together."""
+def up(
+    chosen: CollectorSettings, ui: str, client_cert: Path | None, client_key: Path | None
+) -> None:
+    """Runs a collector here and the dashboard as a child; both end together. Raises
+    ``UsageError`` when mutual TLS is asked for and the dashboard has no certificate to show."""
+    if chosen.tls is not None and chosen.tls.client_ca is not None and client_cert is None:
+        raise UsageError(
+            "--tls-client-ca: the dashboard must show a certificate too; give --client-cert and "
+            "--client-key, or run collector and dashboard apart"
+        )
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     parse_address(ui, "--ui")
     children: list[subprocess.Popen[str]] = []
@@ -68,11 +112,13 @@ def up(chosen: CollectorSettings, ui: str) -> None:
                 "-m",
                 "strayline_dashboard",
                 "--api",
-                f"http://{addresses.api}",
+                f"{chosen.scheme}://{addresses.api.local()}",
                 "--ui",
                 ui,
                 *(("--insecure",) if chosen.insecure else ()),
             ],
+            # in the environment, not among the arguments, which every user of the machine can read
+            env={**os.environ, **_for_dashboard(chosen, client_cert, client_key)},
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -89,6 +135,20 @@ def up(chosen: CollectorSettings, ui: str) -> None:
         sys.exit(2)  # the dashboard has said why
 
 
+def _for_dashboard(
+    chosen: CollectorSettings, client_cert: Path | None, client_key: Path | None
+) -> dict[str, str]:
+    """How our own dashboard gets in: with a token, and sure of this very certificate, whatever
+    names it is for."""
+    told = {
+        "STRAYLINE_TOKEN": chosen.access.tokens[0] if chosen.access.tokens else None,
+        "STRAYLINE_PINNED_CERT": chosen.tls and str(chosen.tls.cert),
+        "STRAYLINE_CLIENT_CERT": client_cert and str(client_cert),
+        "STRAYLINE_CLIENT_KEY": client_key and str(client_key),
+    }
+    return {name: value for name, value in told.items() if value}
+
+
 def _relay(child: subprocess.Popen[str]) -> None:
     for line in child.stdout or ():
         _say(line.rstrip())
@@ -99,9 +159,9 @@ def _relay(child: subprocess.Popen[str]) -> None:
 
 def _lines(addresses: Addresses, chosen: CollectorSettings) -> str:
     return (
-        f"otlp/http  http://{addresses.otlp_http}\n"
+        f"otlp/http  {chosen.scheme}://{addresses.otlp_http}\n"
         f"otlp/grpc  {addresses.otlp_grpc}\n"
-        f"api        http://{addresses.api}\n"
+        f"api        {chosen.scheme}://{addresses.api}\n"
         f"store      {chosen.db}, decoder: {DECODER}"
     )
 

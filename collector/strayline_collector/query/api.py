@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from fastapi import FastAPI, Query, Request
@@ -21,7 +21,7 @@ from strayline_collector.model import Control
 from strayline_collector.query import wire
 from strayline_collector.query.findings import change_triage, read_finding, read_findings
 from strayline_collector.query.graph import read_graph
-from strayline_collector.query.guard import Guard, problem
+from strayline_collector.query.guard import Gate, Guard, problem
 from strayline_collector.query.messages import read_messages
 from strayline_collector.query.openapi import with_examples
 from strayline_collector.query.overview import read_operations, read_rates, read_services
@@ -44,7 +44,7 @@ Cursor = Annotated[str | None, Query(max_length=32, description="next_cursor of 
 Text = Annotated[str | None, Query(max_length=1024)]
 
 
-def build_api(store: Store, control: Control, *, allowed_hosts: Sequence[str]) -> FastAPI:
+def build_api(store: Store, control: Control, gate: Gate) -> FastAPI:
     """The API over one store. Answers JSON; errors are RFC 9457 problem documents."""
     app = FastAPI(
         title="Strayline",
@@ -53,7 +53,7 @@ def build_api(store: Store, control: Control, *, allowed_hosts: Sequence[str]) -
         docs_url=None,
         redoc_url=None,
     )
-    app.add_middleware(Guard, allowed_hosts=allowed_hosts)
+    app.add_middleware(Guard, gate=gate)
     _errors(app)
 
     async def read(query: Callable[[Session], T]) -> JSONResponse:

@@ -14,7 +14,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from strayline_collector.errors import UsageError
+from strayline_collector.access import OPEN, Access
+from strayline_collector.errors import Unauthorised, UsageError
 from strayline_collector.receive.intake import Intake
 from strayline_collector.receive.otlp_http import NOT_KEPT
 from strayline_collector.receive.status import rpc_status
@@ -24,14 +25,15 @@ log = logging.getLogger(__name__)
 _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
-def build_server(intake: Intake, max_bytes: int) -> grpc.aio.Server:
+def build_server(intake: Intake, max_bytes: int, access: Access = OPEN) -> grpc.aio.Server:
     """A server with no port yet. Two processes never share one in silence (``so_reuseport`` 0)."""
     server = grpc.aio.server(
+        interceptors=(_TokenCheck(access),) if access.tokens else (),
         options=(
             ("grpc.so_reuseport", 0),
             # bounds what a gzip bomb may unfold to as well
             ("grpc.max_receive_message_length", max_bytes),
-        )
+        ),
     )
     door = _Door(intake)
     server.add_generic_rpc_handlers(
@@ -44,11 +46,20 @@ def build_server(intake: Intake, max_bytes: int) -> grpc.aio.Server:
     return server
 
 
-def bind(server: grpc.aio.Server, host: str, port: int) -> int:
-    """Binds and returns the port. Raises ``UsageError`` naming the address when it is taken."""
+def bind(
+    server: grpc.aio.Server,
+    host: str,
+    port: int,
+    credentials: grpc.ServerCredentials | None = None,
+) -> int:
+    """Binds, over TLS with ``credentials``, and returns the port. Raises ``UsageError`` naming the address when it is taken."""
     name = f"[{host}]" if ":" in host else host
     try:
-        bound = server.add_insecure_port(f"{name}:{port}")
+        bound = (
+            server.add_insecure_port(f"{name}:{port}")
+            if credentials is None
+            else server.add_secure_port(f"{name}:{port}", credentials)
+        )
     except RuntimeError:
         bound = 0
     if bound == 0:
@@ -67,6 +78,29 @@ def _service(name: str, handler: Any) -> grpc.GenericRpcHandler:
             )
         },
     )
+
+
+class _TokenCheck(grpc.aio.ServerInterceptor):
+    """Turns calls without a token away before their handler is known."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        told = dict(handler_call_details.invocation_metadata or ()).get("authorization")
+        try:
+            self._access.demand(told)
+        except Unauthorised as error:
+            return grpc.unary_unary_rpc_method_handler(_refuse(error))
+        return await continuation(handler_call_details)
+
+
+def _refuse(error: Unauthorised) -> Any:
+    async def refuse(body: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
+        await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
+        raise AssertionError("abort raises")
+
+    return refuse
 
 
 class _Door:

@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
+from strayline_collector.access import CHALLENGE, OPEN, Access
 from strayline_collector.errors import BadInput, TooLarge
 from strayline_collector.receive.body import gunzip, json_to_protobuf
 from strayline_collector.receive.intake import Intake
@@ -35,8 +36,9 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 class OtlpHttp:
     """``POST /v1/traces`` (kept), ``/v1/metrics`` and ``/v1/logs`` (counted), protobuf or JSON."""
 
-    def __init__(self, intake: Intake, max_bytes: int) -> None:
+    def __init__(self, intake: Intake, max_bytes: int, access: Access = OPEN) -> None:
         self._intake = intake
+        self._access = access
         self._max_bytes = max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,6 +58,7 @@ class OtlpHttp:
     async def _answer(
         self, scope: Scope, receive: Receive, send: Send, headers: Mapping[str, str], media: str
     ) -> None:
+        self._access.demand(headers.get("authorization"))
         path = scope["path"].rstrip("/")
         if path not in ("/v1/traces", "/v1/metrics", "/v1/logs"):
             message = f"no such path: {scope['path']}; OTLP traces go to /v1/traces"
@@ -133,6 +136,8 @@ async def _send_error(
     extra: list[tuple[bytes, bytes]] = []
     if code == 503:
         extra.append((b"retry-after", str(RETRY_AFTER_S).encode()))
+    if code == 401:
+        extra.append((b"www-authenticate", CHALLENGE.encode()))
     if allow:
         extra.append((b"allow", b"POST"))
     await _send(send, media, code, body, extra)

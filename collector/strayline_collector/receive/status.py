@@ -8,7 +8,13 @@ from google.rpc.code_pb2 import Code
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 
-from strayline_collector.errors import BadInput, Overloaded, StraylineError, TooLarge
+from strayline_collector.errors import (
+    BadInput,
+    Overloaded,
+    StraylineError,
+    TooLarge,
+    Unauthorised,
+)
 
 RETRY_AFTER_S = 2
 
@@ -30,9 +36,11 @@ def rpc_status(error: Exception) -> Status:
 
 
 def http_status(error: Exception) -> int:
-    """400 malformed, 413 too large, 503 come back, 500 our fault."""
+    """400 malformed, 401 no token, 413 too large, 503 come back, 500 our fault."""
     if isinstance(error, BadInput):
         return 400
+    if isinstance(error, Unauthorised):
+        return 401
     if isinstance(error, TooLarge):
         return 413
     return 503 if isinstance(error, Overloaded) else 500
@@ -45,6 +53,8 @@ def as_json(status: Status) -> bytes:
 def _code(error: Exception) -> int:
     if isinstance(error, BadInput):
         return Code.INVALID_ARGUMENT
+    if isinstance(error, Unauthorised):
+        return Code.UNAUTHENTICATED
     if isinstance(error, TooLarge):
         return Code.RESOURCE_EXHAUSTED
     return Code.UNAVAILABLE if isinstance(error, Overloaded) else Code.INTERNAL
