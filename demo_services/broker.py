@@ -25,6 +25,7 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 START_S: Final = 90.0
+PLUGINS: Final = "[rabbitmq_management,rabbitmq_consistent_hash_exchange,rabbitmq_random_exchange]."
 _INSTALLS: Final = (
     "/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server",
     "/opt/homebrew/opt/rabbitmq/sbin/rabbitmq-server",
@@ -158,7 +159,7 @@ def _environment(
     cookie = directory / ".erlang.cookie"
     cookie.write_text(secrets.token_hex(20))
     cookie.chmod(0o400)
-    (directory / "plugins").write_text("[rabbitmq_management].")
+    (directory / "plugins").write_text(PLUGINS)
     (directory / "env").write_text("")
     (directory / "rabbitmq.conf").write_text(
         f"listeners.tcp.1 = 127.0.0.1:{amqp}\n"

@@ -15,7 +15,16 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from strayline_collector.detect.route import Binding, Exchange, Topology, matches, route
+from strayline_collector.detect.route import (
+    UNRECORDED,
+    Binding,
+    Exchange,
+    Policy,
+    Queue,
+    Topology,
+    matches,
+    route,
+)
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
 
@@ -49,11 +58,9 @@ STRAYS_SCHEMA: Final = pa.schema(
 class Said:
     """One statement about the topology and the time in which it is meant."""
 
-    binding: Binding | None
-    exchange: Exchange | None
-    queue: str | None
-    reference: bool
-    """From a complete reference document: what it lacks is not meant."""
+    part: Binding | Exchange | Queue | Policy
+    complete: bool
+    """From a complete source: what it lacks does not exist, or is not meant."""
     from_ns: int
     to_ns: int
 
@@ -112,14 +119,14 @@ def _stray_times(candidate: Row, said: Sequence[Said]) -> list[Row]:
     found: list[Row] = []
     for from_ns, to_ns in stretches(said, candidate["first_ns"], candidate["last_ns"]):
         now = [item for item in said if item.from_ns <= from_ns <= item.to_ns]
-        bindings = [item.binding for item in now if item.binding is not None]
+        bindings = [item.part for item in now if isinstance(item.part, Binding)]
         own = [b for b in bindings if b.destination_kind == "queue" and b.destination == queue]
-        reference = any(item.reference for item in now)
+        reference = any(item.complete for item in now)
         if not own and not reference:
             continue  # nobody said what this queue is for
         topology = topology_of(now)
         answer = route(topology, exchange, key, headers)
-        if queue in answer.queues or answer.unknown is not None or answer.one_of:
+        if queue in answer.queues or answer.unknown is not None or answer.delayed:
             continue
         # Another exchange may lead here by a binding between exchanges that nobody declared.
         if any(
@@ -163,11 +170,14 @@ def stretches(said: Sequence[Said], first_ns: int, last_ns: int) -> list[tuple[i
 
 
 def topology_of(said: Sequence[Said]) -> Topology:
-    """Everything said, as one topology."""
+    """Everything said, as one topology; complete when one of its sources is."""
+    parts = [item.part for item in said]
     return Topology.of(
-        (item.exchange for item in said if item.exchange is not None),
-        (item.queue for item in said if item.queue is not None),
-        (item.binding for item in said if item.binding is not None),
+        (part for part in parts if isinstance(part, Exchange)),
+        (part for part in parts if isinstance(part, Queue)),
+        (part for part in parts if isinstance(part, Binding)),
+        (part for part in parts if isinstance(part, Policy)),
+        complete=any(item.complete for item in said),
     )
 
 
@@ -222,23 +232,31 @@ def _identity(row: Row) -> tuple[Any, ...]:
 
 
 def _said(row: Row, from_ns: int, to_ns: int) -> Said:
+    return Said(_part(row), bool(row["complete"]), from_ns, to_ns)
+
+
+def _part(row: Row) -> Binding | Exchange | Queue | Policy:
     arguments = _arguments(row["arguments"])
-    binding = exchange = queue = None
+    name = row["name"] or ""
     if row["kind"] == "binding":
-        binding = Binding(
+        return Binding(
             row["source_name"] or "",
             row["destination"] or "",
             row["destination_kind"] or "queue",
             row["routing_key"] or "",
             arguments,
         )
-    elif row["kind"] == "exchange":
-        alternate = arguments.get("alternate-exchange")
-        exchange = Exchange(row["name"] or "", row["type"], alternate, arguments)
-    else:
-        queue = row["name"]
-    complete = bool(row["complete"]) and row["role"] == "intended"
-    return Said(binding, exchange, queue, complete, from_ns, to_ns)
+    if row["kind"] == "policy":
+        return Policy(
+            name,
+            arguments.get("pattern", ""),
+            row["type"] or "all",
+            arguments.get("priority", 0),
+            arguments.get("definition", {}),
+        )
+    if row["kind"] == "exchange":
+        return Exchange(name, row["type"], arguments=arguments, internal=bool(row.get("internal")))
+    return Queue(name, arguments=arguments)
 
 
 def same_place(row: Row, place: tuple[str | None, ...]) -> bool:
@@ -261,5 +279,8 @@ def _arguments(text: str | None) -> dict[str, Any]:
 
 
 def text_headers(text: str | None) -> dict[str, Any] | None:
-    """None: nobody recorded headers, so that a headers exchange cannot be judged."""
-    return _arguments(text) if text else None
+    """None: nobody recorded headers, so that a headers exchange cannot be judged. An empty object
+    stands for a value that is there and no plain one."""
+    if not text:
+        return None
+    return {k: UNRECORDED if v == {} else v for k, v in _arguments(text).items()}

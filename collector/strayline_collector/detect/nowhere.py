@@ -63,7 +63,6 @@ def _answer(said: Sequence[Said], at_ns: int, candidate: Row) -> frozenset[str] 
         return None
     topology = topology_of(now)
     key, exchange = candidate["routing_key"], candidate["exchange"]
-    if exchange == "":
-        return frozenset({key}) & topology.queues
     answer = route(topology, exchange, key, text_headers(candidate["routing_headers"]))
-    return None if answer.unknown is not None and not answer.queues else answer.queues
+    decided = answer.unknown is None and not answer.delayed and not answer.reply
+    return answer.queues if answer.queues or decided else None
