@@ -25,7 +25,11 @@ def cut(value: Any) -> Any:
         return [cut(item) for item in value[:KEPT]]
     if isinstance(value, dict):
         return {
-            key: cut(dict(list(item.items())[:8]) if key in ("attributes", "resource") else item)
+            key: cut(
+                dict(list(item.items())[:8])
+                if key in ("attributes", "resource") and isinstance(item, dict)
+                else item
+            )
             for key, item in value.items()
         }
     return value
@@ -67,6 +71,7 @@ def main() -> None:
             "get /api/v1/traces/{trace_id}": collector.get(
                 f"/api/v1/traces/{message['trace_id']}", stitch="true"
             ),
+            "get /api/v1/export": collector.get("/api/v1/export", trace_id=message["trace_id"]),
             "get /api/v1/queues": collector.get("/api/v1/queues"),
             "get /api/v1/queues/order": collector.get("/api/v1/queues/order", **queue),
             "get /api/v1/messages": collector.get(

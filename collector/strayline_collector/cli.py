@@ -239,6 +239,39 @@ def import_files(
     )
 
 
+@app.command(epilog="Example: strayline export --since 1h -o traces.jsonl.gz")
+def export(
+    trace: Annotated[str | None, _option("One trace, by its 32 hex digits.", "TRACE")] = None,
+    since: Annotated[
+        str | None,
+        _option(
+            "Spans that started then or later: RFC 3339, unix ns, or 15m, 2h, 7d ago.", "SINCE"
+        ),
+    ] = None,
+    until: Annotated[
+        str | None, _option("Spans that started then or before, written as --since.", "UNTIL")
+    ] = None,
+    format: Annotated[  # noqa: A002 - the option's name
+        str | None,
+        _option(
+            "json, jsonl, protobuf (OTLP) or jaeger (default: by the file's name, else json).",
+            "FORMAT",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="File to write, .gz packs it (default: standard output)."
+        ),
+    ] = None,
+    api: ApiUrl = API_URL,
+) -> None:
+    """Writes what a running collector has stored, each span once; `strayline import` reads it."""
+    _need("strayline_collector.commands.exporting", "collector").run(
+        api, trace, since, until, format, output
+    )
+
+
 @app.command(epilog="Example: strayline demo --once --orders 200")
 def demo(
     orders: Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -22,11 +23,13 @@ def strayline(
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "strayline_collector", *arguments],
-        cwd=cwd, env={"PATH": "/usr/bin:/bin", **environment}, capture_output=True, text=True, timeout=120,
+        cwd=cwd, env={"PATH": "/usr/bin:/bin", "PYTHONPATH": os.environ.get("PYTHONPATH", ""), **environment}, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("command", ["up", "collector", "dashboard", "findings", "import", "demo"])
+@pytest.mark.parametrize(
+    "command", ["up", "collector", "dashboard", "findings", "import", "export", "demo"]
+)
 def test_help_shows_defaults_and_an_example(command: str) -> None:
     done = strayline(command, "--help")
     assert done.returncode == 0

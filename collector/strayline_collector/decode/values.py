@@ -2,7 +2,8 @@
 
 Strings, booleans and integers are themselves; doubles always show a point or exponent; bytes,
 key-value lists and non-finite doubles wear their OTLP field name, so that nothing is lost and
-nothing is mistaken. The same text comes out whichever decoder writes it.
+nothing is mistaken. The same text comes out whichever decoder writes it, and ``fill`` makes of it
+what came in.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 
@@ -50,6 +52,39 @@ def plain(value: AnyValue, depth: int = 0) -> Any:
 def attributes(items: Iterable[KeyValue]) -> dict[str, Any]:
     """Attributes by name; of a name given twice the last stands (the specification allows none)."""
     return {item.key: plain(item.value) for item in items}
+
+
+def fill(target: RepeatedCompositeFieldContainer[KeyValue], told: Mapping[str, Any]) -> None:
+    """Adds to a message's field what ``attributes`` made of it: the way back."""
+    for key, value in told.items():
+        set_value(target.add(key=key).value, value)
+
+
+def set_value(target: AnyValue, told: Any) -> None:
+    """Sets an empty ``AnyValue`` to what ``plain`` made of it."""
+    if isinstance(told, str):
+        target.string_value = told
+    elif isinstance(told, bool):  # before int: a bool is one
+        target.bool_value = told
+    elif isinstance(told, int):
+        target.int_value = told
+    elif isinstance(told, float):
+        target.double_value = told
+    elif isinstance(told, list):
+        target.array_value.SetInParent()
+        for item in told:
+            set_value(target.array_value.values.add(), item)
+    elif isinstance(told, dict):
+        name, content = next(iter(told.items()))
+        if name == "bytesValue":
+            target.bytes_value = base64.b64decode(content)
+        elif name == "doubleValue":
+            target.double_value = float(content)
+        else:
+            target.kvlist_value.SetInParent()
+            fill(target.kvlist_value.values, content)
+    else:
+        target.SetInParent()
 
 
 def text(value: object) -> str:

@@ -12,13 +12,14 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from strayline.version import __version__
 from strayline_collector.detect.topology_document import put_topology
 from strayline_collector.errors import BadInput, NotFound, Overloaded, StraylineError
 from strayline_collector.model import Control
 from strayline_collector.query import wire
+from strayline_collector.query.export import MEDIA, Format, Wanted, export
 from strayline_collector.query.findings import change_triage, read_finding, read_findings
 from strayline_collector.query.graph import read_graph
 from strayline_collector.query.guard import Gate, Guard, problem
@@ -65,6 +66,7 @@ def build_api(store: Store, control: Control, gate: Gate) -> FastAPI:
 
     _operation_routes(app, control)
     _trace_routes(app, read)
+    _export_routes(app, store)
     _message_routes(app, read)
     _finding_routes(app, store, read)
     _topology_routes(app, store, read)
@@ -154,6 +156,37 @@ def _trace_routes(app: FastAPI, read: Read) -> None:
         """One trace; ``stitch`` adds what led to it and what followed, across links."""
         wanted = trace_id.lower()
         return await read(lambda s: read_trace(s, wanted, stitched=stitch))
+
+
+def _export_routes(app: FastAPI, store: Store) -> None:
+    answers: dict[int | str, dict[str, Any]] = {
+        200: {
+            "content": {
+                "application/json": {"schema": {"type": "object"}},
+                "application/x-ndjson": {"schema": {"type": "string"}},
+                "application/x-protobuf": {"schema": {"type": "string", "format": "binary"}},
+            }
+        }
+    }
+
+    @app.get(
+        "/api/v1/export",
+        tags=["traces"],
+        response_class=StreamingResponse,
+        responses=answers,
+    )
+    async def export_spans(
+        trace_id: Annotated[str | None, Query(pattern="^[0-9a-fA-F]{32}$")] = None,
+        since: Time = None,
+        until: Time = None,
+        format: Format = "json",  # noqa: A002 - its name outside
+    ) -> Response:
+        """What came in, each span once: OTLP JSON, JSON lines or protobuf, or Jaeger's UI JSON. One
+        trace, else the spans that started in the range. Streamed; cut short if it fails midway."""
+        range_ns = time_range(since, until, names=("since", "until"))
+        wanted = Wanted(trace_id.lower() if trace_id is not None else None, **range_ns)
+        pieces = await asyncio.to_thread(export, store, wanted, format)
+        return StreamingResponse(pieces, media_type=MEDIA[format])
 
 
 def _message_routes(app: FastAPI, read: Read) -> None:

@@ -32,12 +32,15 @@ def parse_time(text: str, name: str) -> int:
     return (delta.days * 86400 + delta.seconds) * 1_000_000_000 + delta.microseconds * 1000
 
 
-def time_range(start: str | None, end: str | None) -> dict[str, int]:
-    """``start_ns`` and ``end_ns`` for SQL; what is left out means everything."""
+def time_range(
+    start: str | None, end: str | None, names: tuple[str, str] = ("start", "end")
+) -> dict[str, int]:
+    """``start_ns`` and ``end_ns`` for SQL; what is left out means everything. ``names`` are the
+    parameters' own."""
     found = {
-        "start_ns": BEGINNING if start is None else parse_time(start, "start"),
-        "end_ns": END if end is None else parse_time(end, "end"),
+        "start_ns": BEGINNING if start is None else parse_time(start, names[0]),
+        "end_ns": END if end is None else parse_time(end, names[1]),
     }
     if found["start_ns"] > found["end_ns"]:
-        raise BadInput(f"start={start} is after end={end}")
+        raise BadInput(f"{names[0]}={start} is after {names[1]}={end}")
     return found
