@@ -7,11 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 
@@ -85,11 +85,21 @@ class RunningCollector:
 
 
 @contextmanager
-def running_collector(db: str | Path = ":memory:", **options: Any) -> Iterator[RunningCollector]:
-    """Starts a collector on free ports; gone when the block ends, however it ends."""
+def running_collector(
+    db: str | Path = ":memory:",
+    *,
+    prelude: str = "",
+    under: Sequence[str] = (),
+    stderr: IO[str] | None = None,
+    **options: Any,
+) -> Iterator[RunningCollector]:
+    """Starts a collector on free ports; gone when the block ends, however it ends. ``prelude`` is
+    Python that it runs first (an injected fault), ``under`` a command that starts it."""
+    program = prelude + "\n" + _PROGRAM
     process = subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM, json.dumps({"db": str(db), **options})],
+        [*under, sys.executable, "-c", program, json.dumps({"db": str(db), **options})],
         stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
     )
     try:
