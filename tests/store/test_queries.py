@@ -12,12 +12,7 @@ SQL = ROOT / "store" / "duckdb" / "sql"
 def test_files_and_askers_match() -> None:
     files = {str(path.relative_to(SQL).with_suffix("")) for path in SQL.rglob("*.sql")}
     code = "\n".join(path.read_text() for path in ROOT.rglob("*.py"))
-    asked = set(re.findall(r'"((?:query|detect|load|migrate)/\w+)"', code)) | {"schema"}
-    steps = re.search(
-        r"for name in \((.*?)\)\n", (ROOT / "store/duckdb/history.py").read_text(), re.DOTALL
-    )
-    assert steps is not None
-    asked |= {f"derive/{name}" for name in re.findall(r'"(\w+)"', steps[1])}
+    asked = set(re.findall(r'"((?:query|detect|load|migrate|derive)/\w+)"', code)) | {"schema"}
     assert files == asked
 
 

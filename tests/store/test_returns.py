@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 
 import pytest
 
@@ -37,23 +36,3 @@ def test_the_handling_of_a_batch_is_no_delivery(store: DuckDBStore) -> None:
     store.append(decode([_publish(1), batch], 1), Position(1, 1), 1)
     with store.read() as session:
         assert session.rows("SELECT * FROM deliveries") == []
-
-
-def test_a_file_of_the_first_schema_learns_of_returns_and_keeps_what_it_has(tmp_path: Path) -> None:
-    path = str(tmp_path / "old.duckdb")
-    store = DuckDBStore.open(path)
-    store.append(decode([_publish(1)], 1), Position(1, 1), 1)
-    with store.write() as session:
-        session.execute("DROP TABLE return_facts")
-        session.execute("UPDATE meta SET value = '1' WHERE key = 'schema_version'")
-    store.close()
-    for _ in range(2):
-        DuckDBStore.open(path).close()
-    store = DuckDBStore.open(path)
-    told = decode([otlp_span(3, 3, 1, messaging__operation__name="return")], 2)
-    store.append(told, Position(1, 2), 2)
-    with store.read() as session:
-        assert [row["outcome"] for row in session.rows("SELECT outcome FROM publishes")] == [
-            "returned"
-        ]
-    store.close()

@@ -11,8 +11,8 @@ import duckdb
 from strayline_collector.errors import StoreError
 from strayline_collector.store.duckdb.queries import statements
 
-SCHEMA_VERSION: Final = 2
-_MIGRATIONS: Final = {2: statements("migrate/2")}
+SCHEMA_VERSION: Final = 3
+_MIGRATIONS: Final = {2: statements("migrate/2"), 3: statements("migrate/3")}
 """What makes a file of the version before one of this."""
 MEMORY: Final = ":memory:"
 

@@ -1,52 +1,101 @@
 """Spans → the message history, by SQL, inside the load that brought the spans.
 
-The statements run in this order because each builds on the last: publishes and deliveries say
-what their own span says; resolving joins the two whichever came first; settlements and
-operations fill in what later spans told. Every row changed carries the load's number, which is
+The steps run in this order because each builds on the last: publishes and deliveries say what
+their own span says; resolving joins the two whichever came first; settlements and operations
+fill in what later spans told. Every row changed carries the load's number (``batch``), which is
 how detectors know what to judge again.
+
+A step costs 1 to 10 ms of planning whatever its size, so it runs only when the load brings
+something for it. It reads ``told``, the spans of the load that history is made of, and of the
+facts those first loaded since ``$since``, before which nothing is about the same messages.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute
 
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Session
 
-_STEPS: Final = tuple(
-    load(f"derive/{name}")
-    for name in (
-        "links",
-        "brokers",
-        "publishes",
-        "returns",
-        "returned",
-        "deliveries",
-        "brokers_publishes",
-        "brokers_deliveries",
-        "resolve",
-        "settlements",
-        "settled",
-        "settled_by_tag",
-        "operations",
-        "topology",
-        "census",
-    )
+compute: Final[Any] = pyarrow.compute  # makes its functions at run time, unknown to types
+
+OWN_SPANS: Final = ("strayline.topology", "strayline.census")
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """Which kinds of facts a load brings; columns of ``load/told_kinds.sql``."""
+
+    links: bool
+    publishes: bool
+    returns: bool
+    deliveries: bool
+    settlements: bool
+    topology: bool
+    census: bool
+    brokers: bool
+
+
+STEPS: Final[tuple[tuple[str, Callable[[Kinds], bool]], ...]] = (
+    ("derive/links", lambda k: k.links),
+    ("derive/brokers", lambda k: k.brokers),
+    ("derive/publishes", lambda k: k.publishes),
+    ("derive/returns", lambda k: k.returns),
+    ("derive/returned", lambda k: k.publishes or k.returns),
+    ("derive/deliveries", lambda k: k.deliveries),
+    ("derive/brokers_publishes", lambda k: k.publishes or k.brokers),
+    ("derive/brokers_deliveries", lambda k: k.deliveries or k.brokers),
+    ("derive/resolve", lambda k: k.publishes or k.deliveries),
+    ("derive/settlements", lambda k: k.settlements),
+    ("derive/settled", lambda k: k.deliveries or k.settlements),
+    ("derive/settled_by_tag", lambda k: k.deliveries or k.settlements),
+    ("derive/topology", lambda k: k.topology),
+    ("derive/census", lambda k: k.census),
 )
-
-OPERATION_LOOKBACK_NS: Final = 600 * 1_000_000_000
-"""How long after a publish its ancestors may still arrive and name its operation: bounds the
-scan for them to the loads of the last ten minutes."""
-
-_SINCE: Final = """
-SELECT coalesce(min(batch), $batch) AS since_batch FROM loaded
-WHERE loaded_ns >= (SELECT max(loaded_ns) FROM loaded) - $lookback_ns
-"""
+"""Each step with the loads that need it."""
 
 
-def derive(session: Session, batch: int) -> None:
-    """Derives the history of the spans with this ``batch``, in the caller's transaction."""
-    since = session.rows(_SINCE, {"batch": batch, "lookback_ns": OPERATION_LOOKBACK_NS})
-    values = {"batch": batch, "since_batch": since[0]["since_batch"]}
-    for step in _STEPS:
-        session.execute(step, {name: values[name] for name in values if f"${name}" in step})
+def derive(session: Session, batch: int, spans: pa.Table) -> None:
+    """Derives the history of load ``batch``, whose spans are stored, in the caller's transaction."""
+    told = spans.filter(_tells(spans))
+    since = 0
+    if told.num_rows:
+        session.register("told", told)
+        kinds = Kinds(**session.rows(load("load/told_kinds"))[0])
+        # a broker's name learned now holds for everything told by its address before
+        values = {"batch": batch, "since": since, "renamed": 0 if kinds.brokers else batch}
+        for name, wanted in STEPS:
+            if wanted(kinds):
+                _run(session, name, values)
+    _operations(session, batch, since)
+
+
+def _tells(spans: pa.Table) -> Any:
+    """Which spans history is made of: messaging, linked, or about Strayline itself."""
+    messaging = compute.fill_null(compute.equal(spans["messaging_system"], "rabbitmq"), False)
+    own = compute.is_in(spans["name"], value_set=pa.array(OWN_SPANS))
+    return compute.or_(compute.or_(messaging, own), compute.is_valid(spans["links"]))
+
+
+def _operations(session: Session, batch: int, since: int) -> None:
+    """Names the operations of the load's publishes, and of those that waited for its spans."""
+    climbing = session.table(load("derive/climbing"), {"batch": batch, "since": since})
+    if not climbing.num_rows:
+        return
+    session.register("climbing", climbing)
+    oldest = min(since, compute.min(climbing["since_batch"]).as_py())
+    values = {"batch": batch, "since": oldest}
+    climbed = session.table(load("derive/climbed"), {"since": oldest})
+    session.register("climbed", climbed)
+    for name in ("derive/operations", "derive/answered", "derive/awaiting"):
+        _run(session, name, values)
+
+
+def _run(session: Session, name: str, values: dict[str, int]) -> None:
+    sql = load(name)
+    session.execute(sql, {key: value for key, value in values.items() if f"${key}" in sql})

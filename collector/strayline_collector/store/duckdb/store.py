@@ -99,9 +99,8 @@ class DuckDBStore:
             if spans.num_rows:
                 session.register("arrived", spans)
                 session.execute(load("load/spans"), {"batch": batch})
-                session.execute(load("load/processes_new"))
                 session.execute(load("load/processes"))
-                history.derive(session, batch)
+                history.derive(session, batch, spans)
             return batch
 
     def position(self) -> Position | None:

@@ -65,7 +65,8 @@ CREATE TABLE processes (
 );
 
 CREATE TABLE publish_facts (
-    batch BIGINT NOT NULL,
+    batch BIGINT NOT NULL,               -- the load that last changed it
+    first_batch BIGINT NOT NULL,         -- the load that brought it; never changes, so it bounds searches
     message VARCHAR NOT NULL,            -- stamp `epoch.channel.n`, else `trace_id-span_id`
     source VARCHAR NOT NULL,             -- shim | spans
     environment VARCHAR, broker VARCHAR, vhost VARCHAR,
@@ -81,7 +82,8 @@ CREATE TABLE publish_facts (
 );
 
 CREATE TABLE delivery_facts (
-    batch BIGINT NOT NULL,
+    batch BIGINT NOT NULL,               -- the load that last changed it
+    first_batch BIGINT NOT NULL,         -- the load that brought it; never changes, so it bounds searches
     message VARCHAR,                     -- null while nothing names the publish
     source VARCHAR NOT NULL,
     environment VARCHAR, broker VARCHAR, vhost VARCHAR,
@@ -110,6 +112,13 @@ CREATE TABLE return_facts (batch BIGINT NOT NULL, trace_id VARCHAR NOT NULL, spa
 
 -- One broker, two names: foreign spans know its address, ours the name of its cluster too.
 CREATE TABLE broker_names (address VARCHAR NOT NULL, broker VARCHAR NOT NULL);
+
+-- Publishes whose ancestors are not all known: the span that each waits for.
+CREATE TABLE open_operations (
+    trace_id VARCHAR NOT NULL, span_id VARCHAR NOT NULL, awaited_span_id VARCHAR NOT NULL,
+    first_batch BIGINT NOT NULL,         -- of the publish
+    since_batch BIGINT NOT NULL          -- its trace is in no load before
+);
 
 -- What somebody said about the topology, one row a thing and a sight.
 CREATE TABLE topology_facts (

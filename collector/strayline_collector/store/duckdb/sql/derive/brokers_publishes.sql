@@ -2,4 +2,4 @@
 UPDATE publish_facts AS f
 SET broker = b.broker, batch = $batch
 FROM broker_names b
-WHERE f.broker = b.address AND f.broker <> b.broker;
+WHERE f.first_batch >= $renamed AND f.broker = b.address AND f.broker <> b.broker;

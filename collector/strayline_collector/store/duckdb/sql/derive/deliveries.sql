@@ -16,8 +16,8 @@ WITH picked AS (
             '$."strayline.settled_unix_nano"', '$."messaging.url"'                                     -- 24 25
         ]) AS a,
         json_extract_string(links, ['$[0].trace_id', '$[0].span_id', '$[1].span_id']) AS l
-    FROM spans s
-    WHERE s.batch = $batch AND s.messaging_system = 'rabbitmq'
+    FROM told s
+    WHERE s.messaging_system = 'rabbitmq'
       AND s.messaging_operation IN ('process', 'receive') AND s.kind IN (3, 5)
       -- the handling of a batch: its deliveries are told one by one elsewhere
       AND (s.attributes->>'$."strayline.batch"') IS NULL
@@ -32,7 +32,7 @@ WITH picked AS (
     FROM picked p
 )
 SELECT
-    $batch AS batch,
+    $batch AS batch, $batch AS first_batch,
     CASE WHEN a[9] IS NOT NULL OR stamp IS NOT NULL THEN 'shim' ELSE 'spans' END AS source,
     environment,
     coalesce(a[2], server_address || coalesce(':' || server_port, '')) AS broker,
@@ -86,5 +86,5 @@ SELECT
         CASE WHEN regexp_matches(status_message, '^(nack|nackAll|reject) called on message') THEN end_ns END) AS settled_ns
 FROM named n
 WHERE NOT EXISTS (
-    SELECT 1 FROM delivery_facts f WHERE f.trace_id = n.trace_id AND f.span_id = n.span_id
+    SELECT 1 FROM delivery_facts f WHERE f.first_batch >= $since AND f.trace_id = n.trace_id AND f.span_id = n.span_id
 );

@@ -1,4 +1,4 @@
 INSERT INTO span_links BY NAME
 SELECT DISTINCT $batch AS batch, s.trace_id, s.span_id, l.link->>'$.trace_id' AS to_trace_id, l.link->>'$.span_id' AS to_span_id
-FROM spans s, unnest(CAST(json_extract(s.links, '$[*]') AS JSON[])) AS l(link)
-WHERE s.batch = $batch AND s.links IS NOT NULL;
+FROM told s, unnest(CAST(json_extract(s.links, '$[*]') AS JSON[])) AS l(link)
+WHERE s.links IS NOT NULL;

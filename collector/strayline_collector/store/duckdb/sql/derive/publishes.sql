@@ -16,8 +16,8 @@ WITH picked AS (
             '$."strayline.routing_headers"', '$."strayline.outcome"', '$."messaging.url"',             -- 23 24 25
             '$."messaging.message.type"'                                                               -- 26
         ]) AS a
-    FROM spans s
-    WHERE s.batch = $batch AND s.kind = 4 AND s.messaging_system = 'rabbitmq'
+    FROM told s
+    WHERE s.kind = 4 AND s.messaging_system = 'rabbitmq'
       AND s.messaging_operation = 'publish'
     QUALIFY row_number() OVER (PARTITION BY s.trace_id, s.span_id ORDER BY s.end_ns, s.name) = 1
 ), named AS (
@@ -30,7 +30,7 @@ WITH picked AS (
     FROM picked p
 )
 SELECT
-    $batch AS batch,
+    $batch AS batch, $batch AS first_batch,
     coalesce(stamp[2] || '.' || stamp[3] || '.' || stamp[4], trace_id || '-' || span_id) AS message,
     CASE WHEN stamp IS NOT NULL OR a[4] IS NOT NULL THEN 'shim' ELSE 'spans' END AS source,
     environment,
@@ -76,5 +76,5 @@ SELECT
     start_ns, end_ns
 FROM named n
 WHERE NOT EXISTS (
-    SELECT 1 FROM publish_facts f WHERE f.trace_id = n.trace_id AND f.span_id = n.span_id
+    SELECT 1 FROM publish_facts f WHERE f.first_batch >= $since AND f.trace_id = n.trace_id AND f.span_id = n.span_id
 );

@@ -14,20 +14,20 @@ FROM (
             f.exchange, f.routing_key, f.batch,
             CASE WHEN f.stamp_ok THEN array_to_string(string_split(f.stamp, '.')[2:4], '.') END AS stamped
         FROM delivery_facts f
-        WHERE f.publish_span_id IS NULL
+        WHERE f.first_batch >= $since AND f.publish_span_id IS NULL
     ), joined AS (
         SELECT o.trace_id, o.span_id, o.stamped, o.name_hint, o.batch,
             coalesce(o.exchange, p.exchange) AS exchange, coalesce(o.routing_key, p.routing_key) AS routing_key,
             p.vhost, p.message, p.trace_id AS publish_trace_id, p.span_id AS publish_span_id, p.batch AS publish_batch
         FROM open_deliveries o
-        LEFT JOIN publish_facts p ON p.message = o.stamped
+        LEFT JOIN publish_facts p ON p.first_batch >= $since AND p.message = o.stamped
         WHERE o.stamped IS NOT NULL
         UNION ALL
         SELECT o.trace_id, o.span_id, o.stamped, o.name_hint, o.batch,
             coalesce(o.exchange, p.exchange), coalesce(o.routing_key, p.routing_key),
             p.vhost, p.message, p.trace_id, p.span_id, p.batch
         FROM open_deliveries o
-        LEFT JOIN publish_facts p ON p.trace_id = o.context_trace_id AND p.span_id = o.context_span_id
+        LEFT JOIN publish_facts p ON p.first_batch >= $since AND p.trace_id = o.context_trace_id AND p.span_id = o.context_span_id
         WHERE o.stamped IS NULL AND o.stamp_ok IS DISTINCT FROM false
     ), hinted AS (
         SELECT *, coalesce(exchange, '') AS x, coalesce(routing_key, '') AS k,
@@ -61,5 +61,5 @@ FROM (
         END AS queue
     FROM cut
 ) AS r
-WHERE d.trace_id = r.trace_id AND d.span_id = r.span_id
+WHERE d.first_batch >= $since AND d.trace_id = r.trace_id AND d.span_id = r.span_id
   AND (d.batch = $batch OR r.publish_span_id IS NOT NULL);

@@ -5,7 +5,7 @@ SELECT DISTINCT
     $batch AS batch,
     s.links->>'$[0].trace_id' AS trace_id,
     s.links->>'$[0].span_id' AS span_id
-FROM spans s
-WHERE s.batch = $batch AND s.kind = 3 AND s.messaging_system = 'rabbitmq' AND s.messaging_operation IS NULL
+FROM told s
+WHERE s.kind = 3 AND s.messaging_system = 'rabbitmq' AND s.messaging_operation IS NULL
   AND (s.attributes->>'$."messaging.operation.name"') = 'return'
   AND (s.links->>'$[0].span_id') IS NOT NULL;

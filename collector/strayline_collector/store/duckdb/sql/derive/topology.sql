@@ -6,16 +6,16 @@ WITH said AS (
             "durable":"BOOLEAN","auto_delete":"BOOLEAN","exclusive":"BOOLEAN","arguments":"JSON","source_name":"VARCHAR",
             "destination":"VARCHAR","destination_kind":"VARCHAR","routing_key":"VARCHAR","at_unix_nano":"BIGINT"}]}').items) AS item
     FROM (
-        SELECT batch, environment, service, process, start_ns,
+        SELECT environment, service, process, start_ns,
             json_extract_string(attributes, ['$."strayline.broker"', '$."strayline.vhost"', '$."strayline.epoch"']) AS a,
             attributes->>'$."strayline.topology"' AS doc
-        FROM spans
-        WHERE batch = $batch AND name = 'strayline.topology'
+        FROM told
+        WHERE name = 'strayline.topology'
     ) s
     WHERE json_valid(doc)
 )
 SELECT DISTINCT
-    batch, 'shim' AS source, 'intended' AS role, false AS complete,
+    $batch AS batch, 'shim' AS source, 'intended' AS role, false AS complete,
     environment, a[1] AS broker, a[2] AS vhost, service, process AS instance, a[3] AS epoch,
     item.action AS action, item.kind AS kind, item.name AS name, item.type AS type,
     item.durable AS durable, item.auto_delete AS auto_delete, item.exclusive AS exclusive,

@@ -1,0 +1,12 @@
+-- Which kinds of facts this load brings: a step without any is left out.
+SELECT
+    count(links) > 0 AS links,
+    count(*) FILTER (WHERE kind = 4 AND messaging_operation = 'publish') > 0 AS publishes,
+    count(*) FILTER (WHERE kind = 3 AND messaging_operation IS NULL AND links IS NOT NULL) > 0 AS returns,
+    count(*) FILTER (WHERE kind IN (3, 5) AND messaging_operation IN ('process', 'receive')) > 0 AS deliveries,
+    count(*) FILTER (WHERE messaging_operation = 'settle') > 0 AS settlements,
+    count(*) FILTER (WHERE name = 'strayline.topology') > 0 AS topology,
+    count(*) FILTER (WHERE name = 'strayline.census') > 0 AS census,
+    count(*) FILTER (WHERE server_port IS NOT NULL AND contains(attributes, '"strayline.broker"')
+        AND server_address || ':' || server_port NOT IN (SELECT address FROM broker_names)) > 0 AS brokers
+FROM told;
