@@ -21,10 +21,12 @@ from strayline_collector.detect.runner import Runner
 from strayline_collector.detect.watermark import rfc3339
 from strayline_collector.errors import UsageError
 from strayline_collector.load import Loader
+from strayline_collector.memory import HARD_ABOVE, MIB, Budget, memory_limit, shares
 from strayline_collector.query.api import build_api
 from strayline_collector.query.guard import Gate
 from strayline_collector.query.status import SpanCounts
 from strayline_collector.query.wire import IngestStatus, Settled, Status, StoreStatus
+from strayline_collector.receive.http_server import HttpServer, Limits
 from strayline_collector.receive.intake import Intake
 from strayline_collector.receive.journal import FileJournal, Journal, MemoryJournal
 from strayline_collector.receive.otlp_grpc import bind, build_server
@@ -43,19 +45,31 @@ class Collector:
     """The parts of one running collector. Keeps ``model.Control``."""
 
     def __init__(self, settings: CollectorSettings) -> None:
-        self.store = DuckDBStore.open(settings.db, memory_limit=settings.memory_limit)
+        parts = shares(memory_limit(settings.memory_limit))
+        self.budget = Budget(parts.requests, parts.limit + HARD_ABOVE)
+        self.store = DuckDBStore.open(settings.db, memory_limit=f"{parts.store // MIB}MiB")
         try:
             self._journal: Journal = (
-                MemoryJournal()
+                MemoryJournal(2 * parts.journal)
                 if settings.db == MEMORY
-                else FileJournal(Path(settings.db + ".journal"), self.store.position())
+                else FileJournal(
+                    Path(settings.db + ".journal"),
+                    self.store.position(),
+                    memory_bytes=parts.journal,
+                )
             )
         except BaseException:
             self.store.close()
             raise
         self._loaded = threading.Event()
         self._stopping = threading.Event()
-        self._loader = Loader(self._journal, self.store, self._loaded.set)
+        self._loader = Loader(
+            self._journal,
+            self.store,
+            self._loaded.set,
+            batch_bytes=parts.batch,
+            log_bytes=_log_size(settings.db),
+        )
         self._runner = Runner(self.store, settings.lateness_s)
         self._detection = threading.Thread(target=self._detect_forever, name="detect", daemon=True)
         self._counts = SpanCounts(self.store)
@@ -158,10 +172,14 @@ async def serve(
             otlp_grpc=Address(settings.otlp_grpc.host, grpc_port),
             api=Address(settings.api.host, api_socket.getsockname()[1]),
         )
-        otlp = _server(OtlpHttp(collector.intake, settings.max_request_bytes, settings.access), tls)
+        otlp = HttpServer(
+            OtlpHttp(collector.intake, settings.max_request_bytes, settings.access),
+            Limits(body_bytes=settings.max_request_bytes),
+            collector.budget,
+        )
         api = _server(build_api(collector.store, collector, _gate(settings)), tls)
         await _run(
-            collector, (otlp, otlp_socket), (api, api_socket), grpc_server, addresses, on_ready
+            collector, (otlp, otlp_socket, tls), (api, api_socket), grpc_server, addresses, on_ready
         )
     finally:
         await grpc_server.stop(grace=0)
@@ -172,7 +190,7 @@ async def serve(
 
 async def _run(
     collector: Collector,
-    otlp: tuple[uvicorn.Server, socket.socket],
+    otlp: tuple[HttpServer, socket.socket, ssl.SSLContext | None],
     api: tuple[uvicorn.Server, socket.socket],
     grpc_server: object,
     addresses: Addresses,
@@ -182,25 +200,27 @@ async def _run(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    tasks = [
-        asyncio.create_task(server.serve(sockets=[listener])) for server, listener in (otlp, api)
-    ]
+    door, door_socket, tls = otlp
+    api_server, api_socket = api
+    serving = asyncio.create_task(api_server.serve(sockets=[api_socket]))
     try:
         await grpc_server.start()  # type: ignore[attr-defined]  # grpc ships no usable types
-        while not all(server.started for server, _ in (otlp, api)):
-            if any(task.done() for task in tasks):
-                break
+        await door.start(door_socket, tls)
+        while not api_server.started and not serving.done():  # noqa: ASYNC110  # uvicorn tells no other way
             await asyncio.sleep(0.01)
         collector.doors(are_open=True)
         if on_ready is not None:
             on_ready(addresses)
         await stop.wait()
         collector.doors(are_open=False)
-        await grpc_server.stop(grace=DRAIN_DOORS_S)  # type: ignore[attr-defined]
+        await asyncio.gather(
+            grpc_server.stop(grace=DRAIN_DOORS_S),  # type: ignore[attr-defined]
+            door.stop(DRAIN_DOORS_S),
+        )
     finally:
-        for server, _ in (otlp, api):
-            server.should_exit = True
-        await asyncio.gather(*tasks)
+        await door.stop(0)
+        api_server.should_exit = True
+        await serving
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
 
@@ -211,6 +231,19 @@ class _QuietServer(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
+
+
+def _log_size(db: str) -> Callable[[], int]:
+    """Of the store's write-ahead log."""
+    path = Path(db + ".wal")
+
+    def size() -> int:
+        try:
+            return path.stat().st_size
+        except OSError:
+            return 0
+
+    return size
 
 
 def _server(app: object, tls: ssl.SSLContext | None) -> uvicorn.Server:

@@ -44,7 +44,12 @@ Lateness = Annotated[
     float, _option("Seconds to wait for late telemetry before a verdict opens.", "LATENESS")
 ]
 MemoryLimit = Annotated[
-    str | None, _option("Memory for the database, such as 2GB.", "MEMORY_LIMIT")
+    str | None,
+    _option(
+        "Memory for the collector, such as 512MB or 1.5GiB "
+        "(default: a quarter of the machine, at most 2GB).",
+        "MEMORY_LIMIT",
+    ),
 ]
 Insecure = Annotated[bool, _option("Allow addresses that other machines can reach.", "INSECURE")]
 

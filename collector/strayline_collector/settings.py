@@ -9,6 +9,7 @@ from typing import Final
 
 from strayline_collector.access import OPEN, Access
 from strayline_collector.errors import UsageError
+from strayline_collector.memory import memory_limit
 from strayline_collector.tls import Tls
 
 DEFAULT_OTLP_HTTP: Final = "127.0.0.1:4318"
@@ -104,6 +105,7 @@ class CollectorSettings:
                     f"{option} {address}: reachable from other machines without protection; bind a "
                     "loopback address, give --token or --tls-client-ca, or say --insecure"
                 )
+        memory_limit(self.memory_limit)
         if not 0 <= self.lateness_s <= 3600:
             raise UsageError(f"--lateness {self.lateness_s}: give seconds from 0 to 3600")
 

@@ -109,8 +109,9 @@ class _Door:
 
     async def traces(self, body: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
         try:
-            result = await self._intake.traces(body)
+            result = await self._intake.traces(body, "grpc")
         except Exception as error:
+            self._intake.refused("grpc", error)
             status = rpc_status(error)
             if status.code == Code.INTERNAL:
                 log.exception("an export failed")
@@ -119,10 +120,11 @@ class _Door:
                 status.message,
                 (("grpc-status-details-bin", status.SerializeToString()),),
             )
+        if not result.rejected:
+            return b""  # a response message that says nothing is empty
         answer = ExportTraceServiceResponse()
-        if result.rejected:
-            answer.partial_success.rejected_spans = result.rejected
-            answer.partial_success.error_message = result.message
+        answer.partial_success.rejected_spans = result.rejected
+        answer.partial_success.error_message = result.message
         return answer.SerializeToString()
 
     async def metrics(self, body: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> bytes:
