@@ -111,7 +111,8 @@ class Request:
             self.held = 0
         if self.close:
             head += b"\r\nconnection: close"
-        self._answer = b"".join((head, server.date, body))
+        # what HEAD would get has no body, but its length
+        self._answer = b"".join((head, server.date, b"" if self.method == "HEAD" else body))
         self._connection.answered(self)
 
     @property

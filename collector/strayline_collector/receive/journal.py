@@ -300,9 +300,8 @@ class FileJournal:
     # -- the event loop's side
 
     def submit(self, body: bytes, rows: int, done: Done) -> None:
-        problem = self.problem()
-        if problem is not None:
-            raise Overloaded(problem)
+        if self._stuck():
+            raise Overloaded(self._frozen())
         if self._queued_bytes and self._queued_bytes + len(body) > self._memory_bytes:
             raise Overloaded("the disk does not keep up; send again later")
         if self.backlog_bytes() + len(body) > BACKLOG_BYTES:
@@ -400,10 +399,7 @@ class FileJournal:
         return self._ages.oldest_s()
 
     def problem(self) -> str | None:
-        since = self._writing_since
-        if since is not None and time.monotonic() - since > STALL_S:
-            return self._frozen()
-        return self._problem
+        return self._frozen() if self._stuck() else self._problem
 
     def close(self) -> None:
         self._queue.put(None)
@@ -620,6 +616,10 @@ class FileJournal:
                     "%s: cut %d bytes of a write that never ended", path, item.stop - item.start
                 )
                 os.truncate(path, item.start)
+
+    def _stuck(self) -> bool:
+        since = self._writing_since
+        return since is not None and time.monotonic() - since > STALL_S
 
     def _frozen(self) -> str:
         return f"{self._directory}: the disk does not answer; nothing is accepted until it does"

@@ -36,6 +36,7 @@ _ALL_TAKEN: Final = (
 )
 """A response message that says nothing is empty."""
 
+
 class OtlpHttp:
     """``POST /v1/traces`` (kept), ``/v1/metrics`` and ``/v1/logs`` (counted), protobuf or JSON.
     Keeps ``http_server.Handler``."""
