@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import shlex
+import shutil
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 
@@ -44,3 +49,35 @@ def wait_for(condition: Callable[[], Any], timeout: float = 20.0) -> Any:
 def _status_kb(process: subprocess.Popen[Any], name: str) -> int:
     with open(f"/proc/{process.pid}/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith(name + ":"))
+
+
+def small_disks(sizes: Mapping[Path, int]) -> list[str] | None:
+    """A command that starts another with a file system of its own at each directory, so many MiB
+    large; seen by that process alone (``inside``). None where this is not permitted."""
+    if sys.platform != "linux" or shutil.which("unshare") is None:
+        return None
+    unshare = ["unshare", "--mount"] + ([] if os.geteuid() == 0 else ["--map-root-user"])
+    mounts = [
+        f"mkdir -p {shlex.quote(str(place))} && mount -t tmpfs -o size={mib}m none {shlex.quote(str(place))}"
+        for place, mib in sizes.items()
+    ]
+    script = " && ".join([*mounts, 'exec "$@"'])
+    try:
+        subprocess.run([*unshare, "sh", "-c", script, "sh", "true"], check=True, capture_output=True, timeout=20)  # fmt: skip
+    except (subprocess.SubprocessError, OSError):
+        return None
+    return [*unshare, "sh", "-c", script, "sh"]
+
+
+def inside(process: subprocess.Popen[Any], path: Path) -> Path:
+    """``path`` as the process sees it."""
+    return Path(f"/proc/{process.pid}/root{path}")
+
+
+def fill(directory: Path, *, leave: int) -> Path:
+    """A file that takes all of a file system but ``leave`` bytes; delete it to make room."""
+    ballast = directory / "ballast"
+    free = os.statvfs(directory)
+    with ballast.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize - leave)
+    return ballast
