@@ -40,7 +40,7 @@ def open_database(path: str, memory_limit: str | None) -> duckdb.DuckDBPyConnect
         config["memory_limit"] = memory_limit
     if path != MEMORY:
         _check_place(path)
-    fresh = path == MEMORY or not Path(path).exists()
+    fresh = path == MEMORY or not Path(path).exists() or Path(path).stat().st_size == 0
     try:
         connection = duckdb.connect(path, config=config)
     except duckdb.Error as error:
@@ -51,8 +51,12 @@ def open_database(path: str, memory_limit: str | None) -> duckdb.DuckDBPyConnect
         else:
             _check_version(connection, path)
         connection.execute("SET lock_configuration = true")
-    except BaseException:
+    except BaseException as error:
+        # closing would write the log into a file that we have just refused
+        connection.execute("PRAGMA disable_checkpoint_on_shutdown")
         connection.close()
+        if isinstance(error, duckdb.Error):
+            raise StoreError(_refusal(path, error)) from None
         raise
     return connection
 
@@ -69,13 +73,16 @@ def _check_place(path: str) -> None:
 
 def _refusal(path: str, error: duckdb.Error) -> str:
     text = str(error)
-    if "lock" in text.lower():
+    if "set lock" in text:
         return f"{path}: in use by another process; stop that collector or choose another --db"
     if "not a valid DuckDB database file" in text:
         return f"{path}: not a DuckDB file; choose another --db (the file was left as it is)"
     if "newer version" in text or "storage version" in text.lower():
         return f"{path}: written by a newer DuckDB; update Strayline or choose another --db (the file was left as it is)"
-    return f"{path}: cannot be opened: {text.splitlines()[0]}"
+    return (
+        f"{path}: cannot be read, damaged perhaps: {text.splitlines()[0]}; restore a copy or choose "
+        "another --db (the file was left as it is)"
+    )
 
 
 def _create(connection: duckdb.DuckDBPyConnection) -> None:
@@ -93,7 +100,7 @@ def _check_version(connection: duckdb.DuckDBPyConnection, path: str) -> None:
     """Refuses what is not ours or newer; brings what is older up to date."""
     try:
         row = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
-    except duckdb.Error:
+    except duckdb.CatalogException:
         row = None
     if row is None:
         raise StoreError(
