@@ -228,7 +228,10 @@ def findings(
 @app.command("import", epilog="Example: strayline import traces.jsonl.gz capture.pb")
 def import_files(
     files: Annotated[
-        list[Path], typer.Argument(help="OTLP traces: .json, .jsonl, .pb, each also .gz.")
+        list[Path],
+        typer.Argument(
+            help="OTLP JSON, JSON lines or protobuf, Jaeger's or Zipkin's JSON, each also gzip; told apart by what they hold."
+        ),
     ],
     otlp_http: Annotated[
         str, _option("Where a running collector takes OTLP over HTTP.", "OTLP_HTTP")
@@ -238,7 +241,7 @@ def import_files(
     client_cert: ClientCert = None,
     client_key: ClientKey = None,
 ) -> None:
-    """Sends OTLP files to a running collector. Every file is read before any is sent."""
+    """Sends files of traces to a running collector. Every file is read before any is sent."""
     _need("strayline_collector.commands.importing", "collector").run(
         files, otlp_http, _credentials(token, ca, client_cert, client_key)
     )
@@ -270,10 +273,20 @@ def export(
         ),
     ] = None,
     api: ApiUrl = API_URL,
+    token: Token = None,
+    ca: Ca = None,
+    client_cert: ClientCert = None,
+    client_key: ClientKey = None,
 ) -> None:
     """Writes what a running collector has stored, each span once; `strayline import` reads it."""
     _need("strayline_collector.commands.exporting", "collector").run(
-        api, trace, since, until, format, output
+        api,
+        trace,
+        since,
+        until,
+        format,
+        output,
+        _credentials(token, ca, client_cert, client_key),
     )
 
 

@@ -15,6 +15,7 @@ from typing import BinaryIO, Final
 import httpx
 
 from strayline_collector.commands import UsageProblem
+from strayline_collector.commands.client import Credentials, connect
 
 _SUFFIXES: Final = {".json": "json", ".jsonl": "jsonl", ".pb": "protobuf"}
 FORMATS: Final = ("json", "jsonl", "protobuf", "jaeger")
@@ -29,6 +30,7 @@ def run(
     until: str | None,
     form: str | None,
     output: Path | None,
+    credentials: Credentials = Credentials(),  # noqa: B008 - frozen
 ) -> None:
     """Writes what the collector gives. A file appears whole or not at all."""
     if trace is not None and (since is not None or until is not None):
@@ -39,13 +41,12 @@ def run(
         "until": _moment(until),
         "format": _format(form, output),
     }
-    url = api if "://" in api else f"http://{api}"
     try:
         with (
-            httpx.Client(timeout=httpx.Timeout(60, read=600)) as client,
+            connect(api, credentials, option="--api") as client,
             client.stream(
                 "GET",
-                f"{url.rstrip('/')}/api/v1/export",
+                "/api/v1/export",
                 params={name: value for name, value in params.items() if value is not None},
             ) as answer,
         ):

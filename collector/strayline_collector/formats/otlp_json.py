@@ -19,19 +19,19 @@ def json_to_protobuf(body: bytes) -> bytes:
     """OTLP/JSON to protobuf bytes. Ids are hex of either case, 64-bit integers strings or
     numbers, unknown fields ignored, names lowerCamelCase alone. Raises ``BadInput``."""
     try:
-        return document_to_protobuf(json.loads(body, object_pairs_hook=_fields))
+        document: object = json.loads(body, object_pairs_hook=_fields)
+        return document_to_request(document).SerializeToString()
     except (ValueError, RecursionError) as error:
         raise BadInput(f"the JSON body is no ExportTraceServiceRequest: {error}") from None
 
 
-def document_to_protobuf(document: object) -> bytes:
+def document_to_request(document: object) -> ExportTraceServiceRequest:
     """As ``json_to_protobuf``, of JSON that is parsed already; changes ``document``."""
     if not isinstance(document, dict):
         raise BadInput("the JSON body is no object")
     try:
         _for_each_span(document, _ids_to_base64)
-        message = ParseDict(document, ExportTraceServiceRequest(), ignore_unknown_fields=True)
-        return message.SerializeToString()
+        return ParseDict(document, ExportTraceServiceRequest(), ignore_unknown_fields=True)
     except (ValueError, ParseError, RecursionError, TypeError, AttributeError) as error:
         raise BadInput(f"the JSON body is no ExportTraceServiceRequest: {error}") from None
 
