@@ -53,7 +53,12 @@ if [ "${1:-}" = --browser ] && command -v ldconfig >/dev/null && ! ldconfig -p |
   need libatomic libatomic1 'install libatomic1' || exit 2
 fi
 
-wanted=$(cat pyproject.toml requirements.txt | sha256sum | cut -d' ' -f1)
+# with a compiler the native decoder is built, or setting up fails; without, the one in Python serves
+if command -v c++ >/dev/null || command -v g++ >/dev/null || command -v clang++ >/dev/null; then
+  export STRAYLINE_NATIVE=1
+fi
+
+wanted=$(cat pyproject.toml requirements.txt hatch_build.py scripts/native.py collector/strayline_collector/decode/native/src/* | sha256sum | cut -d' ' -f1)
 if [ "$(cat .venv/.strayline-setup 2>/dev/null || true)" = "$wanted" ]; then exit 0; fi
 
 if [ ! -x .venv/bin/python ]; then
@@ -71,6 +76,13 @@ if [ ! -x .venv/bin/uv ]; then
   .venv/bin/python -m pip install --quiet --disable-pip-version-check uv
 fi
 .venv/bin/uv pip install --quiet --python .venv/bin/python -r requirements.txt
+if [ "${STRAYLINE_NATIVE:-}" = 1 ]; then
+  if ! .venv/bin/python -c 'import pathlib, sysconfig; exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists())'; then
+    need "Python's headers" python3-dev 'install python3-dev, or remove the C++ compiler to go without the native decoder' || exit 2
+  fi
+  say 'building the native decoder'
+  .venv/bin/python scripts/native.py >/dev/null
+fi
 .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps -e .
 printf '%s' "$wanted" > .venv/.strayline-setup
 say 'ready'

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
-from typing import Final, Literal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
 
 import pyarrow as pa
 
@@ -19,37 +20,39 @@ from strayline_collector.decode.examined import Examined
 
 log = logging.getLogger(__name__)
 
-EXTENSION: Final = "strayline_collector.decode.native._decoder"
+_NATIVE_FILE: Final = Path(__file__).parent / "native" / "_decoder.abi3.so"
 
 
-def _choose() -> Literal["native", "python"]:
+class _Decoder(NamedTuple):
+    name: Literal["native", "python"]
+    examine: Callable[[bytes], Examined]
+    decode: Callable[[Sequence[bytes], int], pa.Table]
+    from_json: Callable[[bytes], bytes]
+
+
+def _choose() -> _Decoder:
     """Logs why, when a native module is there and cannot be used."""
+    reference = _Decoder("python", python.examine, python.decode, otlp_json.from_json)
     if os.environ.get("STRAYLINE_DECODER") == "python":
-        return "python"
+        return reference
     try:
-        from strayline_collector.decode import native as _
+        from strayline_collector.decode import native
     except ImportError as error:
-        if not (isinstance(error, ModuleNotFoundError) and error.name == EXTENSION):
+        if _NATIVE_FILE.exists():
             log.warning("the native decoder cannot be used, the one in Python is: %s", error)
-        return "python"
-    return "native"
+        return reference
+    return _Decoder("native", native.examine, native.decode, native.from_json)
 
 
-DECODER: Final = _choose()
-
-if DECODER == "native":
-    from strayline_collector.decode import native
-
-    _examine, _decode, _from_json = native.examine, native.decode, native.from_json
-else:
-    _examine, _decode, _from_json = python.examine, python.decode, otlp_json.from_json
+_decoder: Final = _choose()
+DECODER: Final = _decoder.name
 
 
 def examine(body: bytes) -> Examined:
     """Checks protobuf ``ExportTraceServiceRequest`` bytes whole and counts their spans; builds no
     table. What passes here, ``decode`` takes. Raises ``BadInput`` when the bytes are no such message.
     """
-    return _examine(body)
+    return _decoder.examine(body)
 
 
 def decode(requests: Sequence[bytes], received_ns: int) -> pa.Table:
@@ -57,9 +60,9 @@ def decode(requests: Sequence[bytes], received_ns: int) -> pa.Table:
     ``batch``. Spans whose ids are invalid are left out (``valid_ids``); the rest is kept whole.
     Raises ``BadInput`` when a request is no such message.
     """
-    return _decode(requests, received_ns)
+    return _decoder.decode(requests, received_ns)
 
 
 def from_json(body: bytes) -> bytes:
     """OTLP/JSON to protobuf bytes, by the rules that ``otlp_json.py`` lists. Raises ``BadInput``."""
-    return _from_json(body)
+    return _decoder.from_json(body)

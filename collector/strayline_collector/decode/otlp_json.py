@@ -98,7 +98,7 @@ def _object(name: str, value: object) -> _Members:
     return value
 
 
-def _fields(message: Message) -> dict[str, FieldDescriptor]:
+def _fields(message: Message) -> dict[str, Any]:
     return {
         field.json_name: field
         for field in message.DESCRIPTOR.fields
@@ -212,5 +212,4 @@ def _double(name: str, text: str) -> float:
 
 
 def _named(names: EnumDescriptor, value: str) -> int | None:
-    known = names.values_by_name.get(value)
-    return None if known is None else known.number
+    return {known.name: known.number for known in names.values}.get(value)

@@ -57,6 +57,16 @@ void write_text(Buffer& out, std::string_view name, std::string_view text) {
     json_string(out, text);
 }
 
+template <typename Write>
+void write_list(Buffer& out, const Segments& items, Write&& item) {
+    out.put('[');
+    for (size_t i = 0; i < items.size(); ++i) {
+        if (i > 0) out.put(',');
+        item(items[i]);
+    }
+    out.put(']');
+}
+
 class Decoder {
   public:
     explicit Decoder(int64_t received_ns) : received_ns_(received_ns) { begin(); }
@@ -139,11 +149,13 @@ class Decoder {
     ResourceColumns resource_columns(const Parts& resource, std::string_view schema_url) {
         arena_.clear();
         Segments segments;
+        Segments entities;
         uint32_t dropped = 0;
         resource.fields([&](Tag tag, Reader& reader) {
             switch (key(tag)) {
                 case bytes(1): segments.push_back(reader.bytes()); return true;
                 case varint(2): dropped = static_cast<uint32_t>(reader.varint()); return true;
+                case bytes(3): entities.push_back(reader.bytes()); return true;
                 default: return false;
             }
         });
@@ -169,8 +181,37 @@ class Decoder {
         write_attributes(out, arena_, attributes_);
         write_count(out, ",\"dropped_attributes_count\":", dropped);
         write_text(out, ",\"schema_url\":", schema_url);
+        if (!entities.empty()) {
+            out.put(",\"entity_refs\":");
+            write_list(out, entities, [&](std::string_view each) { entity(out, each); });
+        }
         out.put('}');
         return columns;
+    }
+
+    static void entity(Buffer& out, std::string_view wire) {
+        std::string_view schema_url, type;
+        Segments ids, descriptions;
+        Parts(wire).fields([&](Tag tag, Reader& reader) {
+            switch (key(tag)) {
+                case bytes(1): schema_url = reader.bytes(); return true;
+                case bytes(2): type = reader.bytes(); return true;
+                case bytes(3): ids.push_back(reader.bytes()); return true;
+                case bytes(4): descriptions.push_back(reader.bytes()); return true;
+                default: return false;
+            }
+        });
+        const auto text = [&](std::string_view each) { json_string(out, each); };
+        out.put("{\"type\":");
+        json_string(out, type);
+        out.put(",\"id_keys\":");
+        write_list(out, ids, text);
+        if (!descriptions.empty()) {
+            out.put(",\"description_keys\":");
+            write_list(out, descriptions, text);
+        }
+        write_text(out, ",\"schema_url\":", schema_url);
+        out.put('}');
     }
 
     void scope_spans(const ResourceColumns& resource, std::string_view wire) {
@@ -269,8 +310,8 @@ class Decoder {
         status();
         promote(batch, span_.kind, read_attributes(span_.attributes));
         write(batch.attributes, [&](Buffer& out) { write_attributes(out, arena_, attributes_); });
-        if (!span_.events.empty()) write(batch.events, [&](Buffer& out) { events(out); });
-        if (!span_.links.empty()) write(batch.links, [&](Buffer& out) { links(out); });
+        write_each(batch.events, span_.events, [&](Buffer& out, auto wire) { event(out, wire); });
+        write_each(batch.links, span_.links, [&](Buffer& out, auto wire) { link(out, wire); });
         dropped();
         ++batch.rows;
         text_ += wire.size();  // what was promoted is at most that again
@@ -286,6 +327,14 @@ class Decoder {
         write(column.text());
         text_ += column.text().size() - before;
         column.end(batch_->rows);
+    }
+
+    template <typename Write>
+    void write_each(TextColumn& column, const Segments& items, Write&& item) {
+        if (items.empty()) return;
+        write(column, [&](Buffer& out) {
+            write_list(out, items, [&](std::string_view wire) { item(out, wire); });
+        });
     }
 
     void identity() {
@@ -311,15 +360,6 @@ class Decoder {
         put_if_any(batch_->status_message, message);
     }
 
-    void events(Buffer& out) {
-        out.put('[');
-        for (size_t i = 0; i < span_.events.size(); ++i) {
-            if (i > 0) out.put(',');
-            event(out, span_.events[i]);
-        }
-        out.put(']');
-    }
-
     void event(Buffer& out, std::string_view wire) {
         std::string_view name;
         uint64_t time = 0;
@@ -342,15 +382,6 @@ class Decoder {
         write_attributes(out, arena_, read_attributes(segments_));
         write_count(out, ",\"dropped_attributes_count\":", dropped);
         out.put('}');
-    }
-
-    void links(Buffer& out) {
-        out.put('[');
-        for (size_t i = 0; i < span_.links.size(); ++i) {
-            if (i > 0) out.put(',');
-            link(out, span_.links[i]);
-        }
-        out.put(']');
     }
 
     void link(Buffer& out, std::string_view wire) {
