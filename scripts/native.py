@@ -73,7 +73,10 @@ def find_compiler() -> list[str] | None:
 
 
 def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise CannotBuild(f"{command[0]} does not run: {error.strerror}") from None
     if done.returncode != 0:
         said = done.stderr.strip().splitlines() or ["nothing"]
         first = next((line for line in said if "error" in line), said[0])
