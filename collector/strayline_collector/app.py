@@ -34,6 +34,7 @@ from strayline_collector.receive.otlp_http import OtlpHttp
 from strayline_collector.settings import Address, Addresses, CollectorSettings
 from strayline_collector.store.duckdb.connection import MEMORY
 from strayline_collector.store.duckdb.store import DuckDBStore
+from strayline_collector.tap.topology import TopologyTap, parse_management_url
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class Collector:
     """The parts of one running collector. Keeps ``model.Control``."""
 
     def __init__(self, settings: CollectorSettings) -> None:
+        places = [parse_management_url(text) for text in settings.rabbitmq_api]
         parts = shares(memory_limit(settings.memory_limit))
         self.budget = Budget(parts.requests, parts.limit + HARD_ABOVE)
         self.store = DuckDBStore.open(settings.db, memory_limit=f"{parts.store // MIB}MiB")
@@ -72,6 +74,7 @@ class Collector:
         )
         self._runner = Runner(self.store, settings.lateness_s)
         self._detection = threading.Thread(target=self._detect_forever, name="detect", daemon=True)
+        self._taps = [TopologyTap(self.store, p, settings.topology_every_s) for p in places]
         self._counts = SpanCounts(self.store)
         self._started_ns = time.time_ns()
         self._doors_open = False
@@ -82,6 +85,8 @@ class Collector:
         self._loader.start()
         self._loader.wake()
         self._detection.start()
+        for tap in self._taps:
+            tap.start()
 
     def doors(self, *, are_open: bool) -> None:
         """Tells ``/ready`` whether every door accepts."""
@@ -91,6 +96,8 @@ class Collector:
         """Loads what is in the journal, judges no more, lets go of the files."""
         self._stopping.set()
         self._loaded.set()
+        for tap in self._taps:
+            tap.stop()
         if self._detection.ident is not None:
             self._detection.join()
         self._loader.stop()

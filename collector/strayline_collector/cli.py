@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -73,6 +74,14 @@ AllowedHost = Annotated[
     list[str] | None,
     typer.Option("--allowed-host", help="Further name that the API is called by (repeatable)."),
 ]
+RabbitMqApi = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rabbitmq-api",
+        help="Management API of a broker whose topology to follow, http://USER:PASSWORD@HOST:15672 (repeatable). "
+        "Others of this machine can read arguments: prefer STRAYLINE_RABBITMQ_API.",
+    ),
+]
 Token = Annotated[str | None, _option("The collector's token.", "TOKEN")]
 Ca = Annotated[Path | None, _option("Whose certificates to trust, in PEM.", "CA")]
 ClientCert = Annotated[Path | None, _option("Certificate to show, in PEM.", "CLIENT_CERT")]
@@ -108,6 +117,7 @@ def up(
     tls_key: TlsKey = None,
     tls_client_ca: TlsClientCa = None,
     allowed_host: AllowedHost = None,
+    rabbitmq_api: RabbitMqApi = None,
     client_cert: ClientCert = None,
     client_key: ClientKey = None,
 ) -> None:
@@ -118,8 +128,9 @@ def up(
         _several(token, "TOKEN"), token_file, tls_cert, tls_key, tls_client_ca,
         _several(allowed_host, "ALLOWED_HOST"),
     )  # fmt: skip
+    knowledge = serving.Knowledge(_urls(rabbitmq_api, "RABBITMQ_API"))
     settings = serving.settings(
-        db, otlp_http, otlp_grpc, api, lateness, memory_limit, insecure, protection
+        db, otlp_http, otlp_grpc, api, lateness, memory_limit, insecure, protection, knowledge
     )
     serving.up(settings, ui, client_cert, client_key)
 
@@ -139,6 +150,7 @@ def collector(
     tls_key: TlsKey = None,
     tls_client_ca: TlsClientCa = None,
     allowed_host: AllowedHost = None,
+    rabbitmq_api: RabbitMqApi = None,
     addresses_json: Annotated[
         bool,
         typer.Option(
@@ -152,8 +164,9 @@ def collector(
         _several(token, "TOKEN"), token_file, tls_cert, tls_key, tls_client_ca,
         _several(allowed_host, "ALLOWED_HOST"),
     )  # fmt: skip
+    knowledge = serving.Knowledge(_urls(rabbitmq_api, "RABBITMQ_API"))
     settings = serving.settings(
-        db, otlp_http, otlp_grpc, api, lateness, memory_limit, insecure, protection
+        db, otlp_http, otlp_grpc, api, lateness, memory_limit, insecure, protection, knowledge
     )
     serving.collector(settings, as_json=addresses_json)
 
@@ -326,6 +339,12 @@ def demo(
 def _several(given: list[str] | None, name: str) -> tuple[str, ...]:
     """A repeatable option: its values, else those of its variable, separated by ``:``."""
     return tuple(given or filter(None, os.environ.get(f"STRAYLINE_{name}", "").split(":")))
+
+
+def _urls(given: list[str] | None, name: str) -> tuple[str, ...]:
+    """As ``_several``; a ``:`` within a URL separates nothing."""
+    said = os.environ.get(f"STRAYLINE_{name}", "")
+    return tuple(given or filter(None, re.split(r":(?=https?://)", said)))
 
 
 def _credentials(

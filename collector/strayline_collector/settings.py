@@ -83,6 +83,9 @@ class CollectorSettings:
     access: Access = OPEN
     tls: Tls | None = None
     allowed_hosts: tuple[str, ...] = ()
+    rabbitmq_api: tuple[str, ...] = field(default=(), repr=False)
+    """URLs of management APIs, with their passwords."""
+    topology_every_s: float = 10.0
     memory_limit: str | None = None
     max_request_bytes: int = MAX_REQUEST_BYTES
 

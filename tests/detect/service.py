@@ -32,7 +32,11 @@ async def main(plan: dict[str, Any]) -> dict[str, list[str]]:
                     message_id = str(uuid.uuid4())
                     sent.setdefault(key, []).append(message_id)
                     with strayline.ordering_key(plan.get("key", message_id)):
-                        await place.publish(aio_pika.Message(b"{}", message_id=message_id), key)
+                        await place.publish(
+                            aio_pika.Message(b"{}", message_id=message_id, type=plan.get("type")),
+                            key,
+                            mandatory=plan.get("mandatory", True),
+                        )
         if plan.get("consume"):
             await consume(connection, plan)
     return sent

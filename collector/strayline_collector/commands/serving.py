@@ -48,6 +48,13 @@ class Protection:
         return Tls(self.tls_cert, self.tls_key, self.tls_client_ca)
 
 
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """The options that say what is to be known beside telemetry, as they were given."""
+
+    rabbitmq_api: tuple[str, ...] = ()
+
+
 def settings(
     db: str,
     otlp_http: str,
@@ -57,9 +64,11 @@ def settings(
     memory_limit: str | None,
     insecure: bool,
     protection: Protection | None = None,
+    knowledge: Knowledge | None = None,
 ) -> CollectorSettings:
     """Options to settings. Raises ``UsageError``."""
     protection = protection or Protection()
+    knowledge = knowledge or Knowledge()
     found = CollectorSettings(
         db=db,
         otlp_http=parse_address(otlp_http, "--otlp-http"),
@@ -71,6 +80,7 @@ def settings(
         access=Access(read_tokens(protection.tokens, protection.token_file)),
         tls=protection.tls(),
         allowed_hosts=protection.allowed_hosts,
+        rabbitmq_api=knowledge.rabbitmq_api,
     )
     found.check()
     return found

@@ -29,6 +29,8 @@ from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
 
 FOREVER: Final = 2**63 - 1
+CLOCK_MARGIN_NS: Final = 1_000_000_000
+"""How far a service's clock may be from the collector's; NTP keeps them much closer."""
 
 STRAYS_SCHEMA: Final = pa.schema(
     [
@@ -63,6 +65,9 @@ class Said:
     """From a complete source: what it lacks does not exist, or is not meant."""
     from_ns: int
     to_ns: int
+    """Surely; both included."""
+    possibly_from_ns: int
+    possibly_to_ns: int
 
 
 def register_strays(session: Session) -> None:
@@ -105,12 +110,28 @@ def said_by(said: Iterable[Row]) -> list[Said]:
             continue
         if row["source"] == "shim":
             from_ns, to_ns = times[row["service"], row["epoch"] or row["instance"]]
+        elif row["source"] == "management":
+            found.append(_polled(row))
+            continue
         else:
             from_ns, to_ns = row["seen_ns"], row["until_ns"] or FOREVER
         if row["kind"] == "binding":
             to_ns = min(to_ns, ended.get(_identity(row), FOREVER))
-        found.append(_said(row, from_ns, to_ns))
+        found.append(Said(_part(row), bool(row["complete"]), from_ns, to_ns, from_ns, to_ns))
     return found
+
+
+def _polled(row: Row) -> Said:
+    """Sights are on the collector's clock, publishes on their services'."""
+    first, last = row["possibly_from_ns"], row["possibly_to_ns"]
+    return Said(
+        _part(row),
+        bool(row["complete"]),
+        row["seen_ns"] + CLOCK_MARGIN_NS,
+        (row["until_ns"] or row["seen_ns"]) - CLOCK_MARGIN_NS,
+        0 if first is None else first - CLOCK_MARGIN_NS,
+        FOREVER if last is None else last + CLOCK_MARGIN_NS,
+    )
 
 
 def _stray_times(candidate: Row, said: Sequence[Said]) -> list[Row]:
@@ -164,7 +185,8 @@ def stretches(said: Sequence[Said], first_ns: int, last_ns: int) -> list[tuple[i
     """The parts of first..last (both included) in which what is said stays the same."""
     cuts = {first_ns, last_ns + 1}
     for item in said:
-        cuts |= {t for t in (item.from_ns, item.to_ns + 1) if first_ns < t <= last_ns}
+        for a, b in ((item.from_ns, item.to_ns), (item.possibly_from_ns, item.possibly_to_ns)):
+            cuts |= {t for t in (a, b + 1) if first_ns < t <= last_ns}
     edges = sorted(cuts)
     return [(a, b - 1) for a, b in itertools.pairwise(edges)]
 
@@ -229,10 +251,6 @@ def _unbound_times(rows: Iterable[Row]) -> dict[tuple[Any, ...], int]:
 
 def _identity(row: Row) -> tuple[Any, ...]:
     return (row["source_name"], row["destination"], row["destination_kind"], row["routing_key"])
-
-
-def _said(row: Row, from_ns: int, to_ns: int) -> Said:
-    return Said(_part(row), bool(row["complete"]), from_ns, to_ns)
 
 
 def _part(row: Row) -> Binding | Exchange | Queue | Policy:

@@ -34,6 +34,8 @@ _SCHEMA: Final = pa.schema(
         ("complete", pa.bool_()),
         ("durable", pa.bool_()),
         ("auto_delete", pa.bool_()),
+        ("exclusive", pa.bool_()),
+        ("internal", pa.bool_()),
         ("seen_ns", pa.int64()),
     ]
 )
@@ -75,13 +77,14 @@ def put_topology(
 
 
 def read_definitions(document: Mapping[str, Any], vhost: str | None) -> list[Row]:
-    """The exchanges, queues and bindings of a definitions document, as topology facts.
+    """The exchanges, queues, bindings and policies of a definitions document, as topology facts.
+    The management API's lists have the same shape.
 
     Entries of other vhosts are left out when ``vhost`` is given; entries without one belong to
     it (RabbitMQ leaves it out when one vhost is exported).
     """
     rows: list[Row] = []
-    for section, read in (("exchanges", _exchange), ("queues", _queue), ("bindings", _binding)):
+    for section, read in _SECTIONS:
         entries: object = document.get(section, [])
         if not isinstance(entries, Sequence) or isinstance(entries, str):
             raise BadInput(f"{section}: expected a list, as RabbitMQ's definitions export has it")
@@ -113,12 +116,37 @@ def _exchange(entry: Mapping[str, Any]) -> Row:
         "kind": "exchange",
         "name": _text(entry, "name"),
         "type": _text(entry, "type"),
+        "internal": bool(entry.get("internal", False)),
         **_options(entry),
     }
 
 
 def _queue(entry: Mapping[str, Any]) -> Row:
-    return {"action": "declare", "kind": "queue", "name": _text(entry, "name"), **_options(entry)}
+    return {
+        "action": "declare",
+        "kind": "queue",
+        "name": _text(entry, "name"),
+        "exclusive": bool(entry.get("exclusive", False)),
+        **_options(entry),
+    }
+
+
+def _policy(entry: Mapping[str, Any]) -> Row:
+    """``type`` is what it applies to, ``arguments`` the rest."""
+    definition: object = entry["definition"]
+    priority: object = entry.get("priority", 0)
+    if not isinstance(definition, Mapping):
+        raise TypeError("'definition'")
+    if not isinstance(priority, int):
+        raise TypeError("'priority'")
+    rest = {"pattern": _text(entry, "pattern"), "priority": priority, "definition": definition}
+    return {
+        "action": "declare",
+        "kind": "policy",
+        "name": _text(entry, "name"),
+        "type": entry.get("apply-to", "all"),
+        "arguments": json.dumps(rest),
+    }
 
 
 def _binding(entry: Mapping[str, Any]) -> Row:
@@ -139,3 +167,11 @@ def _options(entry: Mapping[str, Any]) -> Row:
         "auto_delete": bool(entry.get("auto_delete", False)),
         "arguments": json.dumps(entry.get("arguments") or {}),
     }
+
+
+_SECTIONS: Final = (
+    ("exchanges", _exchange),
+    ("queues", _queue),
+    ("bindings", _binding),
+    ("policies", _policy),
+)

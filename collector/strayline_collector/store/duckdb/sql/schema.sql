@@ -123,19 +123,24 @@ CREATE TABLE open_operations (
 -- What somebody said about the topology, one row a thing and a sight.
 CREATE TABLE topology_facts (
     batch BIGINT NOT NULL,
-    source VARCHAR NOT NULL,             -- `shim` or `document`
+    source VARCHAR NOT NULL,             -- `shim`, `document` or `management`
     document VARCHAR,                    -- which document; replaced as a whole
     role VARCHAR NOT NULL,               -- actual | intended
     complete BOOLEAN NOT NULL,           -- absence from this source means absence
     environment VARCHAR, broker VARCHAR, vhost VARCHAR,
     service VARCHAR, instance VARCHAR, epoch VARCHAR,
     action VARCHAR NOT NULL,             -- declare | delete | bind | unbind | check (passive)
-    kind VARCHAR NOT NULL,               -- exchange | queue | binding
-    name VARCHAR,                        -- exchange or queue
+    kind VARCHAR NOT NULL,               -- exchange | queue | binding | policy
+    name VARCHAR,                        -- exchange, queue or policy
     type VARCHAR, durable BOOLEAN, auto_delete BOOLEAN, exclusive BOOLEAN, arguments VARCHAR,
     source_name VARCHAR, destination VARCHAR, destination_kind VARCHAR, routing_key VARCHAR,
-    seen_ns BIGINT NOT NULL, until_ns BIGINT   -- a document that was replaced held until then
+    seen_ns BIGINT NOT NULL, until_ns BIGINT,  -- a document that was replaced held until then
+    -- what was polled: when it was last missed before, and first missed after
+    internal BOOLEAN, possibly_from_ns BIGINT, possibly_to_ns BIGINT
 );
+
+-- Until when each polled source was asked: what it said last holds surely until then.
+CREATE TABLE topology_sources (document VARCHAR NOT NULL, checked_ns BIGINT NOT NULL);
 
 CREATE TABLE census (
     batch BIGINT NOT NULL, service VARCHAR NOT NULL, instance VARCHAR, epoch VARCHAR,
@@ -211,27 +216,36 @@ FROM delivery_facts WHERE settlement IS NOT NULL;
 CREATE VIEW topology AS
 WITH sights AS (
     SELECT f.*, coalesce(f.name, f.source_name) AS subject,
-        CASE WHEN f.source = 'shim' THEN p.last_event_ns ELSE f.until_ns END AS heard_until
+        CASE f.source WHEN 'shim' THEN p.last_event_ns WHEN 'management' THEN coalesce(f.until_ns, c.checked_ns) ELSE f.until_ns END AS heard_until
     FROM topology_facts f
     LEFT JOIN (SELECT process, max(last_event_ns) AS last_event_ns FROM processes GROUP BY process) p
         ON p.process = f.instance AND f.source = 'shim'
+    LEFT JOIN topology_sources c ON c.document = f.document AND f.source = 'management'
 ), gone AS (
-    SELECT broker, vhost, kind, coalesce(name, source_name) AS subject, destination, destination_kind, routing_key,
-        min(seen_ns) AS gone_ns
-    FROM topology_facts WHERE action IN ('delete', 'unbind') GROUP BY ALL
+    SELECT broker, vhost, kind, coalesce(name, source_name) AS subject, destination, destination_kind, routing_key, seen_ns AS gone_ns
+    FROM topology_facts WHERE action IN ('delete', 'unbind')
+), bounded AS (
+    SELECT s.*,
+        (SELECT min(g.gone_ns) FROM gone g WHERE g.broker IS NOT DISTINCT FROM s.broker AND g.vhost IS NOT DISTINCT FROM s.vhost
+            AND g.kind = s.kind AND g.subject = s.subject AND g.destination IS NOT DISTINCT FROM s.destination
+            AND g.destination_kind IS NOT DISTINCT FROM s.destination_kind AND g.routing_key IS NOT DISTINCT FROM s.routing_key
+            AND g.gone_ns >= s.seen_ns AND s.source = 'shim') AS gone_after,
+        (SELECT max(g.gone_ns) FROM gone g WHERE g.broker IS NOT DISTINCT FROM s.broker AND g.vhost IS NOT DISTINCT FROM s.vhost
+            AND g.kind = s.kind AND g.subject = s.subject AND g.destination IS NOT DISTINCT FROM s.destination
+            AND g.destination_kind IS NOT DISTINCT FROM s.destination_kind AND g.routing_key IS NOT DISTINCT FROM s.routing_key
+            AND g.gone_ns < s.seen_ns AND s.source = 'shim') AS gone_before
+    FROM sights s
 )
-SELECT s.role, s.kind, s.source, s.complete, s.environment, s.broker, s.vhost, s.service, s.instance, s.epoch,
-    s.name, any_value(s.type) AS type, any_value(s.durable) AS durable, s.arguments,
-    s.source_name, s.destination, s.destination_kind, s.routing_key,
-    min(s.seen_ns) AS surely_from,
-    greatest(max(s.seen_ns), least(max(coalesce(s.heard_until, s.seen_ns)), coalesce(min(g.gone_ns), max(coalesce(s.heard_until, s.seen_ns))))) AS surely_to,
-    NULL::BIGINT AS possibly_from,
-    coalesce(min(g.gone_ns), max(s.until_ns)) AS possibly_to
-FROM sights s
-LEFT JOIN gone g ON g.broker IS NOT DISTINCT FROM s.broker AND g.vhost IS NOT DISTINCT FROM s.vhost
-    AND g.kind = s.kind AND g.subject = s.subject AND g.destination IS NOT DISTINCT FROM s.destination
-    AND g.destination_kind IS NOT DISTINCT FROM s.destination_kind AND g.routing_key IS NOT DISTINCT FROM s.routing_key
-    AND g.gone_ns >= s.seen_ns
-WHERE s.action IN ('declare', 'bind')
-GROUP BY s.role, s.kind, s.source, s.complete, s.environment, s.broker, s.vhost, s.service, s.instance, s.epoch,
-    s.name, s.source_name, s.destination, s.destination_kind, s.routing_key, s.arguments, s.subject;
+SELECT role, kind, source, complete, environment, broker, vhost, service, instance, epoch,
+    name, any_value(type) AS type, any_value(durable) AS durable, any_value(internal) AS internal, arguments,
+    source_name, destination, destination_kind, routing_key,
+    min(seen_ns) AS surely_from,
+    greatest(max(seen_ns), least(max(coalesce(heard_until, seen_ns)), coalesce(min(gone_after), max(coalesce(heard_until, seen_ns))))) AS surely_to,
+    CASE WHEN bool_and(coalesce(possibly_from_ns, gone_before) IS NOT NULL) THEN min(coalesce(possibly_from_ns, gone_before)) END AS possibly_from,
+    CASE WHEN source = 'document' OR bool_and(coalesce(possibly_to_ns, gone_after) IS NOT NULL) THEN max(coalesce(possibly_to_ns, gone_after, until_ns)) END AS possibly_to
+FROM bounded
+WHERE action IN ('declare', 'bind')
+GROUP BY role, kind, source, complete, environment, broker, vhost, service, instance, epoch,
+    name, source_name, destination, destination_kind, routing_key, arguments, subject,
+    -- a polled thing that went and came back held twice
+    CASE WHEN source = 'management' THEN seen_ns END;

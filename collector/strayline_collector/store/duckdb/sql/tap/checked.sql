@@ -1,0 +1,1 @@
+INSERT INTO topology_sources VALUES ($document, $checked_ns);

@@ -1,0 +1,1 @@
+SELECT checked_ns FROM topology_sources WHERE document = $document;

@@ -1,0 +1,1 @@
+DELETE FROM topology_sources WHERE document = $document;

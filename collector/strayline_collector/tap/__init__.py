@@ -1,0 +1,1 @@
+"""What the broker itself says, beside what services send."""
