@@ -225,10 +225,13 @@ def keep(store: Store, url: str, seen: Look, told: Told) -> None:
     """Writes what came and went since the last look, and tells the detectors where it matters."""
     document = json.dumps(["management", url])
     with store.write() as session:
-        checks = session.rows(load("tap/last_check"), {"document": document})
-        last_ns = checks[0]["checked_ns"] if checks else None
+        loads = session.rows(load("tap/declared"))[0]
+        before = session.rows(load("tap/last_check"), {"document": document})
+        last_ns = before[0]["checked_ns"] if before else None
         standing = frozenset(map(thing, session.rows(load("tap/standing"), {"document": document})))
         gone, came = changes(standing, seen.things)
+        news = told.owed(loads["newest"], seen.started_ns) or bool(gone) or bool(came)
+        batch = loads["next"] if news or not before else before[0]["batch"]
         if gone:
             session.register("gone", _table(gone))
             times = {"last_ns": last_ns or seen.started_ns, "now_ns": seen.ended_ns}
@@ -236,15 +239,16 @@ def keep(store: Store, url: str, seen: Look, told: Told) -> None:
         if came:
             session.register("came", _table(came))
             times = {"last_ns": last_ns, "now_ns": seen.ended_ns}
-            session.execute(
-                load("tap/came"), {"document": document, "broker": seen.broker, **times}
-            )
+            named = {"document": document, "broker": seen.broker, "batch": batch}
+            session.execute(load("tap/came"), {**named, **times})
         session.execute(load("tap/unchecked"), {"document": document})
-        session.execute(load("tap/checked"), {"document": document, "checked_ns": seen.started_ns})
-        newest = session.rows(load("tap/declared"))[0]["newest"]
-        if told.owed(newest, seen.started_ns) or gone or came:
+        session.execute(
+            load("tap/checked"),
+            {"batch": batch, "document": document, "checked_ns": seen.started_ns},
+        )
+        if news:
             session.execute(load("detect/topology_loaded"), {"now_ns": seen.ended_ns})
-        told.newest = newest
+        told.newest = loads["newest"]
 
 
 def changes(

@@ -139,8 +139,9 @@ CREATE TABLE topology_facts (
     internal BOOLEAN, possibly_from_ns BIGINT, possibly_to_ns BIGINT
 );
 
--- Until when each polled source was asked: what it said last holds surely until then.
-CREATE TABLE topology_sources (document VARCHAR NOT NULL, checked_ns BIGINT NOT NULL);
+-- Until when each polled source was asked: what it said last holds surely until then. `batch`: the
+-- load as which that was last news.
+CREATE TABLE topology_sources (batch BIGINT NOT NULL, document VARCHAR NOT NULL, checked_ns BIGINT NOT NULL);
 
 CREATE TABLE census (
     batch BIGINT NOT NULL, service VARCHAR NOT NULL, instance VARCHAR, epoch VARCHAR,

@@ -2,4 +2,5 @@
 SELECT 'all' AS key
 WHERE EXISTS (SELECT 1 FROM publish_facts WHERE batch > $since)
    OR EXISTS (SELECT 1 FROM delivery_facts WHERE batch > $since)
-   OR EXISTS (SELECT 1 FROM topology_facts WHERE batch > $since);
+   OR EXISTS (SELECT 1 FROM topology_facts WHERE batch > $since)
+   OR EXISTS (SELECT 1 FROM topology_sources WHERE batch > $since);

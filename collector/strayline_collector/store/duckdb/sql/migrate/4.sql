@@ -2,7 +2,7 @@
 ALTER TABLE topology_facts ADD COLUMN IF NOT EXISTS internal BOOLEAN;
 ALTER TABLE topology_facts ADD COLUMN IF NOT EXISTS possibly_from_ns BIGINT;
 ALTER TABLE topology_facts ADD COLUMN IF NOT EXISTS possibly_to_ns BIGINT;
-CREATE TABLE IF NOT EXISTS topology_sources (document VARCHAR NOT NULL, checked_ns BIGINT NOT NULL);
+CREATE TABLE IF NOT EXISTS topology_sources (batch BIGINT NOT NULL, document VARCHAR NOT NULL, checked_ns BIGINT NOT NULL);
 DROP VIEW topology;
 CREATE VIEW topology AS
 WITH sights AS (

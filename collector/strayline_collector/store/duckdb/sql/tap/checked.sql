@@ -1,1 +1,1 @@
-INSERT INTO topology_sources VALUES ($document, $checked_ns);
+INSERT INTO topology_sources VALUES ($batch, $document, $checked_ns);

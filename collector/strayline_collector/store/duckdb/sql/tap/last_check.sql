@@ -1,1 +1,1 @@
-SELECT checked_ns FROM topology_sources WHERE document = $document;
+SELECT checked_ns, batch FROM topology_sources WHERE document = $document;
