@@ -27,8 +27,9 @@ def old_file(path: str, version: int) -> None:
         connection.execute("INSERT INTO loaded VALUES (1, 1, 1, 1)")
         connection.register("arrived", spans)
         connection.execute("INSERT INTO spans BY NAME SELECT 1 AS batch, * FROM arrived")
+        first = "1 AS first_batch, " if version >= 3 else ""
         connection.execute(
-            "INSERT INTO publish_facts BY NAME SELECT 1 AS batch, trace_id || '-' || span_id AS message, 'shim' AS source,"
+            f"INSERT INTO publish_facts BY NAME SELECT 1 AS batch, {first}trace_id || '-' || span_id AS message, 'shim' AS source,"
             " 'events' AS exchange, '' AS routing_key, service, 'unconfirmed' AS outcome, trace_id, span_id,"
             " name AS operation, span_id AS operation_span_id, start_ns, end_ns FROM arrived"
         )

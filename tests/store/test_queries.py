@@ -12,7 +12,8 @@ SQL = ROOT / "store" / "duckdb" / "sql"
 def test_files_and_askers_match() -> None:
     files = {str(path.relative_to(SQL).with_suffix("")) for path in SQL.rglob("*.sql")}
     code = "\n".join(path.read_text() for path in ROOT.rglob("*.py"))
-    asked = set(re.findall(r'"((?:query|detect|load|migrate|derive|tap)/\w+)"', code)) | {"schema"}
+    rooms = "|".join(path.name for path in SQL.iterdir() if path.is_dir())
+    asked = set(re.findall(rf'"((?:{rooms})/\w+)"', code)) | {"schema"}
     assert files == asked
 
 

@@ -41,7 +41,7 @@ MAX_DOCUMENT_BYTES: Final = 32 * 1024 * 1024
 
 Time = Annotated[str | None, Query(description="RFC 3339 or unix nanoseconds", max_length=64)]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
-Cursor = Annotated[str | None, Query(max_length=32, description="next_cursor of the page before")]
+Cursor = Annotated[str | None, Query(max_length=128, description="next_cursor of the page before")]
 Text = Annotated[str | None, Query(max_length=1024)]
 
 
@@ -148,8 +148,7 @@ def _trace_routes(app: FastAPI, read: Read) -> None:
     ) -> Response:
         """Traces that match the query line ``q``."""
         search = compile_search(q, range_ns=time_range(start, end), service=service, sort=sort)
-        offset = _offset(cursor)
-        return await read(lambda s: search_traces(s, search, limit=limit, offset=offset))
+        return await read(lambda s: search_traces(s, search, limit=limit, cursor=cursor))
 
     @app.get("/api/v1/traces/{trace_id}", response_model=wire.Trace, tags=["traces"])
     async def trace(trace_id: str, stitch: bool = False) -> Response:

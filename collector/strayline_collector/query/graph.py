@@ -6,6 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from strayline_collector.query.calls import (
+    Histogram,
+    quantile_ms,
+    read_activity,
+    read_calls,
+    seen_range,
+)
 from strayline_collector.query.wire import Edge, Graph, Node, NodeKind, Protocol, Severity
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
@@ -23,10 +30,10 @@ def node_id(kind: NodeKind, name: str, broker: str | None = None, vhost: str | N
 
 def read_graph(session: Session, range_ns: Mapping[str, int], level: str) -> Graph:
     """The graph of a time range at ``level`` ``service`` or ``messaging``."""
-    seen = session.rows(load("query/time_range"), range_ns)[0]
-    if seen["start_ns"] is None:
+    seen = seen_range(session, range_ns)
+    if seen is None:
         return Graph(nodes=[], edges=[])
-    calls = session.rows(load("query/graph_calls"), range_ns)
+    calls = read_calls(session, range_ns)
     deliveries = session.rows(load("query/graph_deliveries"), range_ns)
     publishes = session.rows(load("query/graph_publishes"), range_ns)
     findings = session.rows(load("query/standing_findings"))
@@ -35,19 +42,23 @@ def read_graph(session: Session, range_ns: Mapping[str, int], level: str) -> Gra
         edges += service_edges(deliveries, findings)
     else:
         edges += messaging_edges(deliveries, publishes, findings)
-    names = _names(session, range_ns, edges, level)
-    bounds = {"start_ns": int(seen["start_ns"]), "end_ns": int(seen["end_ns"])}
-    step_ns = max(1, -(-(bounds["end_ns"] - bounds["start_ns"] + 1) // STEPS))
-    steps = session.rows(load("query/graph_steps"), {**bounds, "step_ns": step_ns})
-    span_s = max((bounds["end_ns"] - bounds["start_ns"]) / 1e9, 1e-3)
+    step_ns = max(1, -(-(seen["end_ns"] - seen["start_ns"] + 1) // STEPS))
+    activity = read_activity(session, seen, step_ns)
+    names = _names(activity, edges, level)
+    steps = session.rows(load("query/graph_steps"), {**seen, "step_ns": step_ns}) + [
+        {**row, "kind": "service", "name": row["service"], "broker": None, "vhost": None, "calls": row["spans"]}
+        for row in activity
+        if row["served"]
+    ]  # fmt: skip
+    span_s = max((seen["end_ns"] - seen["start_ns"]) / 1e9, 1e-3)
     nodes = [_node(key, parts, steps, findings, edges, span_s) for key, parts in names.items()]
-    services = {
-        row["service"]: row["p95_ms"]
-        for row in session.rows(load("query/graph_services"), range_ns)
-    }
+    durations: dict[str, Histogram] = defaultdict(lambda: defaultdict(int))
+    for row in activity:
+        if row["served"]:
+            durations[row["service"]][row["bucket"]] += row["spans"]
     for node in nodes:
         if node["kind"] == "service":
-            node["p95_ms"] = services.get(node["name"])
+            node["p95_ms"] = quantile_ms(durations[node["name"]], 0.95)
     return Graph(nodes=sorted(nodes, key=lambda n: n["id"]), edges=sorted(edges, key=_edge_key))
 
 
@@ -156,11 +167,11 @@ def _edge_key(edge: Edge) -> tuple[str, str, str]:
 
 
 def _names(
-    session: Session, range_ns: Mapping[str, int], edges: Iterable[Edge], level: str
+    activity: Iterable[Row], edges: Iterable[Edge], level: str
 ) -> dict[str, tuple[NodeKind, str, str | None, str | None]]:
     names: dict[str, tuple[NodeKind, str, str | None, str | None]] = {}
-    for row in session.rows(load("query/services"), range_ns):
-        names[node_id("service", row["name"])] = ("service", row["name"], None, None)
+    for row in activity:
+        names[node_id("service", row["service"])] = ("service", row["service"], None, None)
     for edge in edges:
         for identity in (edge["source"], edge["target"]):
             kind, _, rest = identity.partition(":")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from strayline_collector.query.calls import seen_range
 from strayline_collector.query.wire import RatePoint, Rates, Service
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Session
@@ -27,10 +28,10 @@ def read_rates(
 ) -> Rates:
     """Spans, requests, errors and p95 in ``steps`` equal steps of the range (of what is stored,
     where it has no ends)."""
-    seen = session.rows(load("query/time_range"), range_ns)[0]
-    if seen["start_ns"] is None:
+    seen = seen_range(session, range_ns)
+    if seen is None:
         return Rates(step_s=0.0, points=[])
-    start_ns, end_ns = int(seen["start_ns"]), int(seen["end_ns"])
+    start_ns, end_ns = seen["start_ns"], seen["end_ns"]
     step_ns = max(1, -(-(end_ns - start_ns + 1) // steps))
     params = {"start_ns": start_ns, "end_ns": end_ns, "step_ns": step_ns, "service": service}
     rows = {int(row["step"]): row for row in session.rows(load("query/rates"), params)}

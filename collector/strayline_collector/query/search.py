@@ -2,7 +2,8 @@
 
 ``service=billing duration>200ms status=error has:finding checkout`` — a term is a field, an
 operator and a value, a ``has:`` word, or text that a span's name contains. A leading ``!``
-negates. Fields hold for any span of the trace, ``duration`` for the trace as a whole.
+negates. Fields hold for any span of the trace that started within the range, ``duration`` for
+the trace as a whole.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from strayline_collector.errors import BadInput
+from strayline_collector.store.duckdb.queries import load
 
 _TERM: Final = re.compile(
     r"""\s*(?P<not>!)?(?:
@@ -51,12 +53,35 @@ class Search:
     """A compiled search: fixed SQL text around bound parameters."""
 
     params: dict[str, Any]
-    order: str
+    sort: str
+    """What rows are ordered by, an expression over one trace."""
+    descending: bool
     conditions: list[str] = field(default_factory=list[str])
+    flags: list[str] = field(default_factory=list[str])
+    """Conditions on single spans; ``t.has0`` tells whether the first holds for one of the trace."""
+    driver: str | None = None
+    """A flag that every trace wanted has: what to look for first."""
 
     @property
-    def where(self) -> str:
-        return "".join(f" AND {condition}" for condition in self.conditions)
+    def newest_first(self) -> bool:
+        return self.descending and self.sort == _SORTS["start"]
+
+    @property
+    def found(self) -> str:
+        """SQL of the traces to look at."""
+        driver = "" if self.driver is None else f" AND ({self.driver})"
+        return load("query/traces_found").replace("/* driver */", driver)
+
+    @property
+    def sql(self) -> str:
+        """SQL of the page; ``found`` registered."""
+        flags = "".join(
+            f", coalesce(bool_or({condition}), false) AS has{number}"
+            for number, condition in enumerate(self.flags)
+        )
+        sql = load("query/traces").replace("/* flags */", flags).replace("/* sort */", self.sort)
+        sql = sql.replace("/* terms */", "".join(f" AND {c}" for c in self.conditions))
+        return sql.replace("/* direction */", "DESC" if self.descending else "ASC")
 
     def bind(self, value: Any) -> str:
         """A parameter name for ``value``."""
@@ -64,14 +89,29 @@ class Search:
         self.params[name] = value
         return f"${name}"
 
+    def after(self, sorted_by: float, trace_id: str) -> None:
+        """Only what comes after this place."""
+        place, tie = self.bind(sorted_by), self.bind(trace_id)
+        beyond = "<" if self.descending else ">"
+        self.conditions.append(
+            f"({self.sort} {beyond} {place} OR ({self.sort} = {place} AND t.trace_id > {tie}))"
+        )
+
+    def any_span(self, condition: str) -> str:
+        """What tells of a trace that ``condition`` holds for one of its spans."""
+        self.flags.append(condition)
+        return f"t.has{len(self.flags) - 1}"
+
 
 def compile_search(
     q: str | None, *, range_ns: dict[str, int], service: str | None, sort: str | None
 ) -> Search:
     """Raises ``BadInput`` with the position of what cannot be understood and what was expected."""
-    search = Search(dict(range_ns), _order(sort))
+    search = Search(dict(range_ns), *_order(sort))
     if service:
-        search.conditions.append(_any_span(f"service = {search.bind(service)}"))
+        condition = f"service = {search.bind(service)}"
+        search.conditions.append(search.any_span(condition))
+        search.driver = condition
     position = 0
     text = (q or "").rstrip()
     while position < len(text):
@@ -84,18 +124,20 @@ def compile_search(
             raise BadInput(f"q: more than {MAX_TERMS} terms")
         condition = _term(search, match)
         search.conditions.append(f"NOT ({condition})" if match["not"] else condition)
+        if not match["not"] and search.flags and condition == f"t.has{len(search.flags) - 1}":
+            search.driver = search.flags[-1]
         position = match.end()
     return search
 
 
-def _order(sort: str | None) -> str:
+def _order(sort: str | None) -> tuple[str, bool]:
     name = sort or "-start"
     column = _SORTS.get(name.removeprefix("-"))
     if column is None:
         raise BadInput(
             f"sort={name}: expected one of {', '.join(sorted(_SORTS))}, with - for descending"
         )
-    return f"{column} {'DESC' if name.startswith('-') else 'ASC'},"
+    return column, name.startswith("-")
 
 
 def _term(search: Search, match: re.Match[str]) -> str:
@@ -113,11 +155,7 @@ def _term(search: Search, match: re.Match[str]) -> str:
         except ValueError as error:
             raise BadInput(f"q: position {match.start('field') + 1}: {error}") from None
     words = match["text_quoted"] if match["text_quoted"] is not None else match["text"]
-    return _any_span(f"contains(lower(name), lower({search.bind(words)}))")
-
-
-def _any_span(condition: str) -> str:
-    return f"t.trace_id IN (SELECT trace_id FROM distinct_spans WHERE {condition})"
+    return search.any_span(f"contains(lower(name), lower({search.bind(words)}))")
 
 
 def _compared(search: Search, column: str, op: str, value: Any) -> str:
@@ -129,14 +167,14 @@ def _compared(search: Search, column: str, op: str, value: Any) -> str:
 
 
 def _column(search: Search, name: str, op: str, value: str) -> str:
-    return _any_span(_compared(search, _COLUMNS[name], op, value))
+    return search.any_span(_compared(search, _COLUMNS[name], op, value))
 
 
 def _coded(codes: dict[str, int], column: str) -> Callable[[Search, str, str, str], str]:
     def compiled(search: Search, name: str, op: str, value: str) -> str:
         if value not in codes or op not in ("=", "!="):
             raise ValueError(f"{name}{op}{value}: expected {name}= one of {', '.join(codes)}")
-        return _any_span(_compared(search, column, op, codes[value]))
+        return search.any_span(_compared(search, column, op, codes[value]))
 
     return compiled
 
@@ -156,7 +194,7 @@ def _protocol(search: Search, name: str, op: str, value: str) -> str:
     columns = {"http": "http_method", "grpc": "rpc_system", "amqp": "messaging_system"}
     if value not in columns or op not in ("=", "!="):
         raise ValueError(f"{name}{op}{value}: expected protocol= one of {', '.join(columns)}")
-    found = _any_span(f"{columns[value]} IS NOT NULL")
+    found = search.any_span(f"{columns[value]} IS NOT NULL")
     return found if op == "=" else f"NOT ({found})"
 
 
@@ -176,8 +214,8 @@ def _attribute(search: Search, name: str, op: str, value: str) -> str:
     if op in (">", ">=", "<", "<="):
         if number is None:
             raise ValueError(f"{name}{op}{value}: expected a number")
-        return _any_span(f"TRY_CAST({text} AS DOUBLE) {op} {search.bind(number)}")
-    return _any_span(_compared(search, text, op, value))
+        return search.any_span(f"TRY_CAST({text} AS DOUBLE) {op} {search.bind(number)}")
+    return search.any_span(_compared(search, text, op, value))
 
 
 def _number(text: str) -> float | None:

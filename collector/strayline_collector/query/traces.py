@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
 
-from strayline_collector.errors import NotFound
+import pyarrow as pa
+
+from strayline_collector.errors import BadInput, NotFound
 from strayline_collector.query.search import Search
+from strayline_collector.query.times import END
 from strayline_collector.query.wire import (
     CriticalSegment,
     Protocol,
@@ -27,42 +31,96 @@ from strayline_collector.trace.tree import TreeSpan, display_parents, drawing_or
 
 KINDS: Final = ("unspecified", "internal", "server", "client", "producer", "consumer")
 STATUSES: Final = ("unset", "ok", "error")
+FIRST_REACH_NS: Final = 2_000_000_000
+"""How far before the newest span the first look of a newest-first search goes."""
+REACH_GROWTH: Final = 8
+_PARAMETER: Final = re.compile(r"\$(\w+)")
 
 
-def search_traces(session: Session, search: Search, *, limit: int, offset: int) -> Traces:
-    """A page of summaries; ``search`` is compiled to bound SQL. The cursor is the next offset."""
-    sql = load("query/traces").replace("/* terms */", search.where)
-    sql = sql.replace("/* order */", search.order)
-    rows = session.rows(sql, {**search.params, "limit": limit + 1, "offset": offset})
-    items = [
-        TraceSummary(
-            trace_id=row["trace_id"],
-            root_service=row["root"]["service"],
-            root_name=row["root"]["name"],
-            start_unix_nano=row["start_ns"],
-            duration_ms=(row["end_ns"] - row["start_ns"]) / 1e6,
-            spans=row["spans"],
-            errors=row["errors"],
-            services=row["services"],
-            queue_wait_ms=row["queue_wait_ms"],
-            findings=row["findings"],
-        )
-        for row in rows[:limit]
-    ]
-    return Traces(items=items, next_cursor=str(offset + limit) if len(rows) > limit else None)
+def search_traces(
+    session: Session, search: Search, *, limit: int, cursor: str | None = None
+) -> Traces:
+    """A page of summaries; ``search`` is compiled to bound SQL. The cursor is the place of the
+    last row: what is loaded meanwhile shifts nothing. Raises ``BadInput`` for a foreign cursor.
+
+    Newest first, the newest times are searched alone, then more and more before them until the
+    page is full: a trace that starts within a time has all its spans after that start.
+    """
+    if cursor is not None:
+        search.after(*_place(cursor))
+    bounds = {name: search.params[name] for name in ("start_ns", "end_ns")}
+    newest = session.rows(load("query/newest_start"), bounds)
+    if not newest:
+        return Traces(items=[], next_cursor=None)
+    reach_ns = FIRST_REACH_NS if search.newest_first else END
+    rows: list[Row] = []
+    while True:
+        since_ns = max(search.params["start_ns"], int(newest[0]["start_ns"]) - reach_ns)
+        rows = _page(session, search, since_ns, limit + 1)
+        if len(rows) > limit or since_ns <= search.params["start_ns"]:
+            break
+        reach_ns *= REACH_GROWTH
+    items = [_summary(row) for row in rows[:limit]]
+    last = rows[limit - 1] if len(rows) > limit else None
+    return Traces(
+        items=items,
+        next_cursor=None if last is None else f"{last['sorted_by']!r}~{last['trace_id']}",
+    )
+
+
+def _page(session: Session, search: Search, since_ns: int, limit: int) -> list[Row]:
+    params = {**search.params, "since_ns": since_ns}
+    found = session.table(search.found, _used(search.found, params))
+    session.register("found", found)
+    loads = session.rows(load("query/trace_loads"))[0]
+    if loads["first_batch"] is None:
+        return []
+    return session.rows(search.sql, _used(search.sql, {**params, **loads, "limit": limit}))
+
+
+def _used(sql: str, params: dict[str, Any]) -> dict[str, Any]:
+    names = set(_PARAMETER.findall(sql))
+    return {name: value for name, value in params.items() if name in names}
+
+
+def _place(cursor: str) -> tuple[float, str]:
+    number, _, trace_id = cursor.partition("~")
+    try:
+        value = int(number) if number.lstrip("-").isdigit() else float(number)
+    except ValueError:
+        value = None
+    if value is None or not trace_id:
+        raise BadInput(f"cursor={cursor}: expected what next_cursor said")
+    return value, trace_id
+
+
+def _summary(row: Row) -> TraceSummary:
+    return TraceSummary(
+        trace_id=row["trace_id"],
+        root_service=row["root"]["service"],
+        root_name=row["root"]["name"],
+        start_unix_nano=row["start_ns"],
+        duration_ms=(row["end_ns"] - row["start_ns"]) / 1e6,
+        spans=row["spans"],
+        errors=row["errors"],
+        services=row["services"],
+        queue_wait_ms=row["queue_wait_ms"],
+        findings=row["findings"],
+    )
 
 
 def read_trace(session: Session, trace_id: str, *, stitched: bool) -> Trace:
     """One trace, alone or stitched. Raises ``NotFound``."""
     story = _story(session, trace_id, stitched=stitched)
     trace_ids = sorted({key.trace_id for key in story.spans} | {trace_id})
-    rows = session.rows(load("query/trace_spans"), {"trace_ids": trace_ids, "limit": MAX_SPANS + 1})
+    loads = _loads(session, trace_ids)
+    rows = session.rows(load("query/trace_spans"), {**loads, "limit": MAX_SPANS + 1})
     if not any(row["trace_id"] == trace_id for row in rows):
         raise NotFound(f"no trace {trace_id}: nothing stored bears that id")
     rows = [row for row in rows if SpanKey(row["trace_id"], row["span_id"]) in story.spans]
     waits = {
         SpanKey(row["trace_id"], row["span_id"]): row
-        for row in session.rows(load("query/trace_waits"), {"trace_ids": trace_ids})
+        for row in session.rows(load("query/trace_waits"), loads)
     }
     findings: dict[SpanKey, list[str]] = defaultdict(list)
     for row in session.rows(load("query/trace_findings"), {"trace_ids": trace_ids}):
@@ -91,11 +149,18 @@ def read_trace(session: Session, trace_id: str, *, stitched: bool) -> Trace:
     )
 
 
+def _loads(session: Session, trace_ids: Sequence[str]) -> dict[str, int]:
+    """Between which loads these traces came; they are ``found`` from here on."""
+    session.register("found", pa.table({"trace_id": pa.array(trace_ids, pa.string())}))
+    loads = session.rows(load("query/trace_loads"))[0]
+    return {name: -1 if batch is None else batch for name, batch in loads.items()}
+
+
 def _story(session: Session, trace_id: str, *, stitched: bool) -> Story:
     def lookup(trace_ids: Sequence[str]) -> Known:
-        params = {"trace_ids": list(trace_ids)}
+        loads = _loads(session, trace_ids)
         parents: dict[SpanKey, SpanKey | None] = {}
-        for row in session.rows(load("query/trace_parents"), params):
+        for row in session.rows(load("query/trace_parents"), loads):
             parent = row["parent_span_id"]
             parents[SpanKey(row["trace_id"], row["span_id"])] = (
                 SpanKey(row["trace_id"], parent) if parent else None
@@ -105,8 +170,11 @@ def _story(session: Session, trace_id: str, *, stitched: bool) -> Story:
                 SpanKey(row["trace_id"], row["span_id"]),
                 SpanKey(row["to_trace_id"], row["to_span_id"]),
             )
-            for name in ("query/trace_links_out", "query/trace_links_in")
-            for row in session.rows(load(name), params)
+            for rows in (
+                session.rows(load("query/trace_links_out"), loads),
+                session.rows(load("query/trace_links_in")),
+            )
+            for row in rows
         ]
         return Known(parents, links)
 

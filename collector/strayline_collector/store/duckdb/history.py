@@ -63,9 +63,12 @@ STEPS: Final[tuple[tuple[str, Callable[[Kinds], bool]], ...]] = (
 def derive(session: Session, batch: int, spans: pa.Table) -> None:
     """Derives the history of load ``batch``, whose spans are stored, in the caller's transaction."""
     told = spans.filter(_tells(spans))
-    since = 0
+    since = batch
     if told.num_rows:
         session.register("told", told)
+        session.register("telling", session.table(load("load/telling")))
+        session.execute(load("load/message_directory"), {"batch": batch})
+        since = int(session.rows(load("load/reach"), {"batch": batch})[0]["since"])
         kinds = Kinds(**session.rows(load("load/told_kinds"))[0])
         # a broker's name learned now holds for everything told by its address before
         values = {"batch": batch, "since": since, "renamed": 0 if kinds.brokers else batch}

@@ -12,9 +12,10 @@ import duckdb
 import pyarrow as pa
 
 from strayline_collector.errors import StoreError
-from strayline_collector.store.duckdb import history
 from strayline_collector.store.duckdb.connection import MEMORY, open_database
+from strayline_collector.store.duckdb.loading import Added, add_spans
 from strayline_collector.store.duckdb.queries import load
+from strayline_collector.store.duckdb.roll import roll
 from strayline_collector.store.ports import Params, Position, Row
 
 
@@ -83,10 +84,11 @@ class DuckDBStore:
     def append(self, spans: pa.Table, position: Position, received_ns: int) -> int:
         with self.write() as session:
             last = session.rows(load("load/last"))
-            batch = int(last[0]["batch"]) if last else 0
-            if last and position <= Position(last[0]["segment"], last[0]["byte_offset"]):
-                return batch
-            batch += 1
+            newest = last[0] if last else {"batch": 0, "spans": 0, "traces": 0}
+            if last and position <= Position(newest["segment"], newest["byte_offset"]):
+                return int(newest["batch"])
+            batch = int(newest["batch"]) + 1
+            added = add_spans(session, batch, spans) if spans.num_rows else Added(0, 0)
             session.execute(
                 load("load/loaded"),
                 {
@@ -94,13 +96,11 @@ class DuckDBStore:
                     "segment": position.segment,
                     "byte_offset": position.byte_offset,
                     "loaded_ns": received_ns,
+                    "spans": newest["spans"] + added.spans,
+                    "traces": newest["traces"] + added.traces,
                 },
             )
-            if spans.num_rows:
-                session.register("arrived", spans)
-                session.execute(load("load/spans"), {"batch": batch})
-                session.execute(load("load/processes"))
-                history.derive(session, batch, spans)
+            roll(session)
             return batch
 
     def position(self) -> Position | None:

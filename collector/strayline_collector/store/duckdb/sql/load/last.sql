@@ -1,1 +1,2 @@
-SELECT batch, segment, byte_offset FROM loaded ORDER BY batch DESC LIMIT 1;
+-- The newest load.
+SELECT batch, segment, byte_offset, spans, traces FROM loaded ORDER BY batch DESC LIMIT 1;

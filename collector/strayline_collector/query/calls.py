@@ -1,0 +1,132 @@
+"""Calls between services and what each service did, over any range, without adding up every span.
+
+Whole minutes that are rolled up come from their rows, what lies beside them from its spans, and
+what came since the last roll as the roll would add it: counts are exact, quantiles within the
+width of a bucket (9 %). Where nothing is rolled up yet both are exact.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from strayline_collector.store.duckdb.queries import load
+from strayline_collector.store.ports import Row, Session
+
+MINUTE_NS: Final = 60_000_000_000
+Histogram = dict[int, int]
+"""Number of durations by bucket (``bucket_of`` in the schema): ``b`` holds 2^(b/8) to 2^((b+1)/8) ns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Minutes:
+    """How a range is made of whole minutes and of what lies before and after them."""
+
+    rolled: int
+    """Loads up to this are rolled up."""
+    first: int
+    last: int
+    before: tuple[int, int]
+    after: tuple[int, int]
+
+    @classmethod
+    def of(cls, session: Session, range_ns: Mapping[str, int]) -> Minutes | None:
+        """None where the range has no whole minute that is rolled up."""
+        state = session.rows(load("roll/last"))
+        if not state or not state[0]["rolled"]:
+            return None
+        start, end = range_ns["start_ns"], range_ns["end_ns"]
+        first, last = -(-start // MINUTE_NS), (end + 1) // MINUTE_NS - 1
+        if last < first:
+            return None
+        return cls(
+            rolled=int(state[0]["rolled"]),
+            first=first,
+            last=last,
+            before=(start, first * MINUTE_NS - 1),
+            after=((last + 1) * MINUTE_NS, end),
+        )
+
+
+def seen_range(session: Session, range_ns: Mapping[str, int]) -> dict[str, int] | None:
+    """``start_ns`` and ``end_ns`` of the first and last span within the range; None without any."""
+    ends = [
+        session.rows(load(name), range_ns) for name in ("query/oldest_start", "query/newest_start")
+    ]
+    if not all(ends):
+        return None
+    return {"start_ns": int(ends[0][0]["start_ns"]), "end_ns": int(ends[1][0]["start_ns"])}
+
+
+def read_calls(session: Session, range_ns: Mapping[str, int]) -> list[Row]:
+    """``source, target, external, protocol, calls, errors, p50_ms, p95_ms``, one row each."""
+    minutes = Minutes.of(session, range_ns)
+    if minutes is None:
+        return session.rows(load("query/graph_calls"), range_ns)
+    since = session.rows(load("roll/since"), {"rolled": minutes.rolled})[0]
+    rows = session.rows(
+        load("roll/calls"), {**range_ns, **since, "rolled": minutes.rolled, "until": 2**62}
+    )
+    rows += session.rows(
+        load("query/graph_minutes"), {"first_minute": minutes.first, "last_minute": minutes.last}
+    )
+    for start_ns, end_ns in (minutes.before, minutes.after):
+        if start_ns <= end_ns:
+            bounds = {"rolled": minutes.rolled, "start_ns": start_ns, "end_ns": end_ns}
+            rows += session.rows(load("query/graph_calls_between"), bounds)
+    return _added_up(rows)
+
+
+def _added_up(rows: Iterable[Row]) -> list[Row]:
+    names = ("source", "target", "external", "protocol")
+    totals: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
+    durations: dict[tuple[Any, ...], Histogram] = defaultdict(lambda: defaultdict(int))
+    for row in rows:
+        key = tuple(row[name] for name in names)
+        totals[key][0] += row["calls"]
+        totals[key][1] += row["errors"]
+        durations[key][row["bucket"]] += row["calls"]
+    return [
+        {
+            **dict(zip(names, key, strict=True)),
+            "calls": calls,
+            "errors": errors,
+            "p50_ms": quantile_ms(durations[key], 0.5),
+            "p95_ms": quantile_ms(durations[key], 0.95),
+        }
+        for key, (calls, errors) in sorted(totals.items())
+        if calls
+    ]
+
+
+def quantile_ms(durations: Histogram, share: float) -> float | None:
+    """The quantile in milliseconds, durations taken as spread evenly in their buckets."""
+    total = sum(durations.values())
+    if total <= 0:
+        return None
+    rank, below = share * total, 0
+    for bucket, count in sorted(durations.items()):
+        if count > 0 and below + count >= rank:
+            if bucket < 0:
+                return 0.0
+            low, high = 2 ** (bucket / 8), 2 ** ((bucket + 1) / 8)
+            return (low + (high - low) * max(0.0, rank - below) / count) / 1e6
+        below += count
+    return None
+
+
+def read_activity(session: Session, range_ns: Mapping[str, int], step_ns: int) -> list[Row]:
+    """``service, served, bucket, step, spans, errors`` of 24 steps of ``step_ns``; a minute is
+    wholly in the step that it starts in."""
+    minutes = Minutes.of(session, range_ns)
+    end = range_ns["end_ns"]
+    bounds = {
+        "rolled": minutes.rolled if minutes else 0,
+        "first_minute": minutes.first if minutes else 1,
+        "last_minute": minutes.last if minutes else 0,
+        "before_ns": minutes.before[1] if minutes else end,
+        "after_ns": minutes.after[0] if minutes else end + 1,
+    }
+    return session.rows(load("query/graph_activity"), {**range_ns, **bounds, "step_ns": step_ns})

@@ -1,0 +1,5 @@
+-- The load's spans that are not `seen`, each once.
+SELECT a.*
+FROM arrived a
+WHERE NOT EXISTS (SELECT 1 FROM seen s WHERE s.trace_id = a.trace_id AND s.span_id = a.span_id AND s.kind = a.kind)
+QUALIFY row_number() OVER (PARTITION BY a.trace_id, a.span_id, a.kind ORDER BY a.end_ns, a.name) = 1;

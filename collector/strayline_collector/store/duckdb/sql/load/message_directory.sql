@@ -1,0 +1,1 @@
+INSERT INTO message_directory SELECT message_key, $batch FROM telling;

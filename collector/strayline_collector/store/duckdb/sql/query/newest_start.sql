@@ -1,0 +1,1 @@
+SELECT start_ns FROM distinct_spans WHERE start_ns BETWEEN $start_ns AND $end_ns ORDER BY start_ns DESC LIMIT 1;

@@ -1,0 +1,84 @@
+"""What is rolled up says what the spans say, whatever comes late, twice or in pieces."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from strayline_collector.query.calls import read_activity, read_calls
+from strayline_collector.query.status import Counts, SpanCounts
+from strayline_collector.query.times import BEGINNING, END
+from strayline_collector.store.duckdb.queries import load
+from strayline_collector.store.duckdb.roll import roll
+from strayline_collector.store.duckdb.store import DuckDBStore
+from strayline_collector.store.ports import Position
+from tests.support.synthetic import tables
+
+ALWAYS = {"start_ns": BEGINNING, "end_ns": END}
+
+
+def _loaded(seed: int, *, parts: int = 12, roll_each: int = 2) -> DuckDBStore:
+    """Four minutes of traffic, shuffled to the last span, a quarter of it sent twice."""
+    whole = pa.concat_tables(tables(2_000, seed=seed, per_s=8))
+    shuffle = random.Random(seed)
+    order = [*range(whole.num_rows), *shuffle.sample(range(whole.num_rows), whole.num_rows // 4)]
+    shuffle.shuffle(order)
+    store = DuckDBStore.open(":memory:")
+    size = -(-len(order) // parts)
+    for number, start in enumerate(range(0, len(order), size), start=1):
+        store.append(whole.take(order[start : start + size]), Position(1, number), number)
+        if number % roll_each == 0:
+            with store.write() as session:
+                assert roll(session, spans=1)
+    return store
+
+
+def _counted(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    names = ("source", "target", "external", "protocol", "calls", "errors")
+    return sorted(tuple(row[name] for name in names) for row in rows)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_graph_has_the_calls_of_the_exact_one(seed: int) -> None:
+    store = _loaded(seed, parts=13)
+    starts = 1_795_400_000_000_000_000
+    with store.read() as session:
+        for range_ns in (
+            ALWAYS,
+            {"start_ns": starts + 17_000_000_000, "end_ns": starts + 171_000_000_000},
+            {"start_ns": starts, "end_ns": starts + 1_000_000_000},
+        ):
+            exact = session.rows(load("query/graph_calls"), range_ns)
+            found = read_calls(session, range_ns)
+            assert _counted(found) == _counted(exact)
+            for one, other in zip(found, exact, strict=True):
+                if one["calls"] > 20:
+                    assert one["p50_ms"] == pytest.approx(other["p50_ms"], rel=0.1)
+    store.close()
+
+
+def test_activity_counts_each_span_once() -> None:
+    store = _loaded(4)
+    with store.read() as session:
+        for range_ns in (ALWAYS, {"start_ns": 1_795_400_017_000_000_000, "end_ns": END}):
+            rows = read_activity(session, range_ns, 2**60)
+            exact = session.rows(
+                "SELECT service, kind IN (2, 5) AS served, count(*) AS spans FROM distinct_spans"
+                " WHERE start_ns BETWEEN $start_ns AND $end_ns GROUP BY ALL",
+                range_ns,
+            )
+            found: dict[tuple[str, bool], int] = {}
+            for row in rows:
+                key = (row["service"], row["served"])
+                found[key] = found.get(key, 0) + row["spans"]
+            assert found == {(row["service"], row["served"]): row["spans"] for row in exact}
+    store.close()
+
+
+def test_counts_are_of_distinct_spans_and_traces() -> None:
+    store = _loaded(5)
+    assert SpanCounts(store).read() == Counts(2_000, 250)
+    store.close()
