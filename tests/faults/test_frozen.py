@@ -26,7 +26,6 @@ os.fdatasync = _frozen
 """``fdatasync`` does not return while a file is there."""
 
 
-@pytest.mark.xfail(reason="a request waits for the disk without end")
 def test_a_frozen_disk(tmp_path: Path) -> None:
     flag = tmp_path / "frozen"
     with running_collector(tmp_path / "s.duckdb", prelude=FROZEN.format(flag=str(flag))) as running:
