@@ -20,8 +20,10 @@ from strayline_collector.decode.otlp import DECODER
 from strayline_collector.detect.runner import Runner
 from strayline_collector.detect.watermark import rfc3339
 from strayline_collector.errors import UsageError
+from strayline_collector.figures import figures
 from strayline_collector.load import Loader
 from strayline_collector.memory import HARD_ABOVE, MIB, Budget, memory_limit, shares
+from strayline_collector.metrics import render
 from strayline_collector.query.api import build_api
 from strayline_collector.query.guard import Gate
 from strayline_collector.query.status import SpanCounts
@@ -78,8 +80,16 @@ class Collector:
         self._counts = SpanCounts(self.store)
         self._started_ns = time.time_ns()
         self._doors_open = False
-        self._journal_path = settings.db
         self.intake = Intake(self._journal, self._loader.wake)
+        self._figures = figures(
+            self.intake,
+            self._journal,
+            self._loader,
+            self.budget,
+            self.store,
+            self._runner,
+            self.not_ready,
+        )
 
     def start(self) -> None:
         self._loader.start()
@@ -122,12 +132,25 @@ class Collector:
                 accepted_spans=counters.accepted_spans,
                 rejected_spans=counters.rejected_spans,
                 spans_per_s=counters.spans_per_s(),
+                journal_lag_bytes=self._journal.backlog_bytes(),
+                journal_lag_s=self._journal.oldest_s(),
+                journal_lost_bytes=self._journal.lost.bytes,
+                batch_rows=self._loader.batch_rows,
+                linger_ms=self._loader.linger_s * 1000,
+                memory_in_flight_bytes=self.budget.used,
+                problem="; ".join(self._problems()) or None,
             ),
             detection=self._runner.status(),
         )
 
+    def metrics(self) -> str:
+        return render(self._figures)
+
+    def _problems(self) -> list[str]:
+        return [reason for reason in (self._journal.problem(), self._loader.problem()) if reason]
+
     def not_ready(self) -> list[str]:
-        reasons = [reason for reason in (self._journal.problem(), self._loader.problem()) if reason]
+        reasons = self._problems()
         if not self._doors_open:
             reasons.append("not every door is open")
         return reasons

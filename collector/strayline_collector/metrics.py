@@ -55,7 +55,7 @@ class Counter:
 class Gauge:
     """Read when it is asked for; a figure that cannot be had right now is left out."""
 
-    kind = "gauge"
+    kind: str = "gauge"
 
     def __init__(self, name: str, help: str, read: Callable[[], float | None]) -> None:  # noqa: A002
         self.name, self.help = name, help
@@ -64,6 +64,12 @@ class Gauge:
     def lines(self) -> list[str]:
         value = self._read()
         return [] if value is None else [f"{self.name} {_number(value)}"]
+
+
+class Total(Gauge):
+    """A figure that only grows and is kept elsewhere."""
+
+    kind = "counter"
 
 
 class Histogram:

@@ -21,6 +21,10 @@ class Control(Protocol):
         """Figures for ``GET /api/v1/status``."""
         ...
 
+    def metrics(self) -> str:
+        """Figures for ``GET /metrics``, in Prometheus' text format."""
+        ...
+
     def not_ready(self) -> list[str]:
         """Why the collector should not be sent traffic, one clear line each; empty when ready."""
         ...

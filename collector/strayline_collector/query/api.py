@@ -12,11 +12,12 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from strayline.version import __version__
 from strayline_collector.detect.topology_document import put_topology
 from strayline_collector.errors import BadInput, NotFound, Overloaded, StraylineError
+from strayline_collector.metrics import CONTENT_TYPE
 from strayline_collector.model import Control
 from strayline_collector.query import wire
 from strayline_collector.query.export import MEDIA, Format, Wanted, export
@@ -90,6 +91,12 @@ def _operation_routes(app: FastAPI, control: Control) -> None:
         if reasons:
             return problem(503, "Not ready", "; ".join(reasons))
         return JSONResponse({"status": "ready"})
+
+    @app.get("/metrics", tags=["operation"], response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        """Figures of this collector in Prometheus' text format."""
+        text = await asyncio.to_thread(control.metrics)
+        return Response(text, media_type=CONTENT_TYPE)
 
     @app.get("/api/v1/status", response_model=wire.Status, tags=["operation"])
     async def status() -> Response:

@@ -32,6 +32,18 @@ class IngestStatus(TypedDict):
     accepted_spans: int
     rejected_spans: int
     spans_per_s: float
+    journal_lag_bytes: int
+    """Acknowledged and not visible to queries yet."""
+    journal_lag_s: float
+    journal_lost_bytes: int
+    """Acknowledged, and given back damaged by the disk."""
+    batch_rows: int
+    """Spans of the last load."""
+    linger_ms: float
+    """How long the last load waited for more."""
+    memory_in_flight_bytes: int
+    problem: str | None
+    """Why nothing is accepted or loaded right now."""
 
 
 class DetectionStatus(TypedDict):
