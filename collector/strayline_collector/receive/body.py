@@ -1,4 +1,4 @@
-"""Request bodies: capped and decompressed. OTLP/JSON is turned into protobuf by ``formats``."""
+"""Request bodies: capped and decompressed."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import Final
 
+from strayline_collector.decode.otlp import DECODER
 from strayline_collector.errors import BadInput, TooLarge
-from strayline_collector.formats.otlp_json import json_to_protobuf
-
-__all__ = ["JSON_WEIGHT", "gunzip", "json_to_protobuf"]
 
 _STEP: Final = 256 * 1024
 _WINDOW: Final = 16 * 1024
 """Fed at once: zlib copies what follows a member's end, and a body may be millions of members."""
 
-JSON_WEIGHT: Final = 8
+JSON_WEIGHT: Final = 2 if DECODER == "native" else 12
 """Memory that turning JSON into protobuf takes, in sizes of the text."""
 
 

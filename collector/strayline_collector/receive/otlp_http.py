@@ -17,8 +17,9 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from strayline_collector.access import CHALLENGE, OPEN, Access
+from strayline_collector.decode.otlp import from_json
 from strayline_collector.errors import BadInput
-from strayline_collector.receive.body import JSON_WEIGHT, gunzip, json_to_protobuf
+from strayline_collector.receive.body import JSON_WEIGHT, gunzip
 from strayline_collector.receive.http_server import Misdirected, Request
 from strayline_collector.receive.intake import BIG_BYTES, Accepted, Intake
 from strayline_collector.receive.status import RETRY_AFTER_S, as_json, http_status, rpc_status
@@ -117,7 +118,7 @@ class OtlpHttp:
                 return
             if _media(request) == JSON:
                 request.hold(len(body) * JSON_WEIGHT)
-                body = await asyncio.to_thread(json_to_protobuf, body)
+                body = await asyncio.to_thread(from_json, body)
         except Exception as error:  # noqa: BLE001  # every request is answered
             self.fail(request, error)
             return
