@@ -58,7 +58,7 @@ def detach(token: Any) -> None:
 
 def with_span(span: Span, base: Context) -> Context:
     """``base`` with ``span`` as its current span."""
-    return Context({**base, SPAN_KEY: span})
+    return Context({**base, SPAN_KEY: span} if base else {SPAN_KEY: span})
 
 
 def context_in(found: Context) -> SpanContext | None:

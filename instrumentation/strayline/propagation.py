@@ -32,12 +32,18 @@ _known_default = False
 def inject(span: Span, within: Context | None = None) -> dict[str, str]:
     """The headers that tell ``span``, and the baggage of ``within`` (None: of the current
     context), to whoever is called."""
-    within = current() if within is None else within
+    headers: dict[str, str] = {}
+    inject_into(headers, span, current() if within is None else within)
+    return headers
+
+
+def inject_into(headers: dict[str, Any], span: Span, within: Context) -> None:
+    """``inject`` into headers that are there already."""
     if not is_default():
         carrier: dict[str, str] = {}
         propagate.inject(carrier, with_span(span, within))
-        return carrier
-    headers: dict[str, str] = {}
+        headers.update(carrier)
+        return
     if type(span) is LightSpan:
         headers["traceparent"] = f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.flags:02x}"
         if span.state:
@@ -52,7 +58,6 @@ def inject(span: Span, within: Context | None = None) -> dict[str, str]:
                 headers["tracestate"] = told.trace_state.to_header()
     if BAGGAGE_KEY in within:
         _BAGGAGE.inject(headers, within)
-    return headers
 
 
 def extract(get: Get, keys: Callable[[], Iterable[str]] = tuple) -> Context:
@@ -61,7 +66,7 @@ def extract(get: Get, keys: Callable[[], Iterable[str]] = tuple) -> Context:
     if not is_default():
         return propagate.extract((get, keys), context=Context(), getter=_GETTER)
     header = get("traceparent")
-    parent = None if header is None else _parent(header, get)
+    parent = None if header is None else from_traceparent(header, get("tracestate"))
     found = Context() if parent is None else Context({SPAN_KEY: NonRecordingSpan(parent)})
     if get("baggage"):
         found = _BAGGAGE.extract((get, keys), context=found, getter=_GETTER)
@@ -79,17 +84,8 @@ def is_default() -> bool:
     return _known_default
 
 
-def from_traceparent(header: str) -> Context:
-    """What ``extract`` makes of this header where there is no other and the default pair reads it."""
-    parent = _parent(header, _no_header)
-    return Context() if parent is None else Context({SPAN_KEY: NonRecordingSpan(parent)})
-
-
-def _no_header(name: str) -> None:
-    return None
-
-
-def _parent(header: str, get: Get) -> SpanContext | None:
+def from_traceparent(header: str, states: str | None = None) -> SpanContext | None:
+    """The valid span context that these W3C headers tell, if they do."""
     match = _TRACEPARENT.fullmatch(header.strip())
     if match is None:
         return None
@@ -99,7 +95,6 @@ def _parent(header: str, get: Get) -> SpanContext | None:
     trace_id, span_id = int(trace_text, 16), int(span_text, 16)
     if not trace_id or not span_id:
         return None
-    states = get("tracestate")
     state = TraceState.from_header([states]) if states else None
     return span_context(trace_id, span_id, True, int(flags, 16), state)
 

@@ -18,6 +18,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import (
     Link,
+    NonRecordingSpan,
     Span,
     SpanContext,
     SpanKind,
@@ -28,6 +29,7 @@ from opentelemetry.trace import (
 
 from strayline import resource
 from strayline.conventions import SCOPE
+from strayline.current import SPAN_KEY, with_span
 from strayline.export.http import HttpSender
 from strayline.guard import log, survived
 from strayline.lifecycle import after_fork, at_exit, time_left
@@ -64,15 +66,16 @@ def tracer(scope: str) -> Tracer:
 def start_span(
     scope: str,
     name: str,
+    parent: SpanContext | None,
     context: Context,
     kind: SpanKind,
     steady: Steady,
     own: dict[str, Any],
     link: SpanContext | None = None,
-    start_time: int | None = None,
 ) -> Span:
-    """A span of a shim, in the given context. ``steady`` are attributes that it has in common with
-    others; ``own`` are its own and given away. Values are plain, or tuples of plain ones."""
+    """A span of a shim under ``parent``, valid or none; ``context`` holds what else came with it.
+    ``steady`` are attributes that it has in common with others; ``own`` are its own and given away.
+    Values are plain, or tuples of plain ones."""
     found = (
         _tracers.get(scope)
         if trace._TRACER_PROVIDER is _current  # pyright: ignore[reportPrivateUsage]
@@ -81,9 +84,11 @@ def start_span(
     if found is None:
         found = _decide(scope)
     if type(found) is LightTracer and found.is_plain:
-        return found.begin(name, context, kind, steady, own, link, start_time)
+        return found.begin(name, parent, context, kind, steady, own, link)
     links = () if link is None else (Link(link),)
-    return found.start_span(name, context, kind, {**steady, **own}, links, start_time)
+    if parent is not None and SPAN_KEY not in context:
+        context = with_span(NonRecordingSpan(parent), context)
+    return found.start_span(name, context, kind, {**steady, **own}, links)
 
 
 def say(name: str, attributes: Mapping[str, Any]) -> None:

@@ -19,7 +19,6 @@ from strayline.amqp import headers
 from strayline.current import attach, current, detach, with_span
 from strayline.failure import failed
 from strayline.guard import log, survived
-from strayline.propagation import remote_parent
 from strayline.provider import tracer
 
 STATE: Final = "_strayline_channel"
@@ -89,7 +88,7 @@ def _links(messages: list[Any]) -> list[Link]:
     found: list[Link] = []
     for message in messages:
         table = _headers_of(message)
-        publish = remote_parent(headers.context_of(table)) if table else None
+        publish = headers.told_by(table)[0] if table else None
         if publish is not None:
             stamp = table.get(c.STAMP_HEADER) if table else None
             found.append(Link(publish, {c.STAMP: stamp} if isinstance(stamp, str) else None))

@@ -7,17 +7,16 @@ from types import TracebackType
 from typing import Any, Final
 
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanKind
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind
 
 from strayline import conventions as c
 from strayline import redact
 from strayline.amqp import bodies, headers
 from strayline.amqp.base import ChannelBase
 from strayline.amqp.facts import Arrival, Broker
-from strayline.current import attach, detach, with_span
+from strayline.current import SPAN_KEY, attach, context_in, detach, with_span
 from strayline.failure import failed
 from strayline.guard import survived
-from strayline.propagation import remote_parent
 from strayline.provider import start_span, tracer
 from strayline.settings import dup
 from strayline.stamp import read, stamper
@@ -29,17 +28,18 @@ MAX_DELIVERIES: Final = 65_536
 
 
 MAX_COMMONS: Final = 1024
-"""Queue, exchange and key triples remembered a channel."""
+"""Keys remembered a channel; routing keys that bear an order's number never repeat."""
+_Key = tuple[str, str, str, str | None, bool | None]
+"""Queue, exchange, routing key, consumer tag, redelivered."""
 
 
 class _Common:
-    """What all deliveries of one queue with one exchange and key have in common."""
+    """What all deliveries of one queue and consumer with one exchange and key have in common."""
 
     __slots__ = ("queue", "span_name", "steady")
 
-    def __init__(
-        self, of_channel: dict[str, Any], queue: str, exchange: str, routing_key: str
-    ) -> None:
+    def __init__(self, of_channel: dict[str, Any], key: _Key) -> None:
+        queue, exchange, routing_key, consumer_tag, redelivered = key
         self.queue = queue
         self.span_name = f"process {headers.readable(queue)}"
         attributes: dict[str, Any] = {
@@ -52,6 +52,10 @@ class _Common:
         }
         if routing_key:
             attributes[c.MESSAGING_ROUTING_KEY] = routing_key
+        if consumer_tag:
+            attributes[c.CONSUMER_TAG] = consumer_tag
+        if redelivered is not None:
+            attributes[c.REDELIVERED] = redelivered
         if headers.is_anonymous(queue):
             attributes[c.MESSAGING_DESTINATION_ANONYMOUS] = True
             attributes[c.MESSAGING_DESTINATION_TEMPORARY] = True
@@ -62,20 +66,26 @@ class _Common:
 
 class Delivery:
     """A delivery until it is settled and its handling has ended. ``span`` is that of its handling
-    or of the ``basic.get`` that brought it, None before; ``attributes`` become the span's."""
+    or of the ``basic.get`` that brought it, None before; ``attributes`` become the span's.
+    ``publish`` is the span that sent it, where its headers name one, and ``parent`` the context
+    that came with it otherwise."""
 
-    __slots__ = ("attributes", "common", "parent", "received_ns", "settled", "span", "tag")
+    __slots__ = (
+        "attributes", "common", "parent", "publish", "received_ns", "settled", "span", "tag",
+    )  # fmt: skip
 
     def __init__(
         self,
         common: _Common,
         attributes: dict[str, Any],
+        publish: SpanContext | None,
         parent: Context,
         tag: int | None,
         received_ns: int,
     ) -> None:
         self.common = common
         self.attributes = attributes
+        self.publish = publish
         self.parent = parent
         self.tag = tag
         self.received_ns = received_ns
@@ -90,9 +100,18 @@ class Delivery:
     @staticmethod
     def from_facts(facts: dict[str, Any], parent: Context, received_ns: int) -> Delivery:
         """A delivery that another process received."""
-        common = _Common({}, str(facts.get(c.QUEUE, "")), "", "")
+        common = _Common({}, (str(facts.get(c.QUEUE, "")), "", "", None, None))
         common.steady = Steady(facts)
-        return Delivery(common, {}, parent, facts.get(c.MESSAGING_DELIVERY_TAG), received_ns)
+        return Delivery(
+            common, {}, context_in(parent), parent, facts.get(c.MESSAGING_DELIVERY_TAG), received_ns
+        )
+
+    @property
+    def context(self) -> Context:
+        """A context whose current span is the publish."""
+        if self.publish is None or SPAN_KEY in self.parent:
+            return self.parent
+        return with_span(NonRecordingSpan(self.publish), self.parent)
 
     @property
     def open(self) -> bool:
@@ -106,7 +125,7 @@ class Consuming(ChannelBase):
         self.highest_tag = 0
         self.queues: set[str] = set()
         self.deliveries: dict[int, Delivery] = {}
-        self._commons: dict[tuple[str, str, str], _Common] = {}
+        self._commons: dict[_Key, _Common] = {}
         self._uncommitted: list[tuple[int, str, bool, int]] = []
         super().__init__(broker)
 
@@ -121,33 +140,38 @@ class Consuming(ChannelBase):
         if self.epoch is not stamper.epoch:
             self._begin()
         received_ns = time.time_ns()
-        queue, table, tag = arrival.queue, arrival.headers, arrival.delivery_tag
-        common = self._commons.get((queue, arrival.exchange, arrival.routing_key))
+        table, tag = arrival.headers, arrival.delivery_tag
+        key = (
+            arrival.queue,
+            arrival.exchange,
+            arrival.routing_key,
+            arrival.consumer_tag,
+            arrival.redelivered,
+        )
+        common = self._commons.get(key)
         if common is None:
-            common = self._common_for(queue, arrival.exchange, arrival.routing_key)
-        attributes: dict[str, Any] = {}
-        attributes[c.MESSAGING_BODY_SIZE] = len(arrival.body)
-        attributes[c.RECEIVED_UNIX_NANO] = received_ns
+            common = self._common_for(key)
+        attributes: dict[str, Any] = {
+            c.MESSAGING_BODY_SIZE: len(arrival.body),
+            c.RECEIVED_UNIX_NANO: received_ns,
+        }
         if tag is not None:
             attributes[c.MESSAGING_DELIVERY_TAG] = tag
-        if arrival.consumer_tag:
-            attributes[c.CONSUMER_TAG] = arrival.consumer_tag
-        if arrival.redelivered is not None:
-            attributes[c.REDELIVERED] = arrival.redelivered
         if arrival.priority is not None:
             attributes[c.PRIORITY] = arrival.priority
         if arrival.message_id:
             attributes[c.MESSAGING_MESSAGE_ID] = arrival.message_id
         if arrival.correlation_id:
             attributes[c.MESSAGING_CONVERSATION_ID] = arrival.correlation_id
+        publish, parent = None, _EMPTY
         if table:
             self._read(attributes, table)
+            publish, parent = headers.told_by(table)
         if self.records_bodies:
             bodies.capture(attributes, arrival.body)
         if self.redacts:
             attributes = redact.attributes(attributes)
-        parent = headers.context_of(table) if table else _EMPTY
-        delivery = Delivery(common, attributes, parent, tag, received_ns)
+        delivery = Delivery(common, attributes, publish, parent, tag, received_ns)
         if arrival.no_ack:
             attributes[c.SETTLEMENT] = "auto"
             attributes[c.SETTLED_UNIX_NANO] = received_ns
@@ -158,21 +182,20 @@ class Consuming(ChannelBase):
             if len(self.deliveries) >= MAX_DELIVERIES:
                 self.deliveries.pop(next(iter(self.deliveries)), None)
             self.deliveries[tag] = delivery
-        self.queues.add(queue)
         return delivery
 
     def begin_handling(self, delivery: Delivery) -> Span:
         """The span of the handling: child of the publish, and linked to it."""
-        parent = delivery.parent
-        common = delivery.common
+        common, publish = delivery.common, delivery.publish
         delivery.span = span = start_span(
             "amqp",
             common.span_name,
-            parent,
+            publish,
+            delivery.parent,
             _CONSUMER,
             common.steady,
             delivery.attributes,
-            remote_parent(parent),
+            publish,
         )
         return span
 
@@ -185,7 +208,7 @@ class Consuming(ChannelBase):
     def end_handling(self, delivery: Delivery, error: BaseException | None = None) -> None:
         """Ends the span. Idempotent."""
         span = delivery.span
-        if type(span) is LightSpan and error is None:
+        if error is None and type(span) is LightSpan:
             if span.end_time is None:
                 span.end()
         elif span is not None and span.is_recording():
@@ -201,7 +224,7 @@ class Consuming(ChannelBase):
 
     def got(self, delivery: Delivery, started_ns: int) -> None:
         """The span of a ``basic.get`` that returned a message; handling has no span of its own."""
-        publish = remote_parent(delivery.parent)
+        publish = delivery.publish
         attributes = {**delivery.common.steady, **delivery.attributes}
         attributes[c.MESSAGING_OPERATION_TYPE] = "receive"
         attributes[c.MESSAGING_OPERATION_NAME] = "get"
@@ -225,8 +248,18 @@ class Consuming(ChannelBase):
         now = time.time_ns()
         if self.in_transaction:
             self._uncommitted.append((tag, settlement, multiple, now))
-        else:
-            self._settle(tag, settlement, multiple, now)
+            return
+        if not multiple:  # the usual one, within its handling
+            delivery = self.deliveries.get(tag)
+            if delivery is None:
+                return
+            span = delivery.span
+            if type(span) is LightSpan and span.end_time is None and not delivery.settled:
+                delivery.settled = True
+                span.own[c.SETTLEMENT] = settlement
+                span.own[c.SETTLED_UNIX_NANO] = now
+                return
+        self._settle(tag, settlement, multiple, now)
 
     def settle_failed(self, tag: int) -> None:
         """The client could not send it: the broker will deliver again. Of an ended handling
@@ -249,11 +282,6 @@ class Consuming(ChannelBase):
                 continue
             delivery.settled = True
             span = delivery.span
-            if type(span) is LightSpan and span.end_time is None:
-                own = span.own
-                own[c.SETTLEMENT] = settlement
-                own[c.SETTLED_UNIX_NANO] = now
-                continue
             if span is not None and span.is_recording():
                 span.set_attribute(c.SETTLEMENT, settlement)
                 span.set_attribute(c.SETTLED_UNIX_NANO, now)
@@ -318,11 +346,11 @@ class Consuming(ChannelBase):
             if count is not None:
                 attributes[c.DELIVERY_COUNT] = count
 
-    def _common_for(self, queue: str, exchange: str, routing_key: str) -> _Common:
+    def _common_for(self, key: _Key) -> _Common:
         if len(self._commons) >= MAX_COMMONS:
             self._commons.clear()
-        common = _Common(self.common, queue, exchange, routing_key)
-        self._commons[queue, exchange, routing_key] = common
+        self.queues.add(key[0])
+        common = self._commons[key] = _Common(self.common, key)
         return common
 
 

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from opentelemetry.context import Context
+from opentelemetry.trace import SpanContext
 
 from strayline import redact
 from strayline.guard import survived
-from strayline.propagation import extract, from_traceparent, is_default
+from strayline.propagation import extract, from_traceparent, is_default, remote_parent
 
 MAX_CONTEXT_HEADER: Final = 8192
 """Longer trace headers are nobody's."""
@@ -23,15 +24,17 @@ HEADER_EXCHANGES: Final = frozenset({"amq.headers", "amq.match"})
 _NOTHING: Final = Context()
 
 
-def context_of(headers: Mapping[str, Any]) -> Context:
-    """Trace context in a header table, whatever else is in it."""
+def told_by(headers: Mapping[str, Any]) -> tuple[SpanContext | None, Context]:
+    """The publish that a header table names, and the context that comes with it, which need not
+    hold that again."""
     if is_default() and "tracestate" not in headers and "baggage" not in headers:
         header = headers.get("traceparent")
         if header is None:
-            return _NOTHING
+            return None, _NOTHING
         if isinstance(header, str) and len(header) <= MAX_CONTEXT_HEADER:
-            return from_traceparent(header)
-    return extract(_Table(headers).get, headers.keys)
+            return from_traceparent(header), _NOTHING
+    found = extract(_Table(headers).get, headers.keys)
+    return remote_parent(found), found
 
 
 class _Table:

@@ -14,9 +14,9 @@ from strayline.amqp import bodies, headers
 from strayline.amqp.adoption import adoptable_publish
 from strayline.amqp.base import ChannelBase
 from strayline.amqp.facts import Broker, Publish
-from strayline.current import BAGGAGE_KEY, SPAN_KEY, current, suppressed
+from strayline.current import BAGGAGE_KEY, SPAN_KEY, context_in, current, suppressed
 from strayline.ordering import key_for
-from strayline.propagation import inject, remote_parent
+from strayline.propagation import inject_into
 from strayline.provider import start_span, tracer
 from strayline.settings import dup, stamp_excluded
 from strayline.stamp import fingerprint, stamper
@@ -36,11 +36,13 @@ _PRODUCER: Final = SpanKind.PRODUCER
 
 
 class _Route:
-    """What all publishes with one exchange and key have in common."""
+    """What all publishes with one exchange and key, and mandatory or not, have in common."""
 
     __slots__ = ("fingerprint", "is_reply", "name", "stamped", "steady")
 
-    def __init__(self, common: dict[str, Any], exchange: str, routing_key: str) -> None:
+    def __init__(
+        self, common: dict[str, Any], exchange: str, routing_key: str, mandatory: bool
+    ) -> None:
         self.name = f"publish {headers.destination(exchange, headers.readable(routing_key))}"
         self.fingerprint = fingerprint(exchange, routing_key)
         self.stamped = exchange not in stamp_excluded()
@@ -51,6 +53,7 @@ class _Route:
             c.MESSAGING_OPERATION_NAME: "publish",
             c.MESSAGING_DESTINATION_NAME: headers.destination(exchange, routing_key),
             c.EXCHANGE: exchange,
+            c.MANDATORY: mandatory,
         }
         if routing_key:
             attributes[c.MESSAGING_ROUTING_KEY] = routing_key
@@ -84,8 +87,21 @@ class Sending:
     ) -> None:
         """The outcome is known: ``confirmed returned nacked unknown unconfirmed``. Within a
         transaction an unconfirmed one is not: it waits for the commit."""
+        span = self.span
+        if (
+            type(span) is LightSpan
+            and outcome == "confirmed"
+            and self._outcome is None
+            and self._owned
+            and span.end_time is None
+        ):  # as nearly every publish ends
+            if message_id:
+                span.own[c.MESSAGING_MESSAGE_ID] = message_id
+            span.own[c.OUTCOME] = outcome
+            span.end()
+            return
         if message_id:
-            self.span.set_attribute(c.MESSAGING_MESSAGE_ID, message_id)
+            span.set_attribute(c.MESSAGING_MESSAGE_ID, message_id)
         if outcome == "unconfirmed" and self._channel.in_transaction:
             self.awaits()
         else:
@@ -135,7 +151,7 @@ class Publishing(ChannelBase):
     def __init__(self, broker: Broker) -> None:
         self.n = 0
         self.header_exchanges: set[str] = set()
-        self._routes: dict[tuple[str, str], _Route] = {}
+        self._routes: dict[tuple[str, str, bool], _Route] = {}
         self._stamp_prefix = ""
         self._confirming: dict[int, Sending] | None = None
         self._confirm_tag = 0
@@ -161,9 +177,9 @@ class Publishing(ChannelBase):
             self._begin()
         self.n = n = self.n + 1
         exchange, routing_key = publish.exchange, publish.routing_key
-        route = self._routes.get((exchange, routing_key))
+        route = self._routes.get((exchange, routing_key, publish.mandatory))
         if route is None:
-            route = self._route_for(exchange, routing_key)
+            route = self._route_for(exchange, routing_key, publish.mandatory)
         sent = dict(publish.headers)
         attributes: dict[str, Any] = {}
         self._describe(attributes, publish, sent)
@@ -181,15 +197,20 @@ class Publishing(ChannelBase):
             sent[c.STAMP_HEADER] = attributes[c.STAMP] = stamp
             if key is not None:
                 attributes[c.ORDERING_KEY] = stamp.split(".")[5]
+        parent = span = None
         held = within.get(SPAN_KEY)
-        span = None if held is None else adoptable_publish(held)
+        if held is not None:
+            span = adoptable_publish(held)
+            parent = context_in(within)
         owned = span is None
         if span is None:
-            span = start_span("amqp", route.name, within, _PRODUCER, route.steady, attributes)
+            span = start_span(
+                "amqp", route.name, parent, within, _PRODUCER, route.steady, attributes
+            )
         else:
             span.set_attributes({**route.steady, **attributes})
         if room:
-            sent.update(inject(span, within))
+            inject_into(sent, span, within)
         return Sending(self, span, sent, owned, route.is_reply)
 
     def confirm_selected(self) -> None:
@@ -224,7 +245,7 @@ class Publishing(ChannelBase):
     ) -> None:
         """``Basic.Return``: the message with these headers found no queue. When its span has
         ended already, one of its own says so."""
-        publish = remote_parent(headers.context_of(table if isinstance(table, dict) else {}))
+        publish, _ = headers.told_by(table if isinstance(table, dict) else {})
         if publish is None:
             return
         waiting = [*(self._confirming or {}).values(), *self._transaction]
@@ -272,7 +293,6 @@ class Publishing(ChannelBase):
     def _describe(self, attributes: dict[str, Any], publish: Publish, sent: dict[str, Any]) -> None:
         body = publish.body
         attributes[c.MESSAGING_BODY_SIZE] = len(body)
-        attributes[c.MANDATORY] = publish.mandatory
         attributes[c.BODY_HASH] = stamper.hashed(
             b"%d:" % len(body) + (body if len(body) <= 2 * HASHED_BYTES else _ends(body))
         )
@@ -305,10 +325,11 @@ class Publishing(ChannelBase):
         room = HEADER_ROOM + (MAX_BAGGAGE if BAGGAGE_KEY in within else 0)
         return headers.size(sent) + room <= self.broker.frame_max
 
-    def _route_for(self, exchange: str, routing_key: str) -> _Route:
+    def _route_for(self, exchange: str, routing_key: str, mandatory: bool) -> _Route:
         if len(self._routes) >= MAX_ROUTES:
             self._routes.clear()
-        route = self._routes[exchange, routing_key] = _Route(self.common, exchange, routing_key)
+        route = _Route(self.common, exchange, routing_key, mandatory)
+        self._routes[exchange, routing_key, mandatory] = route
         return route
 
 

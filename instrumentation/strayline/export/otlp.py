@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry.trace import StatusCode
 
 from strayline.tracing.span import UNSET, Event, KeptLink, LightSpan
+
+if TYPE_CHECKING:
+    from strayline.tracing.provider import LightTracer
 
 _STATUS: Final = {StatusCode.UNSET: 0, StatusCode.OK: 1, StatusCode.ERROR: 2}
 _REMOTE_KNOWN: Final = 0x100
@@ -32,16 +35,19 @@ _SHORT: Final = 100
 
 _keys: Final[dict[str, bytes]] = {}
 _texts: Final[dict[str, dict[str, bytes] | None]] = {}
+_tails: Final[dict[int, bytes]] = {}
+"""The upper parts of times as varints have them."""
 
 
 def encode_request(spans: Iterable[LightSpan], resource: Mapping[str, Any]) -> bytes:
     """``ExportTraceServiceRequest`` with all spans under one resource, grouped by scope."""
-    scopes: dict[Any, list[bytes]] = {}
+    scopes: dict[LightTracer, list[bytes]] = {}
     for span in spans:
-        encoded = scopes.setdefault(span.tracer, [])
+        encoded = scopes.get(span.tracer)
+        if encoded is None:
+            encoded = scopes[span.tracer] = []
         data = encode_span(span)
-        encoded.append(b"\x12" + _varint(len(data)))
-        encoded.append(data)
+        encoded += (b"\x12", _varint(len(data)), data)
     parts = [_field(1, b"".join(_attributes(b"\x0a", resource)))]
     for tracer, encoded in scopes.items():
         scope = tracer.scope
@@ -135,24 +141,42 @@ def _link(link: KeptLink) -> bytes:
 def _attributes(tag: bytes, attributes: Mapping[str, Any]) -> list[bytes]:
     """``KeyValue`` fields, in pieces, under a tag that fits one byte."""
     parts: list[bytes] = []
+    texts, keys, one_byte = _texts, _keys, _BYTES
     for key, value in attributes.items():
-        parts.append(tag)
         kind = type(value)
         if kind is str:
-            known = _texts.get(key, _NEVER)
+            known = texts.get(key, _NEVER)
             if known is not None:
                 pair = known.get(value)
-                if pair is None:
-                    pair = _remembered(key, value, known)
-                parts.append(pair)
-            else:
-                parts.append(_pair(key, _string(value)))
-        elif kind is bool:
-            parts.append(_pair(key, b"\x10\x01" if value else b"\x10\x00"))
+                parts += (tag, _remembered(key, value, known) if pair is None else pair)
+                continue
+            # of many values, ids most often: no call for what is short and ASCII
+            size = len(value)
+            named = keys.get(key)
+            if named is not None and size < _SHORT and value.isascii():
+                whole = len(named) + size + 4
+                if whole < 128:
+                    parts += (
+                        tag, one_byte[whole], named, b"\x12", one_byte[size + 2], b"\x0a",
+                        one_byte[size], value.encode("ascii"),
+                    )  # fmt: skip
+                    continue
+            parts += (tag, _pair(key, _string(value)))
         elif kind is int:
-            parts.append(_pair(key, _integer(value)))
+            number = one_byte[value] if 0 <= value < 128 else _int64(value)
+            named = keys.get(key)
+            if named is not None and number and len(named) < _SHORT:
+                size = len(number)
+                parts += (
+                    tag, one_byte[len(named) + size + 3], named, b"\x12", one_byte[size + 1],
+                    b"\x18", number,
+                )  # fmt: skip
+            else:
+                parts += (tag, _pair(key, _integer(value)))
+        elif kind is bool:
+            parts += (tag, _pair(key, b"\x10\x01" if value else b"\x10\x00"))
         else:
-            parts.append(_pair(key, _value(value)))
+            parts += (tag, _pair(key, _value(value)))
     return parts
 
 
@@ -200,25 +224,33 @@ def _string(text: str) -> bytes:
 
 
 def _integer(value: int) -> bytes:
-    if 0 <= value < 128:
-        return b"\x18" + _BYTES[value]
-    if 1 << 56 <= value < 1 << 63:  # times: nine bytes
-        return b"\x18" + bytes(
-            (
-                value & 0x7F | 0x80,
-                value >> 7 & 0x7F | 0x80,
-                value >> 14 & 0x7F | 0x80,
-                value >> 21 & 0x7F | 0x80,
-                value >> 28 & 0x7F | 0x80,
-                value >> 35 & 0x7F | 0x80,
-                value >> 42 & 0x7F | 0x80,
-                value >> 49 & 0x7F | 0x80,
-                value >> 56,
+    number = _int64(value)
+    return b"\x18" + number if number else _string(str(value))  # OTLP has no larger integers
+
+
+def _int64(value: int) -> bytes:
+    """A varint; nothing for what has no room in 64 bits."""
+    if 1 << 56 <= value < 1 << 63:  # times, nine bytes: the upper ones stay for a quarter second
+        upper = value >> 28
+        tail = _tails.get(upper)
+        if tail is None:
+            if len(_tails) >= MAX_VALUES:
+                _tails.clear()
+            tail = _tails[upper] = _varint(upper)
+        return (
+            bytes(
+                (
+                    value & 0x7F | 0x80,
+                    value >> 7 & 0x7F | 0x80,
+                    value >> 14 & 0x7F | 0x80,
+                    value >> 21 & 0x7F | 0x80,
+                )
             )
+            + tail
         )
     if -(1 << 63) <= value < 1 << 63:
-        return b"\x18" + _varint(value & 0xFFFFFFFFFFFFFFFF)
-    return _string(str(value))  # OTLP has no larger integers
+        return _varint(value & 0xFFFFFFFFFFFFFFFF)
+    return b""
 
 
 def _value(value: Any) -> bytes:
@@ -244,6 +276,8 @@ def _value(value: Any) -> bytes:
 def _varint(value: int) -> bytes:
     if value < 0x80:
         return _BYTES[value]
+    if value < 0x4000:
+        return bytes((value & 0x7F | 0x80, value >> 7))
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)

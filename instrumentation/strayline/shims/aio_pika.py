@@ -28,8 +28,12 @@ from strayline.shims.aio_pika_channel import STATE, arrival, channel_of
 from strayline.shims.aio_pika_topology import wrap_topology
 
 _Basic: Final[Any] = aiormq.spec.Basic
-_PROPERTIES: Final[tuple[str, ...]] = tuple(_Basic.Properties.__slots__)
-_values_of: Final = operator.attrgetter(*_PROPERTIES)
+_values_of: Final = operator.attrgetter(
+    "content_type", "content_encoding", "headers", "delivery_mode", "priority", "correlation_id",
+    "reply_to", "expiration", "message_id", "timestamp", "message_type", "user_id", "app_id",
+    "cluster_id",
+)  # fmt: skip
+"""AMQP's basic properties; 0-9-1 will have no more."""
 _patches: Final = Patches()
 _watches: Final[list[Watch]] = []
 
@@ -79,31 +83,47 @@ def _wrap_subscribers() -> None:
 
 def _publish(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
-    async def basic_publish(self: Any, body: bytes, **kwargs: Any) -> Any:
-        sending = properties = given = None
+    async def basic_publish(
+        self: Any,
+        body: bytes,
+        *,
+        exchange: str = "",
+        routing_key: str = "",
+        properties: Any = None,
+        mandatory: bool = False,
+        **rest: Any,
+    ) -> Any:
+        given = sent = properties
+        sending = named = None
         try:
-            given = kwargs.get("properties")
-            properties = _copied(given)
             channel = self.__dict__.get(STATE) or channel_of(self)
-            sending = channel.publishing(_message(body, properties, given, kwargs))
-            if sending.headers or properties.headers is not None:
-                properties.headers = sending.headers
-            kwargs["properties"] = properties
+            sent = _Basic.Properties(delivery_mode=1) if given is None else _copied(given)
+            sending = channel.publishing(
+                _message(exchange or "", routing_key or "", body, sent, given, bool(mandatory))
+            )
+            if sending.headers or sent.headers is not None:
+                sent.headers = sending.headers
+            named = sent.message_id
         except Exception as error:
             swallowed("tracing a publish", error)
-        if sending is None or properties is None:
-            return await original(self, body, **kwargs)
-        named = properties.message_id
+        if sending is None:
+            return await original(
+                self, body, exchange=exchange, routing_key=routing_key, properties=given,
+                mandatory=mandatory, **rest,
+            )  # fmt: skip
         try:
-            answer = await original(self, body, **kwargs)
+            answer = await original(
+                self, body, exchange=exchange, routing_key=routing_key, properties=sent,
+                mandatory=mandatory, **rest,
+            )  # fmt: skip
         except BaseException as error:
             with survived("ending a publish"):
-                sending.ended(_failure(error), error, None if named else properties.message_id)
+                sending.ended(_failure(error), error, None if named else sent.message_id)
             raise
         try:
-            sending.ended(_outcome(answer), None, None if named else properties.message_id)
+            sending.ended(_outcome(answer), None, None if named else sent.message_id)
             if given is not None and not named:  # aiormq names the message on the user's object
-                given.message_id = properties.message_id
+                given.message_id = sent.message_id
         except Exception as error:
             swallowed("ending a publish", error)
         return answer
@@ -112,41 +132,42 @@ def _publish(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _copied(properties: Any) -> Any:
-    """The user's properties are not ours to write to. A third of what ``copy.copy`` takes."""
-    if properties is None:
-        return _Basic.Properties(delivery_mode=1)
-    copied = object.__new__(type(properties))
-    for name, value in zip(_PROPERTIES, _values_of(properties), strict=True):
-        setattr(copied, name, value)
-    return copied
+    """The user's properties are not ours to write to. A tenth of what ``copy.copy`` takes."""
+    c = object.__new__(type(properties))
+    (
+        c.content_type, c.content_encoding, c.headers, c.delivery_mode, c.priority, c.correlation_id,
+        c.reply_to, c.expiration, c.message_id, c.timestamp, c.message_type, c.user_id, c.app_id,
+        c.cluster_id,
+    ) = _values_of(properties)  # fmt: skip
+    return c
 
 
-def _message(body: bytes, properties: Any, given: Any, kwargs: dict[str, Any]) -> Publish:
+def _message(
+    exchange: str, routing_key: str, body: bytes, properties: Any, given: Any, mandatory: bool
+) -> Publish:
     expiration = properties.expiration
     return Publish(
-        exchange=kwargs.get("exchange") or "",
-        routing_key=kwargs.get("routing_key") or "",
-        body=body,
-        headers=properties.headers or {},
-        properties=given,
-        message_id=properties.message_id,
-        correlation_id=properties.correlation_id,
-        reply_to=properties.reply_to,
-        type=properties.message_type,
-        priority=properties.priority,
-        expiration_ms=int(expiration)
-        if isinstance(expiration, str) and expiration.isdigit()
-        else None,
-        mandatory=bool(kwargs.get("mandatory")),
-        content_type=properties.content_type,
+        exchange,
+        routing_key,
+        body,
+        properties.headers or {},
+        given,
+        properties.message_id,
+        properties.correlation_id,
+        properties.reply_to,
+        properties.message_type,
+        properties.priority,
+        int(expiration) if isinstance(expiration, str) and expiration.isdigit() else None,
+        mandatory,
+        properties.content_type,
     )
 
 
 def _outcome(answer: Any) -> str:
+    if type(answer) is _Basic.Ack:
+        return "confirmed"
     if answer is None:
         return "unconfirmed"
-    if isinstance(answer, _Basic.Ack):
-        return "confirmed"
     if isinstance(answer, _Basic.Nack | _Basic.Reject):
         return "nacked"
     return "returned" if hasattr(answer, "delivery") else "unknown"

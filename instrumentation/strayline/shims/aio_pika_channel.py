@@ -26,19 +26,19 @@ def arrival(message: Any, queue: str, no_ack: bool) -> Arrival:
     """What a delivery, or the answer to a ``basic.get``, says."""
     delivery, properties = message.delivery, message.header.properties
     return Arrival(
-        queue=queue,
-        exchange=delivery.exchange or "",
-        routing_key=delivery.routing_key or "",
-        headers=properties.headers or {},
-        delivery_tag=delivery.delivery_tag,
-        consumer_tag=getattr(delivery, "consumer_tag", None),
-        redelivered=delivery.redelivered,
-        no_ack=no_ack,
-        body=message.body or b"",
-        message_id=properties.message_id,
-        correlation_id=properties.correlation_id,
-        priority=properties.priority,
-        content_type=properties.content_type,
+        queue,
+        delivery.exchange or "",
+        delivery.routing_key or "",
+        properties.headers or {},
+        delivery.delivery_tag,
+        getattr(delivery, "consumer_tag", None),
+        delivery.redelivered,
+        no_ack,
+        message.body or b"",
+        properties.message_id,
+        properties.correlation_id,
+        properties.priority,
+        properties.content_type,
     )
 
 

@@ -21,7 +21,7 @@ from opentelemetry.trace import SpanKind
 from strayline.amqp import Broker
 from strayline.amqp.adoption import is_foreign
 from strayline.amqp.consuming import Consuming
-from strayline.amqp.headers import context_of
+from strayline.amqp.headers import told_by
 from strayline.conventions import CELERY_STATE, CELERY_TASK
 from strayline.current import attach, current, detach, span_of, with_span
 from strayline.guard import survived
@@ -142,7 +142,7 @@ def _begin(held: Held, task: Any) -> None:
     record = held.record
     if record is None:
         record = held.record = _others()
-        delivery.parent = context_of(vars(task.request))
+        delivery.publish, delivery.parent = told_by(vars(task.request))
     elif isinstance(record, Record) and delivery.tag is not None:
         record.held.pop(delivery.tag, None)
     foreign = span_of(current())

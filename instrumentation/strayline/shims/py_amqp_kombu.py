@@ -19,7 +19,6 @@ from strayline.current import attach, detach, with_span
 from strayline.guard import survived
 from strayline.imports import Watch, when_imported
 from strayline.patching import Patches
-from strayline.propagation import remote_parent
 from strayline.provider import tracer
 from strayline.shims.py_amqp_record import Held, known
 
@@ -147,10 +146,10 @@ def begun(
     linked: bool = True,
 ) -> Span:
     """A span about a delivery, in its message's trace."""
-    publish = remote_parent(delivery.parent) if linked else None
+    publish = delivery.publish if linked else None
     return tracer("amqp").start_span(
         f"{attributes[c.MESSAGING_OPERATION_NAME]} {readable(attributes[c.QUEUE])}",
-        context=delivery.parent,
+        context=delivery.context,
         kind=kind,
         attributes=attributes,
         links=[] if publish is None else [Link(publish)],

@@ -86,7 +86,7 @@ class LightTracer(Tracer):
         limits = self.limits
         own, dropped = bounded(attributes, limits.attributes, limits.span_length)
         within = current() if context is None else context
-        span = self.begin(name, within, kind, None, own, None, start_time)
+        span = self.begin(name, context_in(within), within, kind, None, own, None, start_time)
         if type(span) is LightSpan:
             if links:
                 span.add_links(links)
@@ -101,6 +101,7 @@ class LightTracer(Tracer):
     def begin(
         self,
         name: str,
+        parent: SpanContext | None,
         context: Context,
         kind: SpanKind,
         steady: Steady | None,
@@ -108,9 +109,9 @@ class LightTracer(Tracer):
         link: SpanContext | None = None,
         start_time: int | None = None,
     ) -> Span:
-        """``start_span`` for shims: ``own`` is given away, and both hold plain values and tuples
-        of them only; ``link`` is a valid one."""
-        parent = context_in(context)
+        """``start_span`` for shims: ``parent`` is a valid one or none, ``context`` what watchers are
+        told; ``own`` is given away, and both hold plain values and tuples of them only; ``link`` is
+        a valid one."""
         if parent is not None:
             trace_id, _, _, flags, state, _ = parent
             sampled = (
@@ -120,7 +121,7 @@ class LightTracer(Tracer):
             )
             flags = flags & RANDOM
         else:
-            parent, state = None, None
+            state = None
             trace_id, flags = ids.trace_id(), RANDOM
             sampled = self._sampler is PARENT_BASED_ON or self._sampler(trace_id, None)
         if not sampled:
