@@ -96,6 +96,7 @@ class Settling(Behaviour):
             if everything:
                 await channel.ack_all()
             else:
+                seen.sort(key=lambda message: message.delivery_tag)  # handlers are tasks
                 await channel.ack(seen[2], multiple=True)
                 await channel.nack(seen[3], requeue=False)
 
