@@ -57,7 +57,15 @@ CELERY_CONTRIB: Final = (
 )
 GRPC: Final = tuple(
     f"grpc/test_{part}.py"
-    for part in ("four_kinds", "outcomes", "context", "metadata", "conventions", "switching")
+    for part in (
+        "four_kinds",
+        "outcomes",
+        "cancellation",
+        "context",
+        "metadata",
+        "conventions",
+        "switching",
+    )
 )
 ASGI: Final = ("http/test_asgi.py", "http/test_every_server.py")
 FLASK: Final = ("http/test_flask.py", "http/test_every_server.py")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Callable, Iterator
 
@@ -11,6 +12,14 @@ import strayline
 from tests.instrumentation.conftest import Spans
 
 Configure = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """gRPC logs what handlers raise."""
+    logging.disable(logging.ERROR)
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture

@@ -12,12 +12,14 @@ from typing import Any
 import grpc
 import grpc.aio
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import SpanKind, StatusCode
 
 from tests.instrumentation.conftest import Spans
 
 KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 METHOD = "/shop.Test/Do"
+HALF = 0.1
+"""Seconds of a deadline that is meant to pass."""
 
 
 def handler(kind: str, behaviour: Callable[..., Any]) -> grpc.RpcMethodHandler:
@@ -129,3 +131,18 @@ def checked(spans: Spans) -> tuple[ReadableSpan, ReadableSpan]:
     assert server.context is not None
     assert server.context.trace_id == client.context.trace_id
     return client, server
+
+
+def failed(span: ReadableSpan) -> bool:
+    error = (span.attributes or {}).get("error.type")
+    assert (error is not None) == (span.status.status_code is StatusCode.ERROR)
+    return error is not None
+
+
+def exceptions(span: ReadableSpan) -> list[Any]:
+    return [(event.attributes or {})["exception.type"] for event in span.events]
+
+
+def endless(request: Any, context: Any) -> Iterator[bytes]:
+    while True:
+        yield b"a"
