@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,11 +28,13 @@ from strayline_collector.query.api import build_api
 from strayline_collector.query.guard import Gate
 from strayline_collector.query.status import SpanCounts
 from strayline_collector.query.wire import IngestStatus, Settled, Status, StoreStatus
+from strayline_collector.receive.forward import Forwarder
 from strayline_collector.receive.http_server import HttpServer, Limits
 from strayline_collector.receive.intake import Intake
 from strayline_collector.receive.journal import FileJournal, Journal, MemoryJournal
 from strayline_collector.receive.otlp_grpc import bind, build_server
 from strayline_collector.receive.otlp_http import OtlpHttp
+from strayline_collector.receive.zipkin_http import ZipkinHttp
 from strayline_collector.settings import Address, Addresses, CollectorSettings
 from strayline_collector.store.duckdb.connection import MEMORY
 from strayline_collector.store.duckdb.store import DuckDBStore
@@ -80,7 +82,20 @@ class Collector:
         self._counts = SpanCounts(self.store)
         self._started_ns = time.time_ns()
         self._doors_open = False
-        self.intake = Intake(self._journal, self._loader.wake)
+        self._forwarder = (
+            Forwarder(
+                settings.forward.url,
+                dict(settings.forward.headers),
+                Path(settings.db + ".forward") if settings.db != MEMORY else None,
+            )
+            if settings.forward is not None
+            else None
+        )
+        self.intake = Intake(
+            self._journal,
+            self._loader.wake,
+            self._forwarder.offer if self._forwarder is not None else None,
+        )
         self._figures = figures(
             self.intake,
             self._journal,
@@ -90,6 +105,8 @@ class Collector:
             self._runner,
             self.not_ready,
         )
+        if self._forwarder is not None:
+            self._figures += self._forwarder.metrics()
 
     def start(self) -> None:
         self._loader.start()
@@ -97,6 +114,8 @@ class Collector:
         self._detection.start()
         for tap in self._taps:
             tap.start()
+        if self._forwarder is not None:
+            self._forwarder.start()
 
     def doors(self, *, are_open: bool) -> None:
         """Tells ``/ready`` whether every door accepts."""
@@ -113,6 +132,11 @@ class Collector:
         self._loader.stop()
         self._journal.close()
         self.store.close()
+
+    async def forwarded(self) -> None:
+        """Passes on what still waits, for a moment; keeps the rest for the next start."""
+        if self._forwarder is not None:
+            await self._forwarder.close()
 
     async def settle(self, now_ns: int | None) -> Settled:
         await asyncio.to_thread(self._loader.drain)
@@ -182,12 +206,14 @@ async def serve(
     sockets = [_listen(settings.otlp_http, "--otlp-http")]
     try:
         sockets.append(_listen(settings.api, "--api"))
+        if settings.zipkin is not None:
+            sockets.append(_listen(settings.zipkin, "--zipkin"))
         collector = Collector(settings)
     except BaseException:
         for listener in sockets:
             listener.close()
         raise
-    otlp_socket, api_socket = sockets
+    otlp_socket, api_socket, *zipkin_sockets = sockets
     grpc_server = build_server(collector.intake, settings.max_request_bytes, settings.access)
     try:
         grpc_port = bind(
@@ -201,26 +227,25 @@ async def serve(
             otlp_http=Address(settings.otlp_http.host, otlp_socket.getsockname()[1]),
             otlp_grpc=Address(settings.otlp_grpc.host, grpc_port),
             api=Address(settings.api.host, api_socket.getsockname()[1]),
+            zipkin=settings.zipkin
+            and Address(settings.zipkin.host, zipkin_sockets[0].getsockname()[1]),
         )
-        otlp = HttpServer(
-            OtlpHttp(collector.intake, settings.max_request_bytes, settings.access),
-            Limits(body_bytes=settings.max_request_bytes),
-            collector.budget,
-        )
+        doors = [(_door(OtlpHttp, collector, settings), otlp_socket)]
+        doors += [(_door(ZipkinHttp, collector, settings), s) for s in zipkin_sockets]
         api = _server(build_api(collector.store, collector, _gate(settings)), tls)
-        await _run(
-            collector, (otlp, otlp_socket, tls), (api, api_socket), grpc_server, addresses, on_ready
-        )
+        await _run(collector, doors, tls, (api, api_socket), grpc_server, addresses, on_ready)
     finally:
         await grpc_server.stop(grace=0)
         for listener in sockets:
             listener.close()
+        await collector.forwarded()
         await asyncio.to_thread(collector.stop)
 
 
 async def _run(
     collector: Collector,
-    otlp: tuple[HttpServer, socket.socket, ssl.SSLContext | None],
+    doors: Sequence[tuple[HttpServer, socket.socket]],
+    tls: ssl.SSLContext | None,
     api: tuple[uvicorn.Server, socket.socket],
     grpc_server: object,
     addresses: Addresses,
@@ -230,12 +255,12 @@ async def _run(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    door, door_socket, tls = otlp
     api_server, api_socket = api
     serving = asyncio.create_task(api_server.serve(sockets=[api_socket]))
     try:
         await grpc_server.start()  # type: ignore[attr-defined]  # grpc ships no usable types
-        await door.start(door_socket, tls)
+        for door, listener in doors:
+            await door.start(listener, tls)
         while not api_server.started and not serving.done():  # noqa: ASYNC110  # uvicorn tells no other way
             await asyncio.sleep(0.01)
         collector.doors(are_open=True)
@@ -245,14 +270,25 @@ async def _run(
         collector.doors(are_open=False)
         await asyncio.gather(
             grpc_server.stop(grace=DRAIN_DOORS_S),  # type: ignore[attr-defined]
-            door.stop(DRAIN_DOORS_S),
+            *(door.stop(DRAIN_DOORS_S) for door, _ in doors),
         )
     finally:
-        await door.stop(0)
+        for door, _ in doors:
+            await door.stop(0)
         api_server.should_exit = True
         await serving
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+
+
+def _door(
+    kind: type[OtlpHttp | ZipkinHttp], collector: Collector, settings: CollectorSettings
+) -> HttpServer:
+    return HttpServer(
+        kind(collector.intake, settings.max_request_bytes, settings.access),
+        Limits(body_bytes=settings.max_request_bytes),
+        collector.budget,
+    )
 
 
 class _QuietServer(uvicorn.Server):

@@ -52,6 +52,23 @@ MemoryLimit = Annotated[
         "MEMORY_LIMIT",
     ),
 ]
+Zipkin = Annotated[
+    str | None,
+    _option(
+        "Address for Zipkin's v2 JSON, usually 127.0.0.1:9411 (default: no such door).", "ZIPKIN"
+    ),
+]
+ForwardUrl = Annotated[
+    str | None,
+    _option("Another OTLP/HTTP backend that gets everything too, as http://HOST:PORT.", "FORWARD"),
+]
+ForwardHeader = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--forward-header",
+        help="Header for that backend, NAME=VALUE (repeatable); in STRAYLINE_FORWARD_HEADER separated by ','.",
+    ),
+]
 Insecure = Annotated[bool, _option("Allow addresses that other machines can reach.", "INSECURE")]
 
 Tokens = Annotated[
@@ -118,6 +135,9 @@ def up(
     tls_client_ca: TlsClientCa = None,
     allowed_host: AllowedHost = None,
     rabbitmq_api: RabbitMqApi = None,
+    zipkin: Zipkin = None,
+    forward: ForwardUrl = None,
+    forward_header: ForwardHeader = None,
     client_cert: ClientCert = None,
     client_key: ClientKey = None,
 ) -> None:
@@ -130,8 +150,9 @@ def up(
     )  # fmt: skip
     knowledge = serving.Knowledge(_urls(rabbitmq_api, "RABBITMQ_API"))
     settings = serving.settings(
-        db, otlp_http, otlp_grpc, api, lateness, memory_limit, insecure, protection, knowledge
-    )
+        db, otlp_http, otlp_grpc, api, lateness, memory_limit, insecure, protection, knowledge,
+        serving.Beside(zipkin, forward, _headers(forward_header)),
+    )  # fmt: skip
     serving.up(settings, ui, client_cert, client_key)
 
 
@@ -151,6 +172,9 @@ def collector(
     tls_client_ca: TlsClientCa = None,
     allowed_host: AllowedHost = None,
     rabbitmq_api: RabbitMqApi = None,
+    zipkin: Zipkin = None,
+    forward: ForwardUrl = None,
+    forward_header: ForwardHeader = None,
     addresses_json: Annotated[
         bool,
         typer.Option(
@@ -166,8 +190,9 @@ def collector(
     )  # fmt: skip
     knowledge = serving.Knowledge(_urls(rabbitmq_api, "RABBITMQ_API"))
     settings = serving.settings(
-        db, otlp_http, otlp_grpc, api, lateness, memory_limit, insecure, protection, knowledge
-    )
+        db, otlp_http, otlp_grpc, api, lateness, memory_limit, insecure, protection, knowledge,
+        serving.Beside(zipkin, forward, _headers(forward_header)),
+    )  # fmt: skip
     serving.collector(settings, as_json=addresses_json)
 
 
@@ -345,6 +370,12 @@ def _urls(given: list[str] | None, name: str) -> tuple[str, ...]:
     """As ``_several``; a ``:`` within a URL separates nothing."""
     said = os.environ.get(f"STRAYLINE_{name}", "")
     return tuple(given or filter(None, re.split(r":(?=https?://)", said)))
+
+
+def _headers(given: list[str] | None) -> tuple[str, ...]:
+    """As ``_several``, separated by commas as OpenTelemetry's variables are: values hold colons."""
+    told = os.environ.get("STRAYLINE_FORWARD_HEADER", "").split(",")
+    return tuple(given or filter(None, map(str.strip, told)))
 
 
 def _credentials(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import urlsplit, urlunsplit
 
 from strayline_collector.access import OPEN, Access
 from strayline_collector.errors import UsageError
@@ -18,6 +21,10 @@ DEFAULT_API: Final = "127.0.0.1:4319"
 DEFAULT_DB: Final = "strayline.duckdb"
 MAX_REQUEST_BYTES: Final = 64 * 1024 * 1024
 """After decompression; OTLP leaves the cap to receivers, 64 MiB is the usual one."""
+
+
+_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""A header's name (RFC 9110)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,15 @@ class Addresses:
     otlp_http: Address
     otlp_grpc: Address
     api: Address
+    zipkin: Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Another OTLP backend that gets everything: where it takes traces, and headers for it."""
+
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +94,8 @@ class CollectorSettings:
         default_factory=lambda: parse_address(DEFAULT_OTLP_GRPC, "--otlp-grpc")
     )
     api: Address = field(default_factory=lambda: parse_address(DEFAULT_API, "--api"))
+    zipkin: Address | None = None
+    forward: Forward | None = None
     lateness_s: float = 30.0
     insecure: bool = False
     access: Access = OPEN
@@ -100,6 +118,7 @@ class CollectorSettings:
             ("--otlp-http", self.otlp_http),
             ("--otlp-grpc", self.otlp_grpc),
             ("--api", self.api),
+            *((("--zipkin", self.zipkin),) if self.zipkin is not None else ()),
         ):
             if not address.stands_for():
                 raise UsageError(f"{option} {address}: no such host; give a name or an address")
@@ -108,6 +127,10 @@ class CollectorSettings:
                     f"{option} {address}: reachable from other machines without protection; bind a "
                     "loopback address, give --token or --tls-client-ca, or say --insecure"
                 )
+        if self.forward is not None and _comes_back(self.forward.url, self.otlp_http):
+            raise UsageError(
+                f"--forward {self.forward.url}: is --otlp-http itself; everything would come round again"
+            )
         memory_limit(self.memory_limit)
         if not 0 <= self.lateness_s <= 3600:
             raise UsageError(f"--lateness {self.lateness_s}: give seconds from 0 to 3600")
@@ -135,6 +158,43 @@ def parse_address(text: str, option: str) -> Address:
     if not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise UsageError(f"{option} {text}: expected HOST:PORT, for example 127.0.0.1:4318")
     return Address(host or "127.0.0.1", int(port))
+
+
+def parse_forward(url: str, headers: Iterable[str]) -> Forward:
+    """``http(s)://HOST[:PORT][/PATH]`` of a backend, ``/v1/traces`` added where it lacks, and
+    ``NAME=VALUE`` headers. Raises ``UsageError``."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or port == 0:
+        raise UsageError(
+            f"--forward {url}: expected http://HOST:PORT or https://HOST:PORT of an OTLP/HTTP backend"
+        )
+    path = parts.path.rstrip("/")
+    path = path if path.endswith("/v1/traces") else f"{path}/v1/traces"
+    return Forward(
+        urlunsplit((parts.scheme, parts.netloc, path, "", "")), tuple(map(_header, headers))
+    )
+
+
+def _header(told: str) -> tuple[str, str]:
+    name, found, value = told.partition("=")
+    name, value = name.strip(), value.strip()
+    if not found or _TOKEN.fullmatch(name) is None or not (value.isascii() and value.isprintable()):
+        raise UsageError(f"--forward-header {name}: expected NAME=VALUE of an HTTP header")
+    return name, value
+
+
+def _comes_back(url: str, door: Address) -> bool:
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    if port != door.port:
+        return False
+    there = set(Address(parts.hostname or "", port).stands_for())
+    loopback = any(ip.is_loopback for ip in there)
+    return bool(there & set(door.stands_for())) or (loopback and door.wildcard)
 
 
 def _as_ipv4(

@@ -39,6 +39,7 @@ class RunningCollector:
     otlp_grpc: str
     api: str
     process: subprocess.Popen[str]
+    zipkin: str = ""
 
     def get(self, path: str, **params: Any) -> Any:
         """GET of an API path; fails on any status but 200."""

@@ -17,7 +17,13 @@ from strayline_collector.access import Access, read_tokens
 from strayline_collector.app import serve
 from strayline_collector.decode.otlp import DECODER
 from strayline_collector.errors import UsageError
-from strayline_collector.settings import Addresses, CollectorSettings, parse_address
+from strayline_collector.settings import (
+    Addresses,
+    CollectorSettings,
+    Forward,
+    parse_address,
+    parse_forward,
+)
 from strayline_collector.tls import Tls
 
 
@@ -55,6 +61,23 @@ class Knowledge:
     rabbitmq_api: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The options for what is beside OTLP's own doors, as they were given."""
+
+    zipkin: str | None = None
+    forward: str | None = None
+    forward_headers: tuple[str, ...] = ()
+
+    def forwarding(self) -> Forward | None:
+        """Raises ``UsageError``."""
+        if self.forward is None:
+            if self.forward_headers:
+                raise UsageError("--forward-header: needs --forward as well")
+            return None
+        return parse_forward(self.forward, self.forward_headers)
+
+
 def settings(
     db: str,
     otlp_http: str,
@@ -65,15 +88,18 @@ def settings(
     insecure: bool,
     protection: Protection | None = None,
     knowledge: Knowledge | None = None,
+    beside: Beside | None = None,
 ) -> CollectorSettings:
     """Options to settings. Raises ``UsageError``."""
-    protection = protection or Protection()
+    protection, beside = protection or Protection(), beside or Beside()
     knowledge = knowledge or Knowledge()
     found = CollectorSettings(
         db=db,
         otlp_http=parse_address(otlp_http, "--otlp-http"),
         otlp_grpc=parse_address(otlp_grpc, "--otlp-grpc"),
         api=parse_address(api, "--api"),
+        zipkin=None if beside.zipkin is None else parse_address(beside.zipkin, "--zipkin"),
+        forward=beside.forwarding(),
         lateness_s=lateness,
         memory_limit=memory_limit,
         insecure=insecure,
@@ -92,7 +118,7 @@ def collector(chosen: CollectorSettings, *, as_json: bool) -> None:
 
     def ready(addresses: Addresses) -> None:
         _say(
-            json.dumps({k: f"{v['host']}:{v['port']}" for k, v in asdict(addresses).items()})
+            json.dumps({k: f"{v['host']}:{v['port']}" for k, v in asdict(addresses).items() if v})
             if as_json
             else _lines(addresses, chosen)
         )
@@ -172,7 +198,13 @@ def _lines(addresses: Addresses, chosen: CollectorSettings) -> str:
         f"otlp/http  {chosen.scheme}://{addresses.otlp_http}\n"
         f"otlp/grpc  {addresses.otlp_grpc}\n"
         f"api        {chosen.scheme}://{addresses.api}\n"
-        f"store      {chosen.db}, decoder: {DECODER}"
+        + (
+            f"zipkin     {chosen.scheme}://{addresses.zipkin}/api/v2/spans\n"
+            if addresses.zipkin
+            else ""
+        )
+        + (f"forward    {chosen.forward.url}\n" if chosen.forward else "")
+        + f"store      {chosen.db}, decoder: {DECODER}"
     )
 
 
