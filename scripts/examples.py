@@ -67,6 +67,12 @@ def main() -> None:
             "get /api/v1/operations": collector.get("/api/v1/operations", service="billing"),
             "get /api/v1/rates": collector.get("/api/v1/rates", steps=2),
             "get /api/v1/graph": collector.get("/api/v1/graph", level="messaging"),
+            "post /api/v1/sql": collector.post(
+                "/api/v1/sql",
+                {
+                    "sql": "SELECT queue, count(*) AS deliveries FROM deliveries GROUP BY queue ORDER BY queue"
+                },
+            ),
             "get /api/v1/traces": collector.get("/api/v1/traces", limit=2),
             "get /api/v1/traces/{trace_id}": collector.get(
                 f"/api/v1/traces/{message['trace_id']}", stitch="true"

@@ -263,6 +263,27 @@ def findings(
     )
 
 
+@app.command(epilog='Example: strayline sql "SELECT service, count(*) FROM spans GROUP BY service"')
+def sql(
+    statement: Annotated[str, typer.Argument(help="One SELECT; - reads it from standard input.")],
+    api: ApiUrl = API_URL,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header.")] = False,
+    max_rows: Annotated[int, _option("At most so many rows, up to 10000.", "MAX_ROWS")] = 1000,
+    token: Token = None,
+    ca: Ca = None,
+    client_cert: ClientCert = None,
+    client_key: ClientKey = None,
+) -> None:
+    """Asks a running collector in SQL: read-only, over the views that docs/sql.md lists."""
+    if as_json and as_csv:
+        raise UsageProblem("--json and --csv: choose one")
+    how = "json" if as_json else "csv" if as_csv else "table"
+    _need("strayline_collector.commands.sql", "collector").run(
+        api, statement, how, max_rows, _credentials(token, ca, client_cert, client_key)
+    )
+
+
 @app.command("import", epilog="Example: strayline import traces.jsonl.gz capture.pb")
 def import_files(
     files: Annotated[

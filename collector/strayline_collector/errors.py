@@ -27,6 +27,10 @@ class Unauthorised(StraylineError):
     """No token, or a wrong one. HTTP 401, gRPC UNAUTHENTICATED."""
 
 
+class Stopped(StraylineError):
+    """A query that needed more time or memory than one may have. HTTP 422."""
+
+
 class NotFound(StraylineError):
     """An id that nothing stored answers to. HTTP 404."""
 

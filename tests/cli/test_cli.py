@@ -28,7 +28,7 @@ def strayline(
 
 
 @pytest.mark.parametrize(
-    "command", ["up", "collector", "dashboard", "findings", "import", "export", "demo"]
+    "command", ["up", "collector", "dashboard", "findings", "import", "export", "demo", "sql"]
 )
 def test_help_shows_defaults_and_an_example(command: str) -> None:
     done = strayline(command, "--help")

@@ -155,6 +155,7 @@ def test_every_example_has_the_shape_it_stands_for(collector: RunningCollector) 
         "Topology",
         "Rates",
         "Settled",
+        "SqlAnswer",
     }
     checked: set[str] = set()
     for calls in document["paths"].values():

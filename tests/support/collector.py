@@ -62,6 +62,12 @@ class RunningCollector:
         assert response.status_code == 200, response.text
         return response.json()
 
+    def post(self, path: str, document: Any) -> Any:
+        """POST of a JSON document; fails on any status but 200."""
+        response = httpx.post(f"http://{self.api}{path}", json=document, timeout=60)
+        assert response.status_code == 200, response.text
+        return response.json()
+
     def replay(self, name: str) -> None:
         """Sends a recording's trace requests as they were sent."""
         with httpx.Client(base_url=f"http://{self.otlp_http}", timeout=60) as client:

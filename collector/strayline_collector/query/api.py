@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 
 from strayline.version import __version__
 from strayline_collector.detect.topology_document import put_topology
-from strayline_collector.errors import BadInput, NotFound, Overloaded, StraylineError
+from strayline_collector.errors import BadInput, NotFound, Overloaded, Stopped, StraylineError
 from strayline_collector.metrics import CONTENT_TYPE
 from strayline_collector.model import Control
 from strayline_collector.query import wire
@@ -29,6 +29,7 @@ from strayline_collector.query.openapi import with_examples
 from strayline_collector.query.overview import read_operations, read_rates, read_services
 from strayline_collector.query.queues import read_order, read_queues
 from strayline_collector.query.search import compile_search
+from strayline_collector.query.sql import ARROW, Asking, as_arrow, as_json, parse_request
 from strayline_collector.query.times import parse_time, time_range
 from strayline_collector.query.topology import read_topology
 from strayline_collector.query.traces import read_trace, search_traces
@@ -71,6 +72,7 @@ def build_api(store: Store, control: Control, gate: Gate) -> FastAPI:
     _message_routes(app, read)
     _finding_routes(app, store, read)
     _topology_routes(app, store, read)
+    _sql_routes(app, Asking(store))
     with_examples(app)
     return app
 
@@ -334,6 +336,23 @@ def _topology_routes(app: FastAPI, store: Store, read: Read) -> None:
         return await read(lambda s: read_topology(s, None))
 
 
+def _sql_routes(app: FastAPI, asking: Asking) -> None:
+    @app.post("/api/v1/sql", response_model=wire.SqlAnswer, tags=["sql"])
+    async def sql(request: Request) -> Response:
+        """One SELECT over the documented views (``{"sql": "SELECT …"}``), limited in time, rows and
+        memory. An Arrow stream when that is accepted, with ``Strayline-Truncated`` as its header."""
+        media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media != "application/json":
+            return problem(415, "Unsupported Media Type", "send application/json")
+        statement, rows = parse_request(await _document(request))
+        answer = await asking.ask(statement, rows)
+        if ARROW in request.headers.get("accept", ""):
+            truncated = "true" if answer.truncated else "false"
+            body = await asyncio.to_thread(as_arrow, answer)
+            return Response(body, media_type=ARROW, headers={"strayline-truncated": truncated})
+        return JSONResponse(await asyncio.to_thread(as_json, answer))
+
+
 async def _document(request: Request) -> dict[str, Any]:
     body = b""
     async for part in request.stream():
@@ -365,8 +384,10 @@ def _errors(app: FastAPI) -> None:
             return problem(404, "Not Found", str(error))
         if isinstance(error, BadInput):
             return problem(400, "Bad Request", str(error))
+        if isinstance(error, Stopped):
+            return problem(422, "Query stopped", str(error))
         if isinstance(error, Overloaded):
-            return problem(503, "Overloaded", str(error))
+            return problem(503, "Overloaded", str(error), {"retry-after": "1"})
         log.error("%s %s failed: %s", request.method, request.url.path, error)
         return problem(
             500, "Internal Server Error", "the query failed; the collector's log says why"

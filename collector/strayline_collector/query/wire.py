@@ -465,3 +465,19 @@ class Problem(TypedDict):
     title: str
     status: int
     detail: str
+
+
+class SqlColumn(TypedDict):
+    """A column of an answer to SQL: its name and DuckDB's type."""
+
+    name: str
+    type: str
+
+
+class SqlAnswer(TypedDict):
+    """``POST /api/v1/sql``: rows hold their values in the columns' order."""
+
+    columns: list[SqlColumn]
+    rows: list[list[Any]]
+    truncated: bool
+    elapsed_ms: float

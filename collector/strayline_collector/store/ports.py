@@ -26,6 +26,28 @@ class Position:
     byte_offset: int
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one statement from outside may be, take and give."""
+
+    text_bytes: int = 64 * 1024
+    rows: int = 10_000
+    answer_bytes: int = 16 * 1024 * 1024
+    seconds: float = 10.0
+    memory_bytes: int = 512 * 1024 * 1024
+    """By which the process may grow beyond the database's own limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An answer to SQL from outside, as Arrow. ``truncated``: there would have been more."""
+
+    schema: pa.Schema
+    batches: list[pa.RecordBatch]
+    truncated: bool
+    elapsed_ms: float
+
+
 class Session(Protocol):
     """One transaction: a reader's sees one snapshot, a writer's commits as a whole or not at all."""
 
@@ -61,6 +83,12 @@ class Store(Protocol):
         """Adds decoded spans and derives the history they touch, with ``position``, in one
         transaction. Idempotent: a position that is not after the last one adds nothing.
         Returns the number of the load (``batch``), which only grows.
+        """
+        ...
+
+    def ask(self, sql: str, limits: Limits) -> Asked:
+        """Answers one SELECT from outside in a sandbox: the documented views and functions and
+        nothing else. Raises ``BadInput`` and ``Stopped``.
         """
         ...
 

@@ -30,6 +30,8 @@ _SETTINGS: Final[dict[str, str]] = {
     "autoinstall_known_extensions": "false",
     "allow_community_extensions": "false",
     "python_enable_replacements": "false",
+    # a sort that does not fit into memory must not fill the journal's disk
+    "max_temp_directory_size": "4GB",
     # ours run after each load; a checkpoint inside a commit would stall it
     "checkpoint_threshold": "1GB",
 }

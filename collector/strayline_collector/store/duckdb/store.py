@@ -16,7 +16,8 @@ from strayline_collector.store.duckdb.connection import MEMORY, open_database
 from strayline_collector.store.duckdb.loading import Added, add_spans
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.duckdb.roll import roll
-from strayline_collector.store.ports import Params, Position, Row
+from strayline_collector.store.duckdb.sandbox import run
+from strayline_collector.store.ports import Asked, Limits, Params, Position, Row
 
 
 class DuckDBSession:
@@ -102,6 +103,9 @@ class DuckDBStore:
             )
             roll(session)
             return batch
+
+    def ask(self, sql: str, limits: Limits) -> Asked:
+        return run.ask(self._connection, sql, limits)
 
     def position(self) -> Position | None:
         with self.read() as session:
