@@ -61,7 +61,7 @@ def test_what_people_ask_is_answered(collector: RunningCollector) -> None:
         "SELECT regexp_replace(name, '[0-9]+', 'N', 'g') AS shape, count(*) FROM spans GROUP BY shape",
         "SELECT trace_id, string_agg(name, ', ' ORDER BY start) FROM (SELECT * FROM spans LIMIT 50) GROUP BY trace_id",
         "SELECT title, severity, count FROM findings WHERE status <> 'retracted' ORDER BY count DESC",
-        "FROM topology SELECT kind, name LIMIT 3",
+        "FROM deliveries SELECT queue, service LIMIT 3",
         "SELECT service FROM spans UNION SELECT service FROM deliveries ORDER BY 1 -- all of them",
     ]  # fmt: skip
     for sql in asked:
