@@ -60,7 +60,7 @@ def test_nothing_gives_an_empty_table() -> None:
 
 
 slow = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-slower = settings(slow, max_examples=3000)
+slower = settings(slow, max_examples=2000)
 
 
 def check_generated(first: Any, second: Any) -> None:
@@ -127,6 +127,7 @@ def test_damaged_requests_are_judged_alike(body: bytes) -> None:
 
 
 @pytest.mark.deep
+@pytest.mark.timeout(900)
 @slower
 @given(damage())
 def test_damaged_requests_are_judged_alike_for_long(body: bytes) -> None:
@@ -134,6 +135,7 @@ def test_damaged_requests_are_judged_alike_for_long(body: bytes) -> None:
 
 
 @pytest.mark.deep
+@pytest.mark.timeout(900)
 @slower
 @given(generated(), generated())
 def test_generated_requests_give_identical_tables_for_long(first: Any, second: Any) -> None:
