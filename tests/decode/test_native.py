@@ -219,6 +219,21 @@ def test_broken_requests_are_refused_alike(body: bytes) -> None:
     assert agree(steady(2), body) is BadInput
 
 
+def test_resources_that_would_fill_memory_for_each_span_are_refused_alike() -> None:
+    """256 MiB of text, exactly: control characters take six bytes each."""
+    spans = 512
+    ids = block(2, block(1, b"\x01" * 16), block(2, b"\x02" * 8))
+    text = len('{"attributes":{"k":""}}') + len('{"name":""}')
+    size = 2**28 // spans - text
+    for filler, refused in ((size, False), (size + 1, True)):
+        escaped, plain = divmod(filler, 6)
+        value = block(2, block(1, b"\x01" * escaped + b"x" * plain))
+        body = block(1, block(1, block(1, block(1, b"k"), value)), block(2, ids * spans))
+        assert (outcome(native.examine, body) is BadInput) == refused
+        assert outcome(python.examine, body) == outcome(native.examine, body)
+    assert outcome(native.decode, [body], 1) is outcome(python.decode, [body], 1) is BadInput
+
+
 def test_arguments_of_other_types_are_type_errors() -> None:
     decoder: Any = native._decoder
     for call in (

@@ -1,5 +1,5 @@
 // What must hold for any bytes: nothing is read or written out of bounds, what is refused is refused
-// with BadInput, what examine() passes is decoded, and what comes from JSON passes examine().
+// with BadInput, what accept() passes is decoded, and what comes from JSON passes examine().
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
@@ -45,7 +45,7 @@ void consume(strayline::Batches batches, uint64_t rows) {
 void wire(std::string_view bytes) {
     strayline::Examined counts;
     try {
-        counts = strayline::examine(bytes);
+        counts = strayline::accept(bytes);
     } catch (const strayline::BadInput&) {
         return;
     }
