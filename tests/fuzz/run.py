@@ -20,6 +20,7 @@ SOURCES: Final = ROOT / "collector" / "strayline_collector" / "decode" / "native
 CACHE: Final = ROOT / ".cache" / "fuzz"
 CORPUS: Final = HERE / "corpus"
 MAX_BYTES: Final = 4096
+KEPT_BYTES: Final = 1024
 SANITIZE: Final = ("-std=c++17", "-g", "-O1", "-fno-omit-frame-pointer", f"-I{SOURCES}")
 
 
@@ -53,7 +54,15 @@ def main(arguments: list[str]) -> int:
     )  # fmt: skip
     if done.returncode == 0 and keep:
         subprocess.run(
-            [str(target), *options, "-merge=1", str(CORPUS), str(CACHE / "corpus")], check=True
+            [
+                str(target),
+                *options,
+                "-set_cover_merge=1",
+                f"-max_len={KEPT_BYTES}",
+                str(CORPUS),
+                str(CACHE / "corpus"),
+            ],
+            check=True,
         )
     return done.returncode
 
