@@ -328,7 +328,11 @@ def export(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", help="File to write, .gz packs it (default: standard output)."
+            "-o",
+            "--output",
+            help="File to write, .gz packs it (default: standard output).",
+            envvar="STRAYLINE_OUTPUT",
+            show_envvar=True,
         ),
     ] = None,
     api: ApiUrl = API_URL,
