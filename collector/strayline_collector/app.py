@@ -16,7 +16,9 @@ from pathlib import Path
 import uvicorn
 
 from strayline.version import __version__
+from strayline_collector.contract.asyncapi import read_contract
 from strayline_collector.decode.otlp import DECODER
+from strayline_collector.detect import detectors
 from strayline_collector.detect.runner import Runner
 from strayline_collector.detect.watermark import rfc3339
 from strayline_collector.errors import UsageError
@@ -37,7 +39,6 @@ from strayline_collector.receive.otlp_http import OtlpHttp
 from strayline_collector.receive.zipkin_http import ZipkinHttp
 from strayline_collector.settings import Address, Addresses, CollectorSettings
 from strayline_collector.store.duckdb.connection import MEMORY
-from strayline_collector.store.duckdb.retain import Retention
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.tap.topology import TopologyTap, parse_management_url
 
@@ -52,13 +53,10 @@ class Collector:
 
     def __init__(self, settings: CollectorSettings) -> None:
         places = [parse_management_url(text) for text in settings.rabbitmq_api]
+        contract = read_contract(map(Path, settings.contracts))
         parts = shares(memory_limit(settings.memory_limit))
         self.budget = Budget(parts.requests, parts.limit + HARD_ABOVE)
-        self.store = DuckDBStore.open(
-            settings.db,
-            memory_limit=f"{parts.store // MIB}MiB",
-            retention=Retention(*settings.kept()),
-        )
+        self.store = DuckDBStore.open(settings.db, memory_limit=f"{parts.store // MIB}MiB")
         try:
             self._journal: Journal = (
                 MemoryJournal(2 * parts.journal)
@@ -81,7 +79,7 @@ class Collector:
             batch_bytes=parts.batch,
             log_bytes=_log_size(settings.db),
         )
-        self._runner = Runner(self.store, settings.lateness_s)
+        self._runner = Runner(self.store, settings.lateness_s, detectors(contract))
         self._detection = threading.Thread(target=self._detect_forever, name="detect", daemon=True)
         self._taps = [TopologyTap(self.store, p, settings.topology_every_s) for p in places]
         self._counts = SpanCounts(self.store)

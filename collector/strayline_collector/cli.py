@@ -44,21 +44,6 @@ ApiUrl = Annotated[str, _option("URL of a running collector's API.", "API")]
 Lateness = Annotated[
     float, _option("Seconds to wait for late telemetry before a verdict opens.", "LATENESS")
 ]
-RetentionAge = Annotated[
-    str | None,
-    _option(
-        "Drop telemetry this long after it arrived, such as 30m, 12h or 7d; whole days first. "
-        "Findings keep their summary.",
-        "RETENTION",
-    ),
-]
-MaxDbSize = Annotated[
-    str | None,
-    _option(
-        "Drop the oldest telemetry when the database outgrows this, such as 500MB or 20GB.",
-        "MAX_DB_SIZE",
-    ),
-]
 MemoryLimit = Annotated[
     str | None,
     _option(
@@ -106,6 +91,13 @@ AllowedHost = Annotated[
     list[str] | None,
     typer.Option("--allowed-host", help="Further name that the API is called by (repeatable)."),
 ]
+Contracts = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--contract",
+        help="AsyncAPI 3.0 document that says which message goes where (repeatable; STRAYLINE_CONTRACT).",
+    ),
+]
 RabbitMqApi = Annotated[
     list[str] | None,
     typer.Option(
@@ -142,8 +134,6 @@ def up(
     ui: Ui = UI,
     lateness: Lateness = 30.0,
     memory_limit: MemoryLimit = None,
-    retention: RetentionAge = None,
-    max_db_size: MaxDbSize = None,
     insecure: Insecure = False,
     token: Tokens = None,
     token_file: TokenFile = None,
@@ -151,6 +141,7 @@ def up(
     tls_key: TlsKey = None,
     tls_client_ca: TlsClientCa = None,
     allowed_host: AllowedHost = None,
+    contract: Contracts = None,
     rabbitmq_api: RabbitMqApi = None,
     zipkin: Zipkin = None,
     forward: ForwardUrl = None,
@@ -165,11 +156,13 @@ def up(
         _several(token, "TOKEN"), token_file, tls_cert, tls_key, tls_client_ca,
         _several(allowed_host, "ALLOWED_HOST"),
     )  # fmt: skip
-    knowledge = serving.Knowledge(_urls(rabbitmq_api, "RABBITMQ_API"))
+    knowledge = serving.Knowledge(
+        tuple(contract or map(Path, _several(None, "CONTRACT"))),
+        _urls(rabbitmq_api, "RABBITMQ_API"),
+    )
     settings = serving.settings(
         db, otlp_http, otlp_grpc, api, lateness, memory_limit, insecure, protection, knowledge,
         serving.Beside(zipkin, forward, _headers(forward_header)),
-        retention, max_db_size,
     )  # fmt: skip
     serving.up(settings, ui, client_cert, client_key)
 
@@ -182,8 +175,6 @@ def collector(
     api: Api = API,
     lateness: Lateness = 30.0,
     memory_limit: MemoryLimit = None,
-    retention: RetentionAge = None,
-    max_db_size: MaxDbSize = None,
     insecure: Insecure = False,
     token: Tokens = None,
     token_file: TokenFile = None,
@@ -191,6 +182,7 @@ def collector(
     tls_key: TlsKey = None,
     tls_client_ca: TlsClientCa = None,
     allowed_host: AllowedHost = None,
+    contract: Contracts = None,
     rabbitmq_api: RabbitMqApi = None,
     zipkin: Zipkin = None,
     forward: ForwardUrl = None,
@@ -208,11 +200,13 @@ def collector(
         _several(token, "TOKEN"), token_file, tls_cert, tls_key, tls_client_ca,
         _several(allowed_host, "ALLOWED_HOST"),
     )  # fmt: skip
-    knowledge = serving.Knowledge(_urls(rabbitmq_api, "RABBITMQ_API"))
+    knowledge = serving.Knowledge(
+        tuple(contract or map(Path, _several(None, "CONTRACT"))),
+        _urls(rabbitmq_api, "RABBITMQ_API"),
+    )
     settings = serving.settings(
         db, otlp_http, otlp_grpc, api, lateness, memory_limit, insecure, protection, knowledge,
         serving.Beside(zipkin, forward, _headers(forward_header)),
-        retention, max_db_size,
     )  # fmt: skip
     serving.collector(settings, as_json=addresses_json)
 
@@ -349,11 +343,7 @@ def export(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o",
-            "--output",
-            help="File to write, .gz packs it (default: standard output).",
-            envvar="STRAYLINE_OUTPUT",
-            show_envvar=True,
+            "-o", "--output", help="File to write, .gz packs it (default: standard output)."
         ),
     ] = None,
     api: ApiUrl = API_URL,

@@ -38,11 +38,12 @@ async def main(plan: dict[str, Any]) -> dict[str, list[str]]:
                             mandatory=plan.get("mandatory", True),
                         )
         if plan.get("consume"):
-            await consume(connection, plan)
+            sent["(received)"] = await consume(connection, plan)
     return sent
 
 
-async def consume(connection: Any, plan: dict[str, Any]) -> None:
+async def consume(connection: Any, plan: dict[str, Any]) -> list[str]:
+    received: list[str] = []
     left = plan["consume"]
     done = asyncio.Event()
     first = True
@@ -52,6 +53,7 @@ async def consume(connection: Any, plan: dict[str, Any]) -> None:
         slow, first = first and plan.get("slow_first", False), False
         await asyncio.sleep(0.2 if slow else 0.005)
         await message.ack()
+        received.append(str(message.message_id))
         left -= 1
         if not left:
             done.set()
@@ -61,6 +63,7 @@ async def consume(connection: Any, plan: dict[str, Any]) -> None:
         await channel.set_qos(prefetch_count=1)
         await (await channel.get_queue(plan["queue"])).consume(handle)
     await asyncio.wait_for(done.wait(), 20)
+    return received
 
 
 if __name__ == "__main__":

@@ -58,6 +58,7 @@ class Protection:
 class Knowledge:
     """The options that say what is to be known beside telemetry, as they were given."""
 
+    contracts: tuple[Path, ...] = ()
     rabbitmq_api: tuple[str, ...] = ()
 
 
@@ -89,8 +90,6 @@ def settings(
     protection: Protection | None = None,
     knowledge: Knowledge | None = None,
     beside: Beside | None = None,
-    retention: str | None = None,
-    max_db_size: str | None = None,
 ) -> CollectorSettings:
     """Options to settings. Raises ``UsageError``."""
     protection, beside = protection or Protection(), beside or Beside()
@@ -104,12 +103,11 @@ def settings(
         forward=beside.forwarding(),
         lateness_s=lateness,
         memory_limit=memory_limit,
-        retention=retention,
-        max_db_size=max_db_size,
         insecure=insecure,
         access=Access(read_tokens(protection.tokens, protection.token_file)),
         tls=protection.tls(),
         allowed_hosts=protection.allowed_hosts,
+        contracts=knowledge.contracts,
         rabbitmq_api=knowledge.rabbitmq_api,
     )
     found.check()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from strayline_collector.contract.model import Contract
+from strayline_collector.detect.contract import contract_detector
 from strayline_collector.detect.detector import Detector
 from strayline_collector.detect.intended import register_strays
 from strayline_collector.detect.nowhere import register_nowhere
@@ -40,4 +42,11 @@ DETECTORS: Final = (
         population=True,
     ),
 )
-"""Every detector. Each stands alone: one that fails leaves its keys unknown, the others run."""
+"""Every detector that needs no contract. Each stands alone: one that fails leaves its keys unknown,
+the others run."""
+
+
+def detectors(contract: Contract) -> tuple[Detector, ...]:
+    """Every detector. The one by contract is there without a contract too: it withdraws what it said
+    by an earlier one."""
+    return (*DETECTORS, contract_detector(contract))

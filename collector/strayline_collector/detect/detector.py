@@ -30,3 +30,5 @@ class Detector:
     judge: str
     prepare: Prepare | None = None
     population: bool = False
+    version: Callable[[Session], str] | None = None
+    """What its verdicts rest on beside facts; when that changes, everything is judged again."""

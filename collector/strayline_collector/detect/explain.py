@@ -45,6 +45,8 @@ def explain(incident: Row, evidence: dict[str, Any]) -> Words:
         return _reordered(incident, evidence)
     if incident["kind"] == "misrouted" and incident["verdict"] == "stale_binding":
         return _stale_binding(incident, evidence)
+    if incident["kind"] == "misrouted" and incident["verdict"] == "contract":
+        return _contract(incident, evidence)
     if incident["kind"] == "misrouted":
         return _outlier(incident, evidence)
     return _unroutable(incident, evidence)
@@ -97,6 +99,45 @@ def _outlier(incident: Row, evidence: dict[str, Any]) -> Words:
         f"{incident['queue']}, while {share:.0%} of {evidence.get('units')} of their kind are published to {usual} "
         f"and go {_queues(evidence.get('expected_queues'))}. That key is otherwise used for other kinds of message.",
         f"Look at the code path that publishes {_quoted(evidence.get('of'))}: exchange and key should be {usual}.",
+    )
+
+
+_BREACH_TITLES: Final = {
+    "queue": "{message} does not belong in {queue}",
+    "place": "{message} was sent where the contract does not let it",
+    "sender": "{producer} sends what the contract leaves to others",
+    "receiver": "{consumer} takes from {queue}, which the contract leaves to others",
+}
+
+
+def _contract(incident: Row, evidence: dict[str, Any]) -> Words:
+    rule, queue = evidence.get("rule") or "queue", incident["queue"]
+    message = _quoted(evidence.get("contract_message") or incident["routing_key"])
+    producer = incident["producer_service"] or "An unknown producer"
+    consumer = incident["consumer_service"] or "A consumer"
+    names = {"message": message, "queue": queue, "producer": producer, "consumer": consumer}
+    listed = ", ".join(evidence.get("queue_messages") or []) or "nothing that the contract knows"
+    places = ", ".join(evidence.get("expected_keys") or []) or "nowhere that the contract names"
+    allowed = ", ".join(evidence.get("expected_services") or []) or "nobody"
+    expected = {
+        "queue": f"The contract expects it {_queues(evidence.get('expected_queues'))}; in {queue} it lists {listed}.",
+        "place": f"The contract lets it be sent to {places}.",
+        "sender": f"The contract lets {allowed} send there.",
+        "receiver": f"The contract lets {allowed} receive there.",
+    }[rule]
+    used = f"{_exchange(incident)} / {incident['routing_key'] or ''}"
+    nearest = evidence.get("nearest")
+    near = f" The nearest that it names is {nearest}." if nearest and nearest != used else ""
+    return Words(
+        _BREACH_TITLES[rule].format(**names),
+        f"{_count(incident)} published by {producer} to {used} arrived in {queue}"
+        f"{' and went to ' + consumer if incident['consumer_service'] else ''}. {expected}{near}",
+        {
+            "queue": f"Correct the key, or remove the binding that brings it into {queue}; if it is wanted there, list it in the contract's channel of {queue}.",
+            "place": "Correct exchange and key in the code that publishes it, or add the place to the contract.",
+            "sender": f"Stop {producer} from sending there, or add its send operation to the contract.",
+            "receiver": f"Stop {consumer} from consuming {queue}, or add its receive operation to the contract.",
+        }[rule],
     )
 
 

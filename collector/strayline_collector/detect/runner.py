@@ -31,13 +31,14 @@ POPULATION_PAUSE_S: Final = 5.0
 """Detectors that weigh every message of a day run at most this often while traffic flows."""
 
 _NEWEST: Final = "SELECT coalesce(max(batch), 0) AS batch FROM loaded"
-_CURSORS: Final = "SELECT key, value FROM meta WHERE key LIKE 'judged:%' OR key = 'settled_batch'"
+_CURSORS: Final = "SELECT key, value FROM meta WHERE key LIKE 'judged:%' OR key LIKE 'version:%' OR key = 'settled_batch'"
 
 
 @dataclass(slots=True)
 class _Judged:
     detector: Detector
     newest: int
+    version: str | None
     touched: pa.Table
     rows: pa.Table
 
@@ -93,15 +94,15 @@ class Runner:
     def _run(self, *, population: bool, settle: bool, now_ns: int | None = None) -> None:
         with self._store.read() as session:
             newest = int(session.rows(_NEWEST)[0]["batch"])
-            cursors = {r["key"]: int(r["value"]) for r in session.rows(_CURSORS)}
+            known = {r["key"]: r["value"] for r in session.rows(_CURSORS)}
             self._watermark = read_watermark(session, time.time_ns())
             judged = [
                 result
                 for detector in self._detectors
                 if population or not detector.population
-                if (result := self._judge(session, detector, cursors, newest)) is not None
+                if (result := self._judge(session, detector, known, newest)) is not None
             ]
-        settled_batch = newest if settle else cursors.get("settled_batch", 0)
+        settled_batch = newest if settle else int(known.get("settled_batch", 0))
         with self._store.write() as session:
             for result in judged:
                 _replace(session, result)
@@ -118,12 +119,15 @@ class Runner:
         self._runs += 1
 
     def _judge(
-        self, session: Session, detector: Detector, cursors: dict[str, int], newest: int
+        self, session: Session, detector: Detector, known: dict[str, str], newest: int
     ) -> _Judged | None:
-        since = cursors.get(f"judged:{detector.name}", 0)
-        if since >= newest:
-            return None
+        since = int(known.get(f"judged:{detector.name}", 0))
         try:
+            version = None if detector.version is None else detector.version(session)
+            if version != known.get(f"version:{detector.name}"):
+                since = 0
+            if since >= newest:
+                return None
             touched = session.table(detector.touched, {"since": since})
             session.register("touched", touched)
             if detector.prepare is not None:
@@ -134,7 +138,7 @@ class Runner:
             log.exception("detector %s failed; its verdicts stay as they were", detector.name)
             return None
         self.failures.pop(detector.name, None)
-        return _Judged(detector, newest, touched, rows)
+        return _Judged(detector, newest, version, touched, rows)
 
 
 def _replace(session: Session, result: _Judged) -> None:
@@ -145,8 +149,10 @@ def _replace(session: Session, result: _Judged) -> None:
         session.execute(load("detect/forget_touched"), {"detector": name})
         session.execute(load("detect/keep_judged"), {"detector": name})
     _remember(session, f"judged:{name}", result.newest)
+    if result.version is not None:
+        _remember(session, f"version:{name}", result.version)
 
 
-def _remember(session: Session, key: str, value: int) -> None:
+def _remember(session: Session, key: str, value: int | str) -> None:
     session.execute("DELETE FROM meta WHERE key = $key", {"key": key})
     session.execute("INSERT INTO meta VALUES ($key, $value)", {"key": key, "value": str(value)})

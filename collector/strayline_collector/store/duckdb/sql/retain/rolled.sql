@@ -1,1 +1,0 @@
-UPDATE rolled SET spans = spans - $dropped;
