@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -95,10 +96,14 @@ def test_a_dashboard_without_the_token_says_what_it_needs(tmp_path: Path) -> Non
     from strayline_dashboard.client import ApiProblem, Client, Entry
 
     with collector_command("--token", TOKEN) as collector:
-        assert Client(f"http://{collector.api}", Entry(token=TOKEN)).get("/api/v1/status")
-        for entry in (Entry(), Entry(token="wrong")):
-            with pytest.raises(ApiProblem, match="start the dashboard with --token"):
-                Client(f"http://{collector.api}", entry).get("/api/v1/status")
+        for token in (TOKEN, None, "wrong"):
+            client = Client(f"http://{collector.api}", Entry(token=token))
+            with contextlib.closing(client._http):
+                if token == TOKEN:
+                    assert client.get("/api/v1/status")
+                    continue
+                with pytest.raises(ApiProblem, match="start the dashboard with --token"):
+                    client.get("/api/v1/status")
     clear_line(strayline("dashboard", "--ui", "0.0.0.0:0", "--token", TOKEN), "--insecure")
     clear_line(strayline("dashboard", "--api", "https://127.0.0.1:9", "--ca", "/none.pem"), "--ca")
 
