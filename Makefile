@@ -3,7 +3,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: setup setup-test demo test test-deep test-matrix check lint types layers bench screenshots clean
+.PHONY: setup setup-test demo test test-deep test-matrix fuzz check lint types layers bench screenshots clean
 
 setup: ; @scripts/setup.sh
 setup-test: ; @scripts/setup.sh --browser
@@ -20,6 +20,9 @@ test-deep: setup-test
 # the instrumentation on the oldest and newest version of each library; takes a quarter of an hour or more
 test-matrix: setup-test
 	@$(PY) scripts/matrix.py
+
+# the native decoder, FUZZ_S seconds (ten minutes); needs clang
+fuzz: setup ; @scripts/fuzz.sh
 
 check: setup-test lint types layers
 	@$(PY) -m pytest -q -m "not deep"

@@ -39,6 +39,7 @@ from strayline_collector.receive.otlp_http import OtlpHttp
 from strayline_collector.receive.zipkin_http import ZipkinHttp
 from strayline_collector.settings import Address, Addresses, CollectorSettings
 from strayline_collector.store.duckdb.connection import MEMORY
+from strayline_collector.store.duckdb.retain import Retention
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.tap.topology import TopologyTap, parse_management_url
 
@@ -56,7 +57,11 @@ class Collector:
         contract = read_contract(map(Path, settings.contracts))
         parts = shares(memory_limit(settings.memory_limit))
         self.budget = Budget(parts.requests, parts.limit + HARD_ABOVE)
-        self.store = DuckDBStore.open(settings.db, memory_limit=f"{parts.store // MIB}MiB")
+        self.store = DuckDBStore.open(
+            settings.db,
+            memory_limit=f"{parts.store // MIB}MiB",
+            retention=Retention(*settings.kept()),
+        )
         try:
             self._journal: Journal = (
                 MemoryJournal(2 * parts.journal)

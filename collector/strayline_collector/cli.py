@@ -44,6 +44,21 @@ ApiUrl = Annotated[str, _option("URL of a running collector's API.", "API")]
 Lateness = Annotated[
     float, _option("Seconds to wait for late telemetry before a verdict opens.", "LATENESS")
 ]
+RetentionAge = Annotated[
+    str | None,
+    _option(
+        "Drop telemetry this long after it arrived, such as 30m, 12h or 7d; whole days first. "
+        "Findings keep their summary.",
+        "RETENTION",
+    ),
+]
+MaxDbSize = Annotated[
+    str | None,
+    _option(
+        "Drop the oldest telemetry when the database outgrows this, such as 500MB or 20GB.",
+        "MAX_DB_SIZE",
+    ),
+]
 MemoryLimit = Annotated[
     str | None,
     _option(
@@ -134,6 +149,8 @@ def up(
     ui: Ui = UI,
     lateness: Lateness = 30.0,
     memory_limit: MemoryLimit = None,
+    retention: RetentionAge = None,
+    max_db_size: MaxDbSize = None,
     insecure: Insecure = False,
     token: Tokens = None,
     token_file: TokenFile = None,
@@ -163,6 +180,7 @@ def up(
     settings = serving.settings(
         db, otlp_http, otlp_grpc, api, lateness, memory_limit, insecure, protection, knowledge,
         serving.Beside(zipkin, forward, _headers(forward_header)),
+        retention, max_db_size,
     )  # fmt: skip
     serving.up(settings, ui, client_cert, client_key)
 
@@ -175,6 +193,8 @@ def collector(
     api: Api = API,
     lateness: Lateness = 30.0,
     memory_limit: MemoryLimit = None,
+    retention: RetentionAge = None,
+    max_db_size: MaxDbSize = None,
     insecure: Insecure = False,
     token: Tokens = None,
     token_file: TokenFile = None,
@@ -207,6 +227,7 @@ def collector(
     settings = serving.settings(
         db, otlp_http, otlp_grpc, api, lateness, memory_limit, insecure, protection, knowledge,
         serving.Beside(zipkin, forward, _headers(forward_header)),
+        retention, max_db_size,
     )  # fmt: skip
     serving.collector(settings, as_json=addresses_json)
 
@@ -343,7 +364,11 @@ def export(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", help="File to write, .gz packs it (default: standard output)."
+            "-o",
+            "--output",
+            help="File to write, .gz packs it (default: standard output).",
+            envvar="STRAYLINE_OUTPUT",
+            show_envvar=True,
         ),
     ] = None,
     api: ApiUrl = API_URL,

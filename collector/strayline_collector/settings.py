@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from strayline_collector.access import OPEN, Access
 from strayline_collector.errors import UsageError
-from strayline_collector.memory import memory_limit
+from strayline_collector.memory import memory_limit, parse_size
 from strayline_collector.tls import Tls
 
 DEFAULT_OTLP_HTTP: Final = "127.0.0.1:4318"
@@ -107,6 +107,9 @@ class CollectorSettings:
     """URLs of management APIs, with their passwords."""
     topology_every_s: float = 10.0
     memory_limit: str | None = None
+    retention: str | None = None
+    """How long telemetry is kept after its arrival, as ``7d``."""
+    max_db_size: str | None = None
     max_request_bytes: int = MAX_REQUEST_BYTES
 
     @property
@@ -134,8 +137,19 @@ class CollectorSettings:
                 f"--forward {self.forward.url}: is --otlp-http itself; everything would come round again"
             )
         memory_limit(self.memory_limit)
+        self.kept()
         if not 0 <= self.lateness_s <= 3600:
             raise UsageError(f"--lateness {self.lateness_s}: give seconds from 0 to 3600")
+
+    def kept(self) -> tuple[int | None, int | None]:
+        """Nanoseconds and bytes that are kept; None without limit. Raises ``UsageError``."""
+        age = None if self.retention is None else parse_age(self.retention, "--retention")
+        if self.max_db_size is None:
+            return age, None
+        size = parse_size(self.max_db_size, "--max-db-size")
+        if size < LEAST_DB:
+            raise UsageError(f"--max-db-size {self.max_db_size}: give at least 100MB")
+        return age, size
 
     def warnings(self) -> list[str]:
         """What may be started and should be known, one line each."""
@@ -151,6 +165,18 @@ class CollectorSettings:
     def _protected(self) -> bool:
         mutual = self.tls is not None and self.tls.client_ca is not None
         return mutual or bool(self.access.tokens)
+
+
+_AGES_S: Final = {"m": 60, "h": 3600, "d": 86_400}
+LEAST_DB: Final = 100_000_000
+
+
+def parse_age(text: str, option: str) -> int:
+    """``30m``, ``12h`` or ``7d`` to nanoseconds. Raises ``UsageError``."""
+    number, unit = text[:-1], text[-1:]
+    if unit not in _AGES_S or not number.isascii() or not number.isdigit() or not int(number):
+        raise UsageError(f"{option} {text}: expected minutes, hours or days, as 30m, 12h or 7d")
+    return int(number) * _AGES_S[unit] * 1_000_000_000
 
 
 def parse_address(text: str, option: str) -> Address:

@@ -1,4 +1,4 @@
-"""How fast recorded traffic goes through decoding, loading and judging, on one core.
+"""How fast traffic is decoded, by either decoder, and recorded traffic loaded and judged; on one core.
 
     python -m tests.bench.ingest
 
@@ -7,14 +7,19 @@ Process CPU time, best of three rounds; figures as ratios to decoding alone. Inf
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
+from functools import partial
 
-from strayline_collector.decode.otlp import DECODER, decode
+from strayline_collector.decode import otlp_json, python
+from strayline_collector.decode.otlp import DECODER, decode, examine, from_json
 from strayline_collector.detect.runner import Runner
+from strayline_collector.formats.otlp_json import protobuf_to_document
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
 from tests.support.corpus import RECORDINGS, requests
+from tests.support.generated import steady
 
 ROUNDS = 3
 
@@ -29,7 +34,41 @@ def cpu(work: Callable[[], object]) -> float:
     return best
 
 
+def decoders() -> None:
+    """The decoder in use beside the reference."""
+    recorded = [body for name in RECORDINGS for body in requests(name)]
+    made = [steady(seed=seed) for seed in range(10)]
+    print(f"{'':40}{DECODER + ', µs':>14}{'python, µs':>12}{'ratio':>8}")
+    for name, bodies in (("recorded", recorded), ("512 spans of 10 attributes", made)):
+        spans = sum(examine(body).accepted for body in bodies)
+        texts = [json.dumps(protobuf_to_document(python.parse(body))).encode() for body in bodies]
+        works: list[
+            tuple[str, list[bytes], Callable[[bytes], object], Callable[[bytes], object]]
+        ] = [
+            ("examine", bodies, examine, python.examine),
+            ("JSON to protobuf", texts, from_json, otlp_json.from_json),
+        ]
+        pairs = [
+            (what, cpu(partial(each, ours, items)), cpu(partial(each, reference, items)))
+            for what, items, ours, reference in works
+        ]
+        pairs.append(
+            ("decode", cpu(partial(decode, bodies, 1)), cpu(partial(python.decode, bodies, 1)))
+        )
+        for what, ours, reference in pairs:
+            print(
+                f"{what + ', ' + name:40}{ours / spans * 1e6:>14.2f}{reference / spans * 1e6:>12.2f}{reference / ours:>8.1f}"
+            )
+    print()
+
+
+def each(work: Callable[[bytes], object], items: list[bytes]) -> None:
+    for item in items:
+        work(item)
+
+
 def main() -> None:
+    decoders()
     bodies = [body for name in RECORDINGS for body in requests(name)]
     spans = decode(bodies, 1).num_rows
 

@@ -90,6 +90,8 @@ def settings(
     protection: Protection | None = None,
     knowledge: Knowledge | None = None,
     beside: Beside | None = None,
+    retention: str | None = None,
+    max_db_size: str | None = None,
 ) -> CollectorSettings:
     """Options to settings. Raises ``UsageError``."""
     protection, beside = protection or Protection(), beside or Beside()
@@ -103,6 +105,8 @@ def settings(
         forward=beside.forwarding(),
         lateness_s=lateness,
         memory_limit=memory_limit,
+        retention=retention,
+        max_db_size=max_db_size,
         insecure=insecure,
         access=Access(read_tokens(protection.tokens, protection.token_file)),
         tls=protection.tls(),

@@ -61,6 +61,10 @@ SCHEMA: Final = pa.schema(
 _MAX_NS: Final = 2**62 - 1
 """Year 2116; later times are nonsense, and this leaves room to add to them."""
 
+MAX_UNFOLDED: Final = 256 * 1024 * 1024
+"""Bytes that a request's resources and scopes may take as text, each once a span: tables repeat them,
+and a request with a large one and many spans would fill any memory."""
+
 Row = dict[str, Any]
 
 
@@ -68,21 +72,44 @@ def decode(requests: Sequence[bytes], received_ns: int) -> pa.Table:
     """See ``decode.otlp.decode``."""
     rows: list[Row] = []
     for body in requests:
-        rows += request_rows(parse(body), received_ns)
+        request = parse(body)
+        _count(body, request)
+        rows += request_rows(request, received_ns)
     return pa.Table.from_pylist(rows, SCHEMA)
 
 
 def examine(body: bytes) -> Examined:
     """See ``decode.otlp.examine``."""
+    return _count(body, parse(body))
+
+
+def _count(body: bytes, request: ExportTraceServiceRequest) -> Examined:
+    """Raises ``BadInput`` when the request unfolds to more than ``MAX_UNFOLDED``."""
     accepted = rejected = 0
-    for resource_spans in parse(body).resource_spans:
+    for resource_spans in request.resource_spans:
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:
                 if valid_ids(span):
                     accepted += 1
                 else:
                     rejected += 1
+    # text is at most eight times its wire, so that hardly any request is looked at twice
+    if len(body) * 8 * accepted > MAX_UNFOLDED and _unfolded(request) > MAX_UNFOLDED:
+        raise BadInput(
+            "not an ExportTraceServiceRequest to store: its resources, repeated for each span, take"
+            f" more than {MAX_UNFOLDED:,} bytes; send fewer spans at once, or smaller resources"
+        )
     return Examined(accepted, rejected)
+
+
+def _unfolded(request: ExportTraceServiceRequest) -> int:
+    total = 0
+    for resource_spans in request.resource_spans:
+        resource = len(_resource(resource_spans)["resource"].encode())
+        for scope_spans in resource_spans.scope_spans:
+            scope = len(_scope(scope_spans)["scope"].encode())
+            total += (resource + scope) * sum(map(valid_ids, scope_spans.spans))
+    return total
 
 
 def parse(body: bytes) -> ExportTraceServiceRequest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 import pyarrow as pa
@@ -75,7 +76,8 @@ def refresh(session: Session, *, settled_batch: int, final_until_ns: int, now_ns
         {"settled_batch": settled_batch, "final_until_ns": final_until_ns},
     )
     known = {row["id"]: row for row in session.rows("SELECT * FROM findings")}
-    wanted = merge(incidents, known, now_ns)
+    frozen = {row["id"] for row in session.rows("SELECT id FROM frozen_findings")}
+    wanted = merge(incidents, known, now_ns, frozen)
     changed = [row for row in wanted if known.get(row["id"]) != row]
     if not changed:
         return
@@ -84,19 +86,27 @@ def refresh(session: Session, *, settled_batch: int, final_until_ns: int, now_ns
     session.execute("INSERT INTO findings BY NAME SELECT * FROM changed")
 
 
-def merge(incidents: Sequence[Row], known: dict[str, Row], now_ns: int) -> list[Row]:
-    """The findings there should be, given the incidents and the findings there were."""
+def merge(
+    incidents: Sequence[Row],
+    known: dict[str, Row],
+    now_ns: int,
+    frozen: AbstractSet[str] = frozenset(),
+) -> list[Row]:
+    """The findings there should be, given the incidents and the findings there were. Of the
+    ``frozen`` some messages are gone: they stand, and lose nothing that was said of them."""
     wanted: list[Row] = []
     for incident in incidents:
         row = _finding(incident)
         old = known.get(row["id"])
+        if old is not None and row["id"] in frozen:
+            _carry_summary(row, old)
         _carry_triage(row, old)
         same = old is not None and all(row[k] == old[k] for k in row if k != "updated_ns")
         row["updated_ns"] = old["updated_ns"] if same and old is not None else now_ns
         wanted.append(row)
     standing = {row["id"] for row in wanted}
     for identity, old in known.items():
-        if identity not in standing and old["status"] != "retracted":
+        if identity not in standing and identity not in frozen and old["status"] != "retracted":
             wanted.append({**old, "status": "retracted", "count": 0, "updated_ns": now_ns})
     return wanted
 
@@ -124,6 +134,14 @@ def _finding(incident: Row) -> Row:
         note=None,
     )
     return row
+
+
+def _carry_summary(row: Row, old: Row) -> None:
+    row["first_seen_ns"] = min(row["first_seen_ns"], old["first_seen_ns"])
+    row["last_seen_ns"] = max(row["last_seen_ns"], old["last_seen_ns"])
+    row["count"] = max(row["count"], old["count"])
+    if len(json.loads(old["episodes"])) > len(json.loads(row["episodes"])):
+        row["episodes"] = old["episodes"]
 
 
 def _carry_triage(row: Row, old: Row | None) -> None:

@@ -60,10 +60,18 @@ def put(target: RepeatedCompositeFieldContainer[KeyValue], attributes: Mapping[s
         item = target.add(key=name).value
         if isinstance(value, bytes):
             item.bytes_value = value
-        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
-            item.string_value = str(value)
         else:
-            values.set_value(item, value)
+            values.set_value(item, _sayable(value))
+
+
+def _sayable(value: Any) -> Any:
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, list):
+        return [_sayable(item) for item in value]
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return str(value)
+    return value
 
 
 def object_of(value: Any, where: str) -> dict[str, Any]:

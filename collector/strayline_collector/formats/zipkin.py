@@ -130,14 +130,15 @@ def _with_attributes(value: str) -> tuple[str, dict[str, Any]]:
             continue
         if isinstance(told, dict) and len(told) == 1:
             name, attributes = next(iter(told.items()))
-            if isinstance(attributes, dict) and all(
-                isinstance(v, (str, bool, int, float)) for v in attributes.values()
-            ):
-                return encodable(name), {
-                    encodable(key): encodable(v) if isinstance(v, str) else v
-                    for key, v in attributes.items()
-                }
+            if isinstance(attributes, dict) and all(map(_is_value, attributes.values())):
+                return encodable(name), {encodable(key): v for key, v in attributes.items()}
     return value, {}
+
+
+def _is_value(told: Any) -> bool:
+    if isinstance(told, list):
+        return all(isinstance(item, (str, bool, int, float)) for item in told)
+    return isinstance(told, (str, bool, int, float))
 
 
 def _status(span: Span, tags: dict[str, str]) -> None:

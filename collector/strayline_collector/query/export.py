@@ -31,7 +31,7 @@ MEDIA: Final[dict[Format, str]] = {
 }
 PAGE_SPANS: Final = 2_000
 """Some megabytes in memory at a time."""
-TRACES_AT_ONCE: Final = 20
+TRACES_AT_ONCE: Final = 100
 MAX_TRACES: Final = 100_000
 """Whole traces of one range: their ids are held in memory, and Jaeger's UI reads no more."""
 

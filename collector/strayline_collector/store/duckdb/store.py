@@ -7,6 +7,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import duckdb
 import pyarrow as pa
@@ -15,9 +16,13 @@ from strayline_collector.errors import StoreError
 from strayline_collector.store.duckdb.connection import MEMORY, open_database
 from strayline_collector.store.duckdb.loading import Added, add_spans
 from strayline_collector.store.duckdb.queries import load
+from strayline_collector.store.duckdb.retain import Retention, drop, outlived, step
 from strayline_collector.store.duckdb.roll import roll
 from strayline_collector.store.duckdb.sandbox import run
 from strayline_collector.store.ports import Asked, Limits, Params, Position, Row
+
+RETAIN_S: Final = 1.0
+"""Housekeeping drops for this long at most, then lets the next loads go first."""
 
 
 class DuckDBSession:
@@ -50,16 +55,21 @@ class DuckDBSession:
 class DuckDBStore:
     """Keeps ``ports.Store`` in one DuckDB file, or in memory."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, path: str) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, path: str, retention: Retention
+    ) -> None:
         self._connection = connection
+        self._retention = retention
         self._path = path
         self._writer = threading.Lock()
         self._closed = False
 
     @classmethod
-    def open(cls, path: str, *, memory_limit: str | None = None) -> DuckDBStore:
+    def open(
+        cls, path: str, *, memory_limit: str | None = None, retention: Retention | None = None
+    ) -> DuckDBStore:
         """Opens or creates. ``memory_limit`` as DuckDB writes it (``2GB``). Raises ``StoreError``."""
-        return cls(open_database(path, memory_limit), path)
+        return cls(open_database(path, memory_limit), path, retention or Retention())
 
     @contextmanager
     def read(self) -> Generator[DuckDBSession]:
@@ -113,16 +123,41 @@ class DuckDBStore:
         return Position(last[0]["segment"], last[0]["byte_offset"]) if last else None
 
     def maintain(self) -> None:
-        """Moves the write-ahead log into the file. Called off the acknowledgement path."""
+        """Drops what retention lets go and moves the write-ahead log into the file. Called off the
+        acknowledgement path."""
+        dropped = self._retain()
         with self._writer:
             cursor = self._connection.cursor()
             try:
                 cursor.execute("CHECKPOINT")
+                if dropped:
+                    # the first writes that the rows are gone, the second frees their blocks
+                    cursor.execute("CHECKPOINT")
             except duckdb.Error:
                 # a reader's transaction holds it off; the next load tries again
                 return
             finally:
                 cursor.close()
+
+    def _retain(self) -> bool:
+        if self._retention == Retention():
+            return False
+        deadline = time.monotonic() + RETAIN_S
+        with self.write() as session:
+            roll(session, spans=1)
+        with self.read() as session:
+            rolls = session.rows(load("retain/rolls"))
+            used = session.rows(load("retain/used"))[0]
+        until = outlived(
+            rolls, self._retention, now_ns=time.time_ns(), used_bytes=int(used["bytes"])
+        )
+        dropped = False
+        while time.monotonic() < deadline and (upto := step(rolls, until)) is not None:
+            with self.write() as session:
+                drop(session, upto)
+                rolls = session.rows(load("retain/rolls"))
+            dropped = True
+        return dropped
 
     def size_bytes(self) -> int:
         if self._path == MEMORY:

@@ -13,6 +13,8 @@ namespace {
 constexpr uint64_t kMaxNs = (uint64_t{1} << 62) - 1;  // _MAX_NS in python.py
 constexpr size_t kBatchBytes = size_t{256} << 20;     // of text, before a new batch is begun
 
+constexpr uint64_t kMaxUnfolded = uint64_t{256} << 20;
+
 using Segments = std::vector<std::string_view>;
 
 struct ResourceColumns {
@@ -77,6 +79,13 @@ class Decoder {
             resource_spans(reader.bytes());
             return true;
         });
+    }
+
+    // Bytes of resources and scopes as text, each once a span.
+    uint64_t unfolded(std::string_view wire) {
+        measuring_ = true;
+        request(wire);
+        return unfolded_;
     }
 
     Batches finish() {
@@ -228,6 +237,12 @@ class Decoder {
             }
         });
         const ScopeColumns columns = scope_columns(scope, schema_url);
+        if (measuring_) {
+            const auto valid = static_cast<uint64_t>(std::count_if(
+                spans.begin(), spans.end(), [](std::string_view each) { return has_valid_ids(each); }));
+            unfolded_ += valid * (resource.document.size() + columns.document.size());
+            return;
+        }
         for (const auto& each : spans) span(resource, columns, each);
     }
 
@@ -258,6 +273,18 @@ class Decoder {
         write_text(out, ",\"schema_url\":", schema_url);
         out.put('}');
         return columns;
+    }
+
+    static bool has_valid_ids(std::string_view wire) {
+        std::string_view trace_id, span_id;
+        Parts(wire).fields([&](Tag tag, Reader& reader) {
+            switch (key(tag)) {
+                case bytes(1): trace_id = reader.bytes(); return true;
+                case bytes(2): span_id = reader.bytes(); return true;
+                default: return false;
+            }
+        });
+        return valid_ids(trace_id, span_id);
     }
 
     void read_span(std::string_view wire) {
@@ -427,6 +454,8 @@ class Decoder {
     Batches batches_;
     Batch* batch_ = nullptr;
     size_t text_ = 0;
+    bool measuring_ = false;
+    uint64_t unfolded_ = 0;
     Arena arena_;
     SpanFields span_;
     Segments segments_;
@@ -435,10 +464,21 @@ class Decoder {
 
 }  // namespace
 
+Examined accept(std::string_view request) {
+    const Examined counts = examine(request);
+    // text is at most eight times its wire, so that hardly any request is looked at twice
+    if (counts.accepted > kMaxUnfolded / 8 / (request.size() + 1) &&
+        Decoder(0).unfolded(request) > kMaxUnfolded)
+        throw BadInput(
+            "its resources, repeated for each span, take more than 268,435,456 bytes; send fewer "
+            "spans at once, or smaller resources");
+    return counts;
+}
+
 Batches decode(const std::vector<std::string_view>& requests, int64_t received_ns) {
     Decoder decoder(received_ns);
     for (const auto request : requests) {
-        examine(request);
+        accept(request);
         decoder.request(request);
     }
     return decoder.finish();

@@ -10,6 +10,12 @@
 
 namespace strayline {
 
+struct Examined;
+
+// examine(), and that the request's resources and scopes, repeated for each span, are no more than
+// 256 MiB of text (MAX_UNFOLDED in python.py). Throws BadInput.
+Examined accept(std::string_view request);
+
 using Batches = std::vector<std::unique_ptr<Batch>>;
 
 // One row a span with valid ids, in batches whose text stays far below what 32-bit offsets can say.

@@ -35,7 +35,6 @@ bool without_gil(Work&& work) {
             memory = true;
         }
     } catch (...) {
-        bad = "";
         memory = true;  // std::length_error: something would be too large for any memory
     }
     PyEval_RestoreThread(thread);
@@ -62,7 +61,7 @@ PyObject* examine(PyObject*, PyObject* body) {
     std::string_view bytes;
     if (!view(body, bytes)) return nullptr;
     strayline::Examined counts;
-    if (!without_gil([&] { counts = strayline::examine(bytes); })) return nullptr;
+    if (!without_gil([&] { counts = strayline::accept(bytes); })) return nullptr;
     return Py_BuildValue("KK", static_cast<unsigned long long>(counts.accepted),
                          static_cast<unsigned long long>(counts.rejected));
 }
@@ -120,7 +119,7 @@ PyMethodDef methods[] = {
     {nullptr, nullptr, 0, nullptr},
 };
 
-// ABI is what the Python side asks for by name, so that a stale build is not mistaken for a fresh one.
+// What it was built from, so that a stale build is not mistaken for a fresh one.
 int execute(PyObject* module) {
     return PyModule_AddStringConstant(module, "SOURCES", STRAYLINE_SOURCES);
 }

@@ -206,6 +206,9 @@ CREATE TABLE findings (
     triage VARCHAR NOT NULL, muted_until_ns BIGINT, note VARCHAR
 );
 
+-- Findings that rest on what retention has dropped: they keep what they said.
+CREATE TABLE frozen_findings (id VARCHAR NOT NULL);
+
 -- A message is in one finding per kind and queue: of several verdicts the strongest stands
 -- (misrouted: contract before stale_binding, refused, outlier). Context rows go with theirs.
 CREATE VIEW verdicts AS

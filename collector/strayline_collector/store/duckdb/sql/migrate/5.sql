@@ -35,4 +35,5 @@ CREATE TABLE service_minutes (
     batch BIGINT NOT NULL, minute BIGINT NOT NULL, service VARCHAR NOT NULL, served BOOLEAN NOT NULL,
     bucket SMALLINT NOT NULL, spans BIGINT NOT NULL, errors BIGINT NOT NULL
 );
+CREATE TABLE frozen_findings (id VARCHAR NOT NULL);
 UPDATE meta SET value = '5' WHERE key = 'schema_version';

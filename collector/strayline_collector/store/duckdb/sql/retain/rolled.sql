@@ -1,0 +1,1 @@
+UPDATE rolled SET spans = spans - $dropped;

@@ -1,0 +1,1 @@
+SELECT used_blocks * block_size AS bytes FROM pragma_database_size();

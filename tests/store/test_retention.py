@@ -1,0 +1,149 @@
+"""What is too old or too much goes from every table at once, and its room is used again."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from strayline_collector.detect.runner import Runner
+from strayline_collector.errors import UsageError
+from strayline_collector.query.calls import read_calls
+from strayline_collector.query.status import SpanCounts
+from strayline_collector.query.times import BEGINNING, END
+from strayline_collector.settings import CollectorSettings
+from strayline_collector.store.duckdb.queries import load
+from strayline_collector.store.duckdb.retain import DAY_NS, HOUR_NS, Retention, outlived, step
+from strayline_collector.store.duckdb.roll import roll
+from strayline_collector.store.duckdb.store import DuckDBStore
+from strayline_collector.store.ports import Position
+from tests.support.corpus import load_recording
+from tests.support.synthetic import tables
+
+TELEMETRY = (
+    "spans", "span_links", "publish_facts", "delivery_facts", "settlement_facts", "return_facts",
+    "open_operations", "census", "judgements", "trace_directory", "message_directory", "call_minutes",
+    "service_minutes", "rolled",
+)  # fmt: skip
+
+
+def _rolls(*hours: float) -> list[dict[str, Any]]:
+    return [
+        {"batch": n, "loaded_ns": 20_000 * DAY_NS + int(hour * HOUR_NS), "spans": n * 100}
+        for n, hour in enumerate(hours, start=1)
+    ]
+
+
+def test_a_day_goes_when_all_of_it_is_too_old() -> None:
+    rolls = _rolls(1, 23, 25, 50)
+    kept = Retention(age_ns=2 * DAY_NS)
+    now = 20_000 * DAY_NS
+    assert outlived(rolls, kept, now_ns=now + 71 * HOUR_NS, used_bytes=0) == 0
+    assert outlived(rolls, kept, now_ns=now + 72 * HOUR_NS, used_bytes=0) == 2
+
+
+def test_too_much_lets_the_oldest_day_go_or_of_a_single_day_the_oldest_hours() -> None:
+    kept = Retention(size_bytes=1000)
+    assert outlived(_rolls(1, 23, 25, 50), kept, now_ns=0, used_bytes=1000) == 0
+    assert outlived(_rolls(1, 23, 25, 50), kept, now_ns=0, used_bytes=1001) == 2
+    assert outlived(_rolls(1, 1.5, 2.5, 3), kept, now_ns=0, used_bytes=1001) == 2
+    assert outlived(_rolls(1, 1.1, 1.2, 1.3), kept, now_ns=0, used_bytes=1001) == 1
+
+
+def test_much_goes_in_steps() -> None:
+    rolls = [{"batch": n, "loaded_ns": 0, "spans": n * 200_000} for n in range(1, 8)]
+    assert step(rolls, 7) == 3
+    assert step(rolls, 2) == 2
+    assert step(rolls, 0) is None
+
+
+def test_old_telemetry_goes_from_every_table_and_a_finding_keeps_its_summary() -> None:
+    store = DuckDBStore.open(":memory:", retention=Retention(age_ns=DAY_NS))
+    load_recording(store, "b_misroute", received_ns=1)
+    Runner(store).settle()
+    with store.read() as session:
+        before = session.rows("SELECT * EXCLUDE (updated_ns) FROM findings")
+    assert before
+    store.maintain()
+    with store.read() as session:
+        for table in TELEMETRY:
+            assert session.rows(f"SELECT count(*) AS n FROM {table}") == [{"n": 0}], table
+    assert SpanCounts(store).read().spans == 0
+    load_recording(store, "a_healthy_proto", received_ns=time.time_ns())
+    Runner(store).settle()
+    with store.read() as session:
+        assert session.rows("SELECT * EXCLUDE (updated_ns) FROM findings") == before
+    store.close()
+
+
+def test_counts_and_graph_are_of_what_is_kept() -> None:
+    store = DuckDBStore.open(":memory:", retention=Retention(age_ns=DAY_NS))
+    now = time.time_ns()
+    for number, table in enumerate(tables(4_000, rows=400, per_s=20), start=1):
+        store.append(table, Position(1, number), 1 if number <= 4 else now)
+        with store.write() as session:
+            roll(session, spans=1)
+    store.maintain()
+    ranged = {"start_ns": BEGINNING, "end_ns": END}
+    with store.read() as session:
+        exact = session.rows(load("query/graph_calls"), ranged)
+        found = read_calls(session, ranged)
+    assert SpanCounts(store).read().spans == 2_400
+    assert SpanCounts(store).read().traces == 300
+    assert [row["calls"] for row in found] == [row["calls"] for row in exact]
+    store.close()
+
+
+def test_the_file_stops_growing_at_its_limit(tmp_path: Path) -> None:
+    path = tmp_path / "s.duckdb"
+    limit = 12_000_000
+    store = DuckDBStore.open(str(path), retention=Retention(size_bytes=limit))
+    seen: list[int] = []
+    for number, table in enumerate(tables(600_000, rows=30_000), start=1):
+        store.append(_unlike(table, number), Position(1, number), number * HOUR_NS)
+        store.maintain()
+        seen.append(store.size_bytes())
+    with store.read() as session:
+        left = session.rows("SELECT count(*) AS n, max(batch) AS newest FROM spans")[0]
+    store.close()
+    assert 30_000 < left["n"] < 500_000
+    assert left["newest"] == len(seen)
+    # a row group of 122,880 spans, here two thirds of the limit, goes when its last row does
+    assert max(seen) < 3 * limit
+    assert max(seen[12:]) <= 1.1 * max(seen[:12])
+
+
+def _unlike(table: pa.Table, number: int) -> pa.Table:
+    place = table.schema.get_field_index("scope")
+    texts = pa.array(
+        [f'{{"name":"{number}-{i * 2654435761 % 2**32:x}"}}' for i in range(table.num_rows)]
+    )
+    return table.set_column(place, "scope", texts)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"retention": "30m"}, (1_800_000_000_000, None)),
+        ({"retention": "12h", "max_db_size": "500MB"}, (12 * HOUR_NS, 500_000_000)),
+        ({"retention": "7d", "max_db_size": "2GiB"}, (7 * DAY_NS, 2 * 1024**3)),
+        ({}, (None, None)),
+    ],
+)
+def test_limits_are_read(given: dict[str, str], kept: tuple[int | None, int | None]) -> None:
+    assert CollectorSettings(**given).kept() == kept
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"retention": "7"}, {"retention": "d"}, {"retention": "0d"}, {"retention": "-1d"},
+        {"retention": ""}, {"retention": "1.5h"}, {"max_db_size": "20XB"}, {"max_db_size": "1MB"},
+    ],
+)  # fmt: skip
+def test_limits_that_mean_nothing_are_refused(given: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="--"):
+        CollectorSettings(**given).check()
