@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import random
+import selectors
 import socket
 import subprocess
 import sys
@@ -103,6 +104,9 @@ def client(kind: str, address: str, spans: int, seconds: float, threads: int, ra
             else:
                 failures += 1
 
+    if kind == "http" and not rate:
+        latencies = _closed_loop(address, bodies, threads, stop)
+        threads = 0
     workers = [threading.Thread(target=work, args=(n,)) for n in range(threads)]
     for worker in workers:
         worker.start()
@@ -124,17 +128,51 @@ def client(kind: str, address: str, spans: int, seconds: float, threads: int, ra
     )
 
 
-def _http(address: str) -> Any:
+def _closed_loop(address: str, bodies: list[bytes], connections: int, stop: float) -> list[float]:
+    """Each connection sends its next request when the last was taken; one thread for all, since
+    threads would take the cores that the collector is measured on."""
+    whole = [_posted(body) for body in bodies]
+    selector = selectors.DefaultSelector()
+    started: dict[socket.socket, float] = {}
+    for number in range(connections):
+        connection = _connected(address)
+        selector.register(connection, selectors.EVENT_READ)
+        started[connection] = time.monotonic()
+        connection.sendall(whole[number % len(whole)])
+    latencies: list[float] = []
+    while (now := time.monotonic()) < stop:
+        for key, _ in selector.select(1.0):
+            connection = key.fileobj
+            assert isinstance(connection, socket.socket)
+            answer = connection.recv(4096)
+            assert answer.startswith(b"HTTP/1.1 200"), answer
+            now = time.monotonic()
+            latencies.append(now - started[connection])
+            started[connection] = now
+            connection.sendall(whole[len(latencies) % len(whole)])
+    return latencies
+
+
+def _connected(address: str) -> socket.socket:
     host, _, port = address.rpartition(":")
     connection = socket.create_connection((host, int(port)))
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
+
+
+def _posted(body: bytes) -> bytes:
+    head = (
+        b"POST /v1/traces HTTP/1.1\r\nhost: bench\r\nuser-agent: bench\r\n"
+        b"content-type: application/x-protobuf\r\ncontent-length: %d\r\n\r\n" % len(body)
+    )
+    return head + body
+
+
+def _http(address: str) -> Any:
+    connection = _connected(address)
 
     def send(body: bytes) -> bool:
-        head = (
-            b"POST /v1/traces HTTP/1.1\r\nhost: bench\r\nuser-agent: bench\r\n"
-            b"content-type: application/x-protobuf\r\ncontent-length: %d\r\n\r\n" % len(body)
-        )
-        connection.sendall(head + body)
+        connection.sendall(_posted(body))
         answer = b""
         while b"\r\n\r\n" not in answer:
             answer += connection.recv(4096)

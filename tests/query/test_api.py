@@ -10,6 +10,7 @@ import httpx
 import pytest
 from pydantic import TypeAdapter
 
+from strayline_collector.decode.otlp import DECODER
 from strayline_collector.query import wire
 from tests.support.collector import RunningCollector, running_collector
 from tests.support.corpus import truth
@@ -27,7 +28,7 @@ def test_status_and_health(collector: RunningCollector) -> None:
     status = collector.get("/api/v1/status")
     assert (status["spans"], status["decoder"], status["store"]["kind"]) == (
         truth("d_reorder_nack")["spans"],
-        "python",
+        DECODER,
         "duckdb",
     )
     assert collector.get("/health") == {"status": "alive"}
