@@ -222,7 +222,9 @@ async def serve(
             listener.close()
         raise
     otlp_socket, api_socket, *zipkin_sockets = sockets
-    grpc_server = build_server(collector.intake, settings.max_request_bytes, settings.access)
+    grpc_server = build_server(
+        collector.intake, settings.max_request_bytes, collector.budget, settings.access
+    )
     try:
         grpc_port = bind(
             grpc_server,

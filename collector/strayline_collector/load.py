@@ -64,6 +64,7 @@ class Loader:
         self._unmaintained = False
         self._pace_s = 0.0
         """Of recent loads, each."""
+        self._ended = 0.0
         self.batch_rows = 0
         self.linger_s = 0.0
         """Of the last load."""
@@ -161,8 +162,11 @@ class Loader:
             or self._journal.rows_in() - self._rows_out >= BATCH_ROWS
             or self._journal.backlog_bytes() >= self._batch_bytes
         ):
-            linger = min(max(LEAST_LINGER_S, 3 * self._pace_s), FRESH_S - 1.5 * self._pace_s)
-            left = linger - self._journal.oldest_s()
+            # three quarters of the time are the doors' and the readers'; after a rest, none is due
+            rest = 3 * self._pace_s - (time.monotonic() - self._ended)
+            fresh = FRESH_S - 1.5 * self._pace_s
+            oldest = self._journal.oldest_s()
+            left = min(max(LEAST_LINGER_S - oldest, rest), fresh - oldest)
             if left <= 0 or self._hurry.wait(min(left, _TICK_S)):
                 break
         self._hurry.clear()
@@ -186,6 +190,7 @@ class Loader:
         if not self._waiting():  # rows that came back from disk were not counted
             self._rows_out = max(self._rows_out, rows_in)
         self._journal.forget(chunk.after)
+        self._ended = time.monotonic()
         self._on_load()
 
     def _maintain(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import threading
@@ -14,9 +15,9 @@ from strayline_collector.errors import Overloaded, UsageError
 
 MIB: Final = 2**20
 DEFAULT_MOST: Final = 2048 * MIB
-LEAST: Final = 256 * MIB
+LEAST: Final = 256 * 10**6
 """Below this DuckDB cannot insert a batch."""
-HARD_ABOVE: Final = 200 * MIB
+HARD_ABOVE: Final = 100 * MIB
 """What the program itself takes (libraries, tables of the interpreter) on top of the limit."""
 
 _UNITS: Final = {
@@ -67,7 +68,7 @@ def memory_limit(text: str | None) -> int:
         return max(LEAST, min(DEFAULT_MOST, machine_bytes() // 4))
     found = parse_size(text, "--memory-limit")
     if found < LEAST:
-        raise UsageError(f"--memory-limit {text}: give at least {LEAST // MIB}MiB")
+        raise UsageError(f"--memory-limit {text}: give at least {LEAST // 10**6}MB")
     return found
 
 
@@ -117,8 +118,9 @@ class Budget:
     """Bytes of request bodies in flight, from their first byte to their answer.
 
     Soft limit: a body that would not fit is refused with "come back". Hard limit: while the whole
-    process is over its memory limit and allowance, no body is let in at all. A body that finds
-    nothing else in flight is let in whatever its size, since it could never be otherwise.
+    process is over its memory limit and allowance, one body is let in at a time. A body that finds
+    nothing else in flight is let in whatever its size and whatever else takes memory, since it
+    could never be otherwise.
     All methods may be called from any thread.
     """
 
@@ -155,12 +157,22 @@ class Budget:
             self._used -= size
 
     def exhausted(self) -> bool:
-        """Whether the process is over its hard limit; looked up at most ten times a second."""
-        if self._hard_limit is None:
+        """Whether the process is over its hard limit while a body is in flight; looked up at most
+        ten times a second."""
+        if self._hard_limit is None or not self._used:
             return False
         now = time.monotonic()
         if now - self._looked > 0.1:
             self._looked = now
             resident = resident_bytes()
             self._over = resident is not None and resident > self._hard_limit
+            if self._over:
+                _give_back()
         return self._over
+
+
+def _give_back() -> None:
+    """Asks the allocator for what it keeps of freed memory (glibc keeps holes for long)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -271,7 +271,7 @@ def ten_of_the_largest(collector: RunningCollector) -> str:
         rest >>= 7
         if not rest:
             break
-    body += b"\xfa\x3f" + bytes(size) + bytes(filler - 2)
+    body += b"\xfa\x3f" + bytes(size) + bytes(filler)
     answers: list[int] = []
 
     def one() -> None:

@@ -248,6 +248,7 @@ class Connection(asyncio.Protocol):
         self._whole = b""
         self._size = 0
         self._url = b""
+        self._declined = b""
         self._head_bytes = 0
         self._fed_bytes = 0
         self._in_head = False
@@ -297,8 +298,9 @@ class Connection(asyncio.Protocol):
                 self._parser.feed_data(data)
                 data = b""
             except httptools.HttpParserUpgrade as upgrade:
-                # an offer (h2c) that we decline by going on in HTTP/1.1
-                data = data[upgrade.args[0] :]
+                # an offer (h2c) that we decline by going on as if it had not been made
+                data = self._declined + data[upgrade.args[0] :] if self._declined else b""
+                self._declined = b""
                 self._parser = httptools.HttpRequestParser(self)
             except httptools.HttpParserError as error:
                 self._give_up(_why(error))
@@ -343,6 +345,10 @@ class Connection(asyncio.Protocol):
         self._since = self._heard
         self._size = 0
         request.method = self._parser.get_method().decode("latin-1")
+        if self._parser.should_upgrade() and request.method != "CONNECT":
+            self._declined = _without_offer(request, self._url)
+            self._current = None
+            return
         request.path = _path(self._url)
         request.close = (
             self.server.stopping
@@ -514,6 +520,17 @@ class Connection(asyncio.Protocol):
         if self._paused and not self._transport.is_closing():
             self._paused = False
             self._transport.resume_reading()
+
+
+def _without_offer(request: Request, url: bytes) -> bytes:
+    """A request's head, less its wish to speak another protocol afterwards."""
+    lines = [b"%s %s HTTP/1.1" % (request.method.encode("latin-1"), url)]
+    lines += [
+        b"%s: %s" % item
+        for item in request.headers.items()
+        if item[0] not in (b"connection", b"upgrade", b"http2-settings")
+    ]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
 def _path(url: bytes) -> str:
