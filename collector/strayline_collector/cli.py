@@ -389,6 +389,12 @@ def export(
     )
 
 
+@app.command(epilog="Example: strayline compact --db shop.duckdb")
+def compact(db: Db = "strayline.duckdb", memory_limit: MemoryLimit = None) -> None:
+    """Rewrites the database of a stopped collector without what was dropped."""
+    _need("strayline_collector.commands.compacting", "collector").run(db, memory_limit)
+
+
 @app.command(epilog="Example: strayline demo --once --orders 200")
 def demo(
     orders: Annotated[
