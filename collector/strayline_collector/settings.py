@@ -154,7 +154,8 @@ class CollectorSettings:
     def warnings(self) -> list[str]:
         """What may be started and should be known, one line each."""
         found = [complaint] if self.tls is not None and (complaint := self.tls.complaint()) else []
-        public = [a for a in (self.otlp_http, self.otlp_grpc, self.api) if not a.loopback]
+        doors = (self.otlp_http, self.otlp_grpc, self.api, self.zipkin)
+        public = [door for door in doors if door is not None and not door.loopback]
         if public and self.access.tokens and self.tls is None:
             found.append(
                 f"{public[0]}: the token crosses the network readable by anyone on the way; "
