@@ -82,6 +82,11 @@ class Forward:
     url: str
     headers: tuple[tuple[str, str], ...] = ()
 
+    def __str__(self) -> str:
+        """The URL, less what is secret in it."""
+        parts = urlsplit(self.url)
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
 
 @dataclass(frozen=True, slots=True)
 class CollectorSettings:
@@ -134,7 +139,7 @@ class CollectorSettings:
                 )
         if self.forward is not None and _comes_back(self.forward.url, self.otlp_http):
             raise UsageError(
-                f"--forward {self.forward.url}: is --otlp-http itself; everything would come round again"
+                f"--forward {self.forward}: is --otlp-http itself; everything would come round again"
             )
         memory_limit(self.memory_limit)
         self.kept()

@@ -79,4 +79,5 @@ def test_one_trace_a_range_and_what_cannot_be(tmp_path: Path) -> None:
             "x.pb",
             "cannot be written",
         )
+    clear_line(strayline("import", "/dev/null"), "/dev/null", "no file")
     clear_line(strayline("export", "--api", "127.0.0.1:9"), "127.0.0.1:9", "strayline up")

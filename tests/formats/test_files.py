@@ -80,7 +80,14 @@ def test_what_a_file_is_does_not_depend_on_its_name(
 
 def test_an_empty_file_holds_no_spans(tmp_path: Path) -> None:
     for number, data in enumerate(
-        (b"", b"{}", b'{"resourceSpans": []}', b"[]", gzip.compress(b""))
+        (
+            b"",
+            b"{}",
+            b'{"resourceMetrics": [{}]}\n{"resourceLogs": []}',
+            b'{"resourceSpans": []}',
+            b"[]",
+            gzip.compress(b""),
+        )
     ):
         path = tmp_path / f"{number}.json"
         path.write_bytes(data)

@@ -241,6 +241,7 @@ def test_urls_and_headers_that_cannot_be_and_a_collector_that_would_forward_to_i
     for header in ("noequals", "bad name=x", "a=x\ny", "=x"):
         with pytest.raises(UsageError, match="--forward-header"):
             parse_forward("http://b", (header,))
+    assert str(parse_forward("https://me:secret@b/x", ())) == "https://b/x/v1/traces"
     assert parse_forward("http://b", ("a = b=c:d",)).headers == (("a", "b=c:d"),)
     for url in ("http://localhost:4318", "http://127.0.0.1:4318/v1/traces"):
         with pytest.raises(UsageError, match="come round again"):

@@ -29,6 +29,8 @@ def run(
     """Sends every file's spans. Nothing is sent unless every file can be read: each is read twice,
     since it may be larger than memory."""
     for file in files:
+        if file.exists() and not file.is_file():
+            raise UsageProblem(f"{file}: is no file that can be read twice; save it first")
         for _ in read(file):
             pass
     spans = refused = 0

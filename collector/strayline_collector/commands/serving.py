@@ -209,7 +209,7 @@ def _lines(addresses: Addresses, chosen: CollectorSettings) -> str:
             if addresses.zipkin
             else ""
         )
-        + (f"forward    {chosen.forward.url}\n" if chosen.forward else "")
+        + (f"forward    {chosen.forward}\n" if chosen.forward else "")
         + f"store      {chosen.db}, decoder: {DECODER}"
     )
 

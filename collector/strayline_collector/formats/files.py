@@ -266,6 +266,8 @@ def _from_document(told: Any) -> Iterator[ExportTraceServiceRequest]:
         raise BadInput("expected a JSON object")
     elif "resourceSpans" in told or not told:
         yield document_to_request(told)
+    elif "resourceMetrics" in told or "resourceLogs" in told:
+        return  # a file of every signal: only traces are kept, as at the doors
     elif isinstance(told.get("result"), dict) and "resourceSpans" in told["result"]:
         yield document_to_request(told["result"])  # as Jaeger's API v3 answers
     elif is_jaeger(told):
