@@ -320,6 +320,35 @@ def sql(
     )
 
 
+contract_app = typer.Typer(help="Contracts: which message goes where.", no_args_is_help=True)
+app.add_typer(contract_app, name="contract")
+
+
+@contract_app.callback()
+def contract_root() -> None:
+    """Contracts: which message goes where."""
+
+
+@contract_app.command("infer", epilog="Example: strayline contract infer --output shop.yaml")
+def contract_infer(
+    api: ApiUrl = API_URL,
+    service: Annotated[
+        str | None, _option("Only what this service sends and receives, binding it.", "SERVICE")
+    ] = None,
+    output: Annotated[
+        Path | None, _option("Where to write it (default: standard output).", "OUTPUT")
+    ] = None,
+    token: Token = None,
+    ca: Ca = None,
+    client_cert: ClientCert = None,
+    client_key: ClientKey = None,
+) -> None:
+    """Writes an AsyncAPI document from the messages that a running collector saw."""
+    _need("strayline_collector.commands.contract", "collector").run(
+        api, service, output, _credentials(token, ca, client_cert, client_key)
+    )
+
+
 @app.command("import", epilog="Example: strayline import traces.jsonl.gz capture.pb")
 def import_files(
     files: Annotated[
