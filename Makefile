@@ -35,6 +35,7 @@ layers: ; @$(VENV)/bin/lint-imports
 
 bench: setup
 	@$(PY) -m tests.bench.ingest
+	@$(PY) -m tests.bench.receive
 	@$(PY) -m tests.bench.overhead
 	@$(PY) -m tests.bench.outage
 
