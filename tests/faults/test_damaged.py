@@ -261,15 +261,10 @@ def test_a_damaged_database_is_one_line_or_answers(
         assert outcome.said
 
 
-def test_an_empty_file_is_a_new_database(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"", b"SQLite format 3\x00" + bytes(8192)])
+def test_another_programs_file_is_left_as_it_was(tmp_path: Path, content: bytes) -> None:
     files = Files(tmp_path / "s.duckdb")
-    files.db.touch()
-    assert start(files) == Outcome(set(), "")
-
-
-def test_another_programs_file_is_left_as_it_was(files: Files) -> None:
-    files.wal.unlink()
-    files.db.write_bytes(b"SQLite format 3\x00" + bytes(8192))
+    files.db.write_bytes(content)
     before = files.digest()
     assert start(files).traces is None
     assert files.digest() == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +12,7 @@ import httpx
 import pytest
 
 from tests.support.collector import RunningCollector, running_collector
-from tests.support.faults import fill, full_disk, inside, small_disks, wait_for
+from tests.support.faults import Ballast, full_disk, inside, small_disks, wait_for
 from tests.support.otlp import PROTOBUF, body
 
 SPANS = 100
@@ -61,17 +62,21 @@ def answers(collector: RunningCollector) -> int:
 
 
 def full_and_room_again(
-    collector: RunningCollector, fill_up: Callable[[], object], make_room: Callable[[], object]
+    collector: RunningCollector,
+    fill_up: Callable[[], object],
+    keep_full: Callable[[], object],
+    make_room: Callable[[], object],
 ) -> int:
     """The whole story; how many spans were acknowledged."""
     with closing(Sender(collector)) as sender:
-        return _story(collector, sender, fill_up, make_room)
+        return _story(collector, sender, fill_up, keep_full, make_room)
 
 
 def _story(
     collector: RunningCollector,
     sender: Sender,
     fill_up: Callable[[], object],
+    keep_full: Callable[[], object],
     make_room: Callable[[], object],
 ) -> int:
     for _ in range(5):
@@ -80,11 +85,12 @@ def _story(
     assert answers(collector) == 5 * SPANS
     fill_up()
     sender.until_refused()
+    keep_full()  # what is loaded meanwhile gives room back
     reason = wait_for(lambda: ready(collector))
     assert "\n" not in reason
     assert "Traceback" not in reason
     assert answers(collector) >= 5 * SPANS
-    assert sender.send() == 503
+    wait_for(lambda: sender.send() == 503)
     make_room()
     wait_for(lambda: sender.send() == 200)
     wait_for(lambda: not ready(collector))
@@ -103,17 +109,26 @@ def test_a_full_disk(tmp_path: Path, which: str) -> None:
     under = small_disks(disks[which])
     if under is None:
         pytest.skip("no file system can be mounted here; the injected one below stays")
-    with running_collector(db, under=under) as collector:
+    said = tmp_path / "stderr"
+    with said.open("w") as stderr, running_collector(db, under=under, stderr=stderr) as collector:
         walled = inside(collector.process, journal if which == "journal" else db.parent)
-        ballast = walled / "ballast"
-        spans = full_and_room_again(
-            collector, lambda: fill(walled, leave=3_000_000), ballast.unlink
-        )
+        ballast = Ballast(walled)
+        try:
+            spans = full_and_room_again(
+                collector,
+                lambda: ballast.fill(leave=3_000_000),
+                # the database alone: it is the journal that was filled up behind it
+                (lambda: None) if which == "database" else ballast.keep_full,
+                ballast.remove,
+            )
+        finally:
+            ballast.remove()
         # the file system goes with the process: what a restart finds is copied out before
-        collector.process.send_signal(19)
+        collector.process.send_signal(signal.SIGSTOP)
         after = tmp_path / "after"
         shutil.copytree(inside(collector.process, db.parent), after)
         collector.kill()
+    assert "Traceback" not in said.read_text()
     with running_collector(after / "s.duckdb") as again:
         again.settle()
         assert answers(again) == spans
@@ -125,7 +140,10 @@ def test_no_file_can_grow(tmp_path: Path) -> None:
     with running_collector(db) as collector:
         limit = full_disk(collector.process)
         spans = full_and_room_again(
-            collector, limit.__enter__, lambda: limit.__exit__(None, None, None)
+            collector,
+            limit.__enter__,
+            lambda: None,
+            lambda: limit.__exit__(None, None, None),
         )
         collector.kill()
     with running_collector(db) as again:

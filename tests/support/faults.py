@@ -8,9 +8,10 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +75,41 @@ def inside(process: subprocess.Popen[Any], path: Path) -> Path:
     return Path(f"/proc/{process.pid}/root{path}")
 
 
-def fill(directory: Path, *, leave: int) -> Path:
-    """A file that takes all of a file system but ``leave`` bytes; delete it to make room."""
-    ballast = directory / "ballast"
-    free = os.statvfs(directory)
-    with ballast.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize - leave)
-    return ballast
+class Ballast:
+    """A file that takes the room of a file system."""
+
+    def __init__(self, directory: Path) -> None:
+        self._file = directory / "ballast"
+        self._full = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def fill(self, *, leave: int) -> None:
+        """Takes all but ``leave`` bytes, once."""
+        self._grow(leave)
+
+    def keep_full(self) -> None:
+        """Takes what others give back too, until ``remove``."""
+        self._full.set()
+        self._thread = threading.Thread(target=self._forever, daemon=True)
+        self._thread.start()
+
+    def remove(self) -> None:
+        """Makes room."""
+        self._full.clear()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        self._file.unlink(missing_ok=True)
+
+    def _forever(self) -> None:
+        while self._full.is_set():
+            with suppress(OSError):
+                self._grow(0)
+            time.sleep(0.02)
+
+    def _grow(self, leave: int) -> None:
+        free = os.statvfs(self._file.parent)
+        more = free.f_bavail * free.f_frsize - leave
+        if more > 0:
+            with self._file.open("ab") as file:
+                os.posix_fallocate(file.fileno(), file.tell(), more)

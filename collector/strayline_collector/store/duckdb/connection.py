@@ -47,7 +47,7 @@ def open_database(path: str, memory_limit: str | None) -> duckdb.DuckDBPyConnect
         config["memory_limit"] = memory_limit
     if path != MEMORY:
         _check_place(path)
-    fresh = path == MEMORY or not Path(path).exists() or Path(path).stat().st_size == 0
+    fresh = path == MEMORY or not Path(path).exists()
     try:
         connection = duckdb.connect(path, config=config)
     except duckdb.Error as error:
