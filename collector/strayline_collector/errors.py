@@ -37,3 +37,7 @@ class NotFound(StraylineError):
 
 class StoreError(StraylineError):
     """The store refused: a foreign, newer or locked file, or a failed statement."""
+
+
+class GivenUp(StoreError):
+    """The database was given up under a transaction, and is opened anew for the next: ask again."""

@@ -62,6 +62,7 @@ class Loader:
         self._problem: str | None = None
         self._maintained = time.monotonic()
         self._unmaintained = False
+        self._checkpoint_failed = False
         self._pace_s = 0.0
         """Of recent loads, each."""
         self._ended = 0.0
@@ -140,7 +141,9 @@ class Loader:
                 self._problem = None
                 self._maintain()
             except Exception as error:
-                if self._problem is None:
+                if self._problem is None and isinstance(error, StoreError):
+                    log.error("loading fails and is tried again: %s", error)
+                elif self._problem is None:
                     log.exception("loading failed; it is tried again")
                 self._problem = f"loading into the store fails: {error}"
                 self._failures.add(1)
@@ -197,10 +200,15 @@ class Loader:
         if not self._unmaintained or self._stopping:
             return
         started = time.monotonic()
-        if started - self._maintained > MAINTAIN_S or self._log_bytes() > LOG_BYTES:
-            self._store.maintain()
-            self._checkpoints.observe(time.monotonic() - started)
-            self._maintained = time.monotonic()
+        long = not self._checkpoint_failed and self._log_bytes() > LOG_BYTES
+        if started - self._maintained > MAINTAIN_S or long:
+            self._checkpoint_failed = True
+            try:
+                self._store.maintain()
+            finally:
+                self._maintained = time.monotonic()  # a failed one is not tried at once again
+            self._checkpoint_failed = False
+            self._checkpoints.observe(self._maintained - started)
             self._unmaintained = False
 
 

@@ -149,3 +149,49 @@ def test_no_file_can_grow(tmp_path: Path) -> None:
     with running_collector(db) as again:
         again.settle()
         assert answers(again) == spans
+
+
+CHECKPOINT_WITHOUT_ROOM = """
+import pathlib, resource
+from strayline_collector import load
+from strayline_collector.store.duckdb.store import DuckDBStore
+load.MAINTAIN_S = 1.0
+_maintain = DuckDBStore.maintain
+def _without_room(store):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if pathlib.Path({flag!r}).exists():
+        pathlib.Path({flag!r}).unlink()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
+    try:
+        _maintain(store)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+DuckDBStore.maintain = _without_room
+"""
+"""The disk is full during one checkpoint when a file is there."""
+
+
+def test_a_checkpoint_without_room(tmp_path: Path) -> None:
+    """After one DuckDB answers nothing any more until the file is opened anew."""
+    db, said, flag = tmp_path / "s.duckdb", tmp_path / "stderr", tmp_path / "full"
+    prelude = CHECKPOINT_WITHOUT_ROOM.format(flag=str(flag))
+    with (
+        said.open("w") as stderr,
+        running_collector(db, prelude=prelude, stderr=stderr) as collector,
+        closing(Sender(collector)) as sender,
+    ):
+        assert sender.send() == 200
+        collector.settle()
+        for round_ in range(3):
+            flag.touch()
+            wait_for(lambda: sender.send() == 200)
+            wait_for(lambda: said.read_text().count("opened anew") > round_)  # noqa: B023
+            assert answers(collector) >= SPANS
+        wait_for(lambda: sender.send() == 200)
+        wait_for(lambda: not ready(collector))
+        collector.settle()
+        assert answers(collector) == sender.acknowledged * SPANS
+        collector.kill()
+    with running_collector(db) as again:
+        again.settle()
+        assert answers(again) == sender.acknowledged * SPANS

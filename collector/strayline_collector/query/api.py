@@ -16,7 +16,14 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 
 from strayline.version import __version__
 from strayline_collector.detect.topology_document import put_topology
-from strayline_collector.errors import BadInput, NotFound, Overloaded, Stopped, StraylineError
+from strayline_collector.errors import (
+    BadInput,
+    GivenUp,
+    NotFound,
+    Overloaded,
+    Stopped,
+    StraylineError,
+)
 from strayline_collector.metrics import CONTENT_TYPE
 from strayline_collector.model import Control
 from strayline_collector.query import wire
@@ -64,7 +71,10 @@ def build_api(store: Store, control: Control, gate: Gate) -> FastAPI:
             with store.read() as session:
                 return query(session)
 
-        return JSONResponse(await asyncio.to_thread(run))
+        try:
+            return JSONResponse(await asyncio.to_thread(run))
+        except GivenUp:
+            return JSONResponse(await asyncio.to_thread(run))
 
     _operation_routes(app, control)
     _trace_routes(app, read)

@@ -12,9 +12,10 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from strayline_collector.errors import StoreError
-from strayline_collector.store.duckdb.connection import MEMORY, open_database
+from strayline_collector.errors import GivenUp, StoreError
+from strayline_collector.store.duckdb.connection import MEMORY
 from strayline_collector.store.duckdb.loading import Added, add_spans
+from strayline_collector.store.duckdb.opened import Opened
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.duckdb.retain import Retention, drop, outlived, step
 from strayline_collector.store.duckdb.roll import roll
@@ -48,6 +49,8 @@ class DuckDBSession:
     def _run(self, sql: str, params: Params | None) -> duckdb.DuckDBPyConnection:
         try:
             return self._cursor.execute(sql, dict(params) if params else None)
+        except duckdb.FatalException as error:
+            raise GivenUp(f"{_first_line(sql)}: {_one_line(error)}") from None
         except duckdb.Error as error:
             raise StoreError(f"{_first_line(sql)}: {error}") from error
 
@@ -55,10 +58,8 @@ class DuckDBSession:
 class DuckDBStore:
     """Keeps ``ports.Store`` in one DuckDB file, or in memory."""
 
-    def __init__(
-        self, connection: duckdb.DuckDBPyConnection, path: str, retention: Retention
-    ) -> None:
-        self._connection = connection
+    def __init__(self, opened: Opened, path: str, retention: Retention) -> None:
+        self._opened = opened
         self._retention = retention
         self._path = path
         self._writer = threading.Lock()
@@ -69,13 +70,12 @@ class DuckDBStore:
         cls, path: str, *, memory_limit: str | None = None, retention: Retention | None = None
     ) -> DuckDBStore:
         """Opens or creates. ``memory_limit`` as DuckDB writes it (``2GB``). Raises ``StoreError``."""
-        return cls(open_database(path, memory_limit), path, retention or Retention())
+        return cls(Opened(path, memory_limit), path, retention or Retention())
 
     @contextmanager
     def read(self) -> Generator[DuckDBSession]:
-        cursor = self._connection.cursor()
+        cursor = self._opened.begin()
         try:
-            cursor.begin()
             yield DuckDBSession(cursor)
         finally:
             _end(cursor, commit=False)
@@ -83,10 +83,9 @@ class DuckDBStore:
     @contextmanager
     def write(self) -> Generator[DuckDBSession]:
         with self._writer:
-            cursor = self._connection.cursor()
+            cursor = self._opened.begin()
             done = False
             try:
-                cursor.begin()
                 yield DuckDBSession(cursor)
                 done = True
             finally:
@@ -115,7 +114,7 @@ class DuckDBStore:
             return batch
 
     def ask(self, sql: str, limits: Limits) -> Asked:
-        return run.ask(self._connection, sql, limits)
+        return run.ask(self._opened.connection, sql, limits)
 
     def position(self) -> Position | None:
         with self.read() as session:
@@ -127,12 +126,14 @@ class DuckDBStore:
         acknowledgement path."""
         dropped = self._retain()
         with self._writer:
-            cursor = self._connection.cursor()
+            cursor = self._opened.connection.cursor()
             try:
                 cursor.execute("CHECKPOINT")
                 if dropped:
                     # the first writes that the rows are gone, the second frees their blocks
                     cursor.execute("CHECKPOINT")
+            except duckdb.FatalException as error:
+                raise StoreError(f"{self._path}: no checkpoint: {_one_line(error)}") from None
             except duckdb.Error:
                 # a reader's transaction holds it off; the next load tries again
                 return
@@ -182,14 +183,16 @@ class DuckDBStore:
             deadline = time.monotonic() + 5
             while True:
                 try:
-                    self._connection.execute("CHECKPOINT")
+                    self._opened.connection.execute("CHECKPOINT")
                     break
+                except duckdb.FatalException:
+                    break  # no room: the log has it
                 except duckdb.Error:
                     # a last reader; the write-ahead log keeps everything should it stay
                     if time.monotonic() > deadline:
                         break
                     time.sleep(0.05)
-            self._connection.close()
+            self._opened.connection.close()
 
 
 def _end(cursor: duckdb.DuckDBPyConnection, *, commit: bool) -> None:
@@ -198,12 +201,16 @@ def _end(cursor: duckdb.DuckDBPyConnection, *, commit: bool) -> None:
             cursor.commit()
         else:
             cursor.rollback()
-    except duckdb.TransactionException:
-        # a failed statement has ended the transaction already
+    except duckdb.Error as error:
+        # else a failed statement has ended the transaction already
         if commit:
-            raise
+            raise StoreError(f"nothing is stored: {_one_line(error)}") from None
     finally:
         cursor.close()
+
+
+def _one_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
 
 
 def _first_line(sql: str) -> str:
