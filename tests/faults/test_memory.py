@@ -27,6 +27,7 @@ def largest(number: int) -> bytes:
     return found.SerializeToString()
 
 
+@pytest.mark.deep
 @pytest.mark.timeout(300)
 def test_ten_of_the_largest_requests_at_once(tmp_path: Path) -> None:
     content = {number: largest(number) for number in range(1, AT_ONCE + 1)}
