@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import ssl
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +24,7 @@ from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Row
 from strayline_collector.tap.topology import Told, TopologyTap, keep, look, parse_management_url
 from tests.detect.test_routes_judged import offenders, run_service
+from tests.support.certificates import authority, signed
 from tests.support.collector import RunningCollector, collector_command, running_collector
 
 
@@ -231,6 +234,35 @@ def test_a_thing_that_went_and_came_back_held_twice_and_bounds_are_the_neighbour
     assert second["surely_from"] == looks[2].ended_ns
     assert second["possibly_to"] is None
     assert second["broker"] == "rabbit@shop"
+
+
+def test_https_is_verified_against_the_authorities_that_are_trusted(
+    management: Any, store: DuckDBStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler, _ = management
+    handler.answers["queues"] = [{"name": "q", "vhost": "/"}]
+    ours = authority(tmp_path, "ours")
+    pair = signed(ours, tmp_path, "server")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.cert, pair.key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    Thread(target=server.serve_forever, daemon=True).start()
+    url = parse_management_url(f"https://user:s3cret@127.0.0.1:{server.server_address[1]}")
+    try:
+        stranger = TopologyTap(store, url, every_s=0.05)
+        stranger.start()
+        assert "does not answer" in until(lambda: stranger.problem)
+        stranger.stop()
+        assert queues(store) == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(ours.cert))
+        trusted = TopologyTap(store, url, every_s=0.05)
+        trusted.start()
+        until(lambda: queues(store))
+        trusted.stop()
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.mark.parametrize("text", ["", "rabbit:15672", "amqp://u:s3cret@h", "http://u:s3cret@h:x"])
