@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strayline_collector.detect.runner import Runner
 from strayline_collector.store.duckdb.store import DuckDBStore
+from tests.detect import histories
 
 MS = 1_000_000
 
@@ -18,12 +18,7 @@ MS = 1_000_000
 def put(
     store: DuckDBStore, publishes: list[dict[str, Any]], deliveries: list[dict[str, Any]]
 ) -> None:
-    with store.write() as session:
-        session.execute("INSERT INTO loaded VALUES (1, 1, 1, 1)")
-        for table, rows in (("publish_facts", publishes), ("delivery_facts", deliveries)):
-            if rows:
-                session.register("rows_in", pa.Table.from_pylist(rows))
-                session.execute(f"INSERT INTO {table} BY NAME SELECT * FROM rows_in")
+    histories.put(store, {"publish_facts": publishes, "delivery_facts": deliveries})
 
 
 def verdicts(store: DuckDBStore) -> list[dict[str, Any]]:
@@ -38,7 +33,7 @@ def verdicts(store: DuckDBStore) -> list[dict[str, Any]]:
 
 def publish(n: int, start: int, end: int, **more: Any) -> dict[str, Any]:
     return {
-        "batch": 1, "message": f"m{n}", "source": "spans", "broker": "b", "exchange": "x", "routing_key": "k", "service": "p", "instance": "p1",
+        "batch": 1, "first_batch": 1, "message": f"m{n}", "source": "spans", "broker": "b", "exchange": "x", "routing_key": "k", "service": "p", "instance": "p1",
         "stamp_ok": False, "message_id": f"m{n}", "trace_id": f"{n:032x}", "span_id": f"{n:016x}", "operation": "op", "operation_span_id": f"{n:016x}",
         "start_ns": start, "end_ns": end, **more,
     }  # fmt: skip
@@ -46,7 +41,7 @@ def publish(n: int, start: int, end: int, **more: Any) -> dict[str, Any]:
 
 def delivery(n: int, index: int, start: int, end: int, **more: Any) -> dict[str, Any]:
     return {
-        "batch": 1, "message": f"m{n}", "source": "spans", "broker": "b", "queue": "q", "exchange": "x", "routing_key": "k", "service": "c", "instance": "c1",
+        "batch": 1, "first_batch": 1, "message": f"m{n}", "source": "spans", "broker": "b", "queue": "q", "exchange": "x", "routing_key": "k", "service": "c", "instance": "c1",
         "trace_id": f"{n:032x}", "span_id": f"{index:016x}", "publish_trace_id": f"{n:032x}", "publish_span_id": f"{n:016x}", "received_ns": start,
         "handled_start_ns": start, "handled_end_ns": end, "failed": False, "settlement": None, **more,
     }  # fmt: skip

@@ -9,6 +9,7 @@ from strayline_collector.detect.contract import contract_detector
 from strayline_collector.detect.detector import Detector
 from strayline_collector.detect.intended import register_strays
 from strayline_collector.detect.nowhere import register_nowhere
+from strayline_collector.detect.retries import register_retries
 from strayline_collector.store.duckdb.queries import load
 
 DETECTORS: Final = (
@@ -16,6 +17,7 @@ DETECTORS: Final = (
         "reordered",
         touched=load("detect/reordered_touched"),
         judge=load("detect/reordered"),
+        prepare=register_retries,
     ),
     Detector(
         "reordered_inferred",

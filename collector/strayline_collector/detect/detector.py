@@ -22,7 +22,12 @@ class Detector:
     ``touched`` selects ``key`` of every key with facts of a load after ``$since``. ``judge``
     reads the registered table ``touched(key)`` and selects rows with the columns of
     ``judgements`` except ``detector``. A ``population`` judges everything at once under one
-    key, since each of its verdicts rests on all messages: it runs less often.
+    key, since each of its verdicts rests on all messages: it runs less often. ``clocked``: time
+    alone changes its verdicts (something that should have come by now), so that it is judged
+    again although nothing came; it is a population too, and judges at ``moment.now_ns``.
+
+    Beside ``touched`` the SQL may join what is prepared once a run: ``queue_traits`` (see there)
+    and ``moment``, one row with ``now_ns``, the event time up to which absence is judged.
     """
 
     name: str
@@ -30,5 +35,6 @@ class Detector:
     judge: str
     prepare: Prepare | None = None
     population: bool = False
+    clocked: bool = False
     version: Callable[[Session], str] | None = None
     """What its verdicts rest on beside facts; when that changes, everything is judged again."""

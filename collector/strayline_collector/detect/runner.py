@@ -31,7 +31,8 @@ POPULATION_PAUSE_S: Final = 5.0
 """Detectors that weigh every message of a day run at most this often while traffic flows."""
 
 _NEWEST: Final = "SELECT coalesce(max(batch), 0) AS batch FROM loaded"
-_CURSORS: Final = "SELECT key, value FROM meta WHERE key LIKE 'judged:%' OR key LIKE 'version:%' OR key = 'settled_batch'"
+_CURSORS: Final = "SELECT key, value FROM meta WHERE key LIKE 'judged:%' OR key LIKE 'version:%' OR key LIKE 'settled_%'"
+_NEWEST_EVENT: Final = "SELECT max(least(last_event_ns, heard_ns)) AS event_ns FROM processes"
 
 
 @dataclass(slots=True)
@@ -96,6 +97,11 @@ class Runner:
             newest = int(session.rows(_NEWEST)[0]["batch"])
             known = {r["key"]: r["value"] for r in session.rows(_CURSORS)}
             self._watermark = read_watermark(session, time.time_ns())
+            live_ns = (self._watermark.event_ns or 0) - self._lateness_ns
+            settled = settle or int(known.get("settled_batch", 0)) >= newest
+            given_ns = now_ns if settle else int(known.get("settled_now_ns", 0))
+            moment_ns = (given_ns or _newest_event(session)) if settled else live_ns
+            _prepare(session, moment_ns)
             judged = [
                 result
                 for detector in self._detectors
@@ -108,12 +114,11 @@ class Runner:
                 _replace(session, result)
             if settle:
                 _remember(session, "settled_batch", newest)
+                _remember(session, "settled_now_ns", now_ns or 0)
             refresh(
                 session,
                 settled_batch=settled_batch,
-                final_until_ns=now_ns
-                if settle and now_ns is not None
-                else (self._watermark.event_ns or 0) - self._lateness_ns,
+                final_until_ns=now_ns if settle and now_ns is not None else live_ns,
                 now_ns=time.time_ns(),
             )
         self._runs += 1
@@ -126,19 +131,33 @@ class Runner:
             version = None if detector.version is None else detector.version(session)
             if version != known.get(f"version:{detector.name}"):
                 since = 0
-            if since >= newest:
+            if since >= newest and not detector.clocked:
                 return None
             touched = session.table(detector.touched, {"since": since})
-            session.register("touched", touched)
-            if detector.prepare is not None:
-                detector.prepare(session)
-            rows = session.table(detector.judge)
+            rows = touched
+            if touched.num_rows:
+                session.register("touched", touched)
+                if detector.prepare is not None:
+                    detector.prepare(session)
+                rows = session.table(detector.judge)
         except Exception:
             self.failures[detector.name] = traceback.format_exc()
             log.exception("detector %s failed; its verdicts stay as they were", detector.name)
             return None
         self.failures.pop(detector.name, None)
         return _Judged(detector, newest, version, touched, rows)
+
+
+def _newest_event(session: Session) -> int:
+    return int(session.rows(_NEWEST_EVENT)[0]["event_ns"] or 0)
+
+
+def _prepare(session: Session, moment_ns: int) -> None:
+    """Registers what every detector may join. Absence is judged at ``moment_ns``, the event time
+    up to which telemetry is complete: once all that came was declared so, the time given then or
+    the newest event."""
+    session.register("queue_traits", session.table(load("detect/queue_traits")))
+    session.register("moment", pa.table({"now_ns": [moment_ns]}))
 
 
 def _replace(session: Session, result: _Judged) -> None:

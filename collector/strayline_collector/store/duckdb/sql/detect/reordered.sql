@@ -6,61 +6,84 @@
 -- the key must not begin before the earlier one is settled for good.
 --
 -- Places on one consuming channel compare by delivery tag; across channels by the clock that
--- stamped them, and only where both ran on one host, which shares a clock.
-WITH queues AS (
-    SELECT environment, broker, vhost, name,
-        bool_or(coalesce(arguments->>'$."x-queue-type"', '') = 'stream') AS is_stream,
-        bool_or(coalesce(arguments->>'$."x-queue-type"', '') = 'quorum') AS is_quorum,
-        bool_or(coalesce(TRY_CAST(arguments->>'$."x-single-active-consumer"' AS BOOLEAN), false)) AS single_active,
-        max(TRY_CAST(arguments->>'$."x-max-priority"' AS INTEGER)) AS max_priority
-    FROM topology_facts WHERE kind = 'queue' AND action = 'declare' AND json_valid(coalesce(arguments, '{}'))
-    GROUP BY environment, broker, vhost, name
-), delaying AS (
+-- stamped them, and only where both ran on one host, which shares a clock. A lane is a consuming
+-- channel, whichever process handles what it brings: the children of a pool share their parent's.
+WITH delaying AS (
     SELECT DISTINCT broker, vhost, name FROM topology_facts WHERE kind = 'exchange' AND type = 'x-delayed-message'
 ), seen AS (
-    SELECT f.*, string_split(f.stamp, '.') AS s, concat_ws('|', 'stamp', coalesce(environment, ''), coalesce(broker, ''), coalesce(vhost, ''), queue, string_split(f.stamp, '.')[2]) AS key
+    SELECT f.*, string_split(f.stamp, '.') AS s,
+        concat_ws('|', 'stamp', coalesce(environment, ''), coalesce(broker, ''), coalesce(vhost, ''), queue, string_split(f.stamp, '.')[2]) AS key,
+        array_to_string(string_split(f.stamp, '.')[2:4], '.') AS stamped,
+        CAST(coalesce(f.death, '[]') AS VARCHAR[]) AS deaths
     FROM delivery_facts f
-    WHERE f.stamp_ok AND f.queue IS NOT NULL AND NOT starts_with(f.queue, 'amq.rabbitmq.reply-to')
-), attempts AS (
-    SELECT d.*, s[2] AS p_epoch, CAST(s[3] AS BIGINT) AS p_channel, CAST(s[4] AS BIGINT) AS n, s[6] AS okey, TRY_CAST(s[7] AS BIGINT) AS k,
+    WHERE f.stamp IS NOT NULL AND f.queue IS NOT NULL AND NOT starts_with(f.queue, 'amq.rabbitmq.reply-to')
+), classed AS (
+    SELECT d.* REPLACE (d.stamped AS message), s[2] AS p_epoch, CAST(s[3] AS BIGINT) AS p_channel, CAST(s[4] AS BIGINT) AS n, s[6] AS okey, TRY_CAST(s[7] AS BIGINT) AS k,
         -- whose clock, and which consuming channel, this delivery was on
-        coalesce(d.host, d.instance, d.service) AS clock,
-        concat_ws('/', d.service, coalesce(d.instance, ''), coalesce(d.epoch, ''), coalesce(d.channel, -1)) AS lane,
+        coalesce(d.host, d.epoch, d.instance, d.service) AS clock,
+        CASE WHEN d.epoch IS NULL THEN concat_ws('/', d.service, coalesce(d.instance, ''), '', coalesce(d.channel, -1))
+             ELSE concat_ws('/', d.service, d.epoch, coalesce(d.channel, -1)) END AS lane,
+        -- how often it has died so far; x-death counts by queue and reason
+        list_sum(list_transform(d.deaths, lambda x: coalesce(TRY_CAST(split_part(x, '|', 3) AS BIGINT), 1))) AS died,
+        -- x-death's oldest entry names the first queue, and the exchange that it was published to
+        list_last(d.deaths) AS first_death,
+        -- the same stamp fresh again, with no new death, is a copy somebody republished
+        NOT d.stamp_ok OR (d.redelivered IS NOT DISTINCT FROM false
+            AND row_number() OVER (PARTITION BY d.key, d.stamped, d.stamp_ok, coalesce(d.death, ''), d.redelivered ORDER BY d.received_ns, d.delivery_tag, d.span_id) > 1) AS copy
+    FROM seen d SEMI JOIN touched USING (key)
+    -- dead-lettered into a queue that was not its first: no stream leads there
+    WHERE d.death IS NULL OR split_part(list_last(d.deaths), '|', 1) = d.queue
+), attempts AS (
+    SELECT d.*,
         -- a clock that steps back must not undo the order that the tags prove
-        max(d.received_ns) OVER (PARTITION BY d.key, d.service, d.instance, d.epoch, d.channel ORDER BY d.delivery_tag
-            ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS placed_ns,
-        row_number() OVER (PARTITION BY d.key, d.message ORDER BY d.received_ns DESC, d.delivery_tag DESC, d.span_id DESC) AS from_last,
-        count(*) FILTER (WHERE d.settlement IN ('nack_requeue', 'reject_requeue')) OVER whole AS requeues,
-        count(*) FILTER (WHERE d.redelivered IS NOT DISTINCT FROM false) OVER whole AS fresh,
-        bool_or(d.death IS NOT NULL) OVER whole AS dead_lettered,
+        max(d.received_ns) OVER (PARTITION BY d.key, d.lane ORDER BY d.delivery_tag ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS placed_ns,
+        row_number() OVER (PARTITION BY d.key, d.message ORDER BY coalesce(d.died, 0) DESC, d.copy DESC, coalesce(d.redelivered, false) DESC,
+            d.received_ns DESC, d.delivery_tag DESC, d.span_id DESC) AS from_last,
+        -- only a message that was seen to come by its own exchange and key can have copies here
+        bool_or(d.stamp_ok) OVER whole AS fits,
+        max(CASE WHEN d.stamp_ok AND d.death IS NULL THEN d.exchange ELSE split_part(d.first_death, '|', 4) END) OVER whole AS stream_exchange,
+        count(*) FILTER (WHERE d.settlement IN ('nack_requeue', 'reject_requeue') AND d.died IS NULL AND NOT d.copy) OVER whole AS requeues,
+        -- the deliveries of its first stay in the queue: the key's promise ends with them
+        max(CASE WHEN d.died IS NULL AND NOT d.copy AND d.settlement IN ('ack', 'nack_drop', 'reject_drop', 'auto', 'sent')
+            THEN CASE WHEN d.settlement = 'auto' THEN d.received_ns ELSE coalesce(d.settled_ns, d.handled_end_ns) END END) OVER whole AS acked_ns,
+        list_sort(list_distinct(list(d.lane) OVER whole)) AS lanes,
+        count(*) FILTER (WHERE d.redelivered IS NOT DISTINCT FROM false AND d.died IS NULL) OVER whole AS fresh,
         max(d.batch) OVER whole AS newest_batch,
         to_json(list({consumer_span_id: d.span_id, trace_id: d.trace_id, delivery_tag: d.delivery_tag,
             redelivered: d.redelivered, settled: d.settlement, time_ns: d.received_ns}) OVER (PARTITION BY d.key, d.message
             ORDER BY d.received_ns, d.delivery_tag, d.span_id ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)) AS deliveries
-    FROM seen d SEMI JOIN touched USING (key)
+    FROM classed d
     WINDOW whole AS (PARTITION BY d.key, d.message)
+), ends AS (         -- when each consuming channel took its first and its last of the queue
+    SELECT environment, broker, vhost, queue, coalesce(host, epoch, instance, service) AS clock,
+        CASE WHEN epoch IS NULL THEN concat_ws('/', service, coalesce(instance, ''), '', coalesce(channel, -1))
+             ELSE concat_ws('/', service, epoch, coalesce(channel, -1)) END AS lane,
+        any_value(epoch) AS epoch, any_value(channel) AS channel, min(received_ns) AS first_ns, max(received_ns) AS last_ns
+    FROM delivery_facts d
+    WHERE queue IN (SELECT queue FROM attempts)
+    GROUP BY ALL
 ), finals AS (
-    SELECT a.*,
+    SELECT a.* REPLACE (a.stream_exchange AS exchange), a.exchange AS came_by,
         CASE WHEN a.settlement = 'auto' THEN coalesce(a.handled_end_ns, a.received_ns)
              ELSE coalesce(a.settled_ns, a.handled_end_ns, a.received_ns) END AS completed_ns,
-        CASE WHEN a.settlement = 'auto' THEN a.received_ns ELSE coalesce(a.settled_ns, a.handled_end_ns) END AS acked_ns,
-        p.trace_id AS p_trace_id, p.span_id AS p_span_id, p.service AS producer_service,
-        p.outcome, p.message_id AS p_message_id, q.single_active, q.max_priority, q.is_quorum, q.name IS NULL AS queue_unknown,
+        p.trace_id AS p_trace_id, p.span_id AS p_span_id, p.service AS producer_service, p.start_ns AS p_start_ns, p.end_ns AS p_end_ns,
+        p.routing_key AS p_routing_key, p.message_id AS p_message_id,
+        q.single_active, q.ordered, q.max_priority, q.is_quorum, q.name IS NULL AS queue_unknown, q.declared_ns,
+        r.first, r.first_channel, r.first_n,
         CASE WHEN q.max_priority IS NOT NULL THEN least(coalesce(a.priority, 0), q.max_priority)
              WHEN q.is_quorum THEN CASE WHEN coalesce(a.priority, 0) > 4 THEN 1 ELSE 0 END
              WHEN q.name IS NULL THEN coalesce(a.priority, 0)
              ELSE 0 END AS effective_priority
     FROM attempts a
     LEFT JOIN publish_facts p ON p.message = a.message
-    LEFT JOIN queues q ON q.name = a.queue AND q.broker IS NOT DISTINCT FROM a.broker AND q.vhost IS NOT DISTINCT FROM a.vhost
+    LEFT JOIN retries r ON r.message = a.message
+    LEFT JOIN queue_traits q ON q.name = a.queue AND q.broker IS NOT DISTINCT FROM a.broker AND q.vhost IS NOT DISTINCT FROM a.vhost
         AND q.environment IS NOT DISTINCT FROM a.environment
-    LEFT JOIN delaying x ON x.name = a.exchange AND x.broker IS NOT DISTINCT FROM a.broker AND x.vhost IS NOT DISTINCT FROM a.vhost
-    WHERE a.from_last = 1
+    LEFT JOIN delaying x ON x.name = a.stream_exchange AND x.broker IS NOT DISTINCT FROM a.broker AND x.vhost IS NOT DISTINCT FROM a.vhost
+    WHERE a.from_last = 1 AND a.fits
       AND a.settlement IN ('ack', 'nack_drop', 'reject_drop', 'auto', 'sent')
-      -- no stream, no promise: dead-lettered on the way, delayed on purpose, a log
-      AND NOT a.dead_lettered AND x.name IS NULL AND p.delay_ms IS NULL AND NOT coalesce(q.is_stream, false)
-      -- the same stamp fresh again is a copy somebody republished
-      AND a.fresh <= 1
+      -- no stream, no promise: delayed on purpose, a log
+      AND x.name IS NULL AND p.delay_ms IS NULL AND NOT coalesce(q.is_stream, false)
 ), placed AS (
     SELECT *,
         max(n) OVER (PARTITION BY key, p_channel, exchange, lane ORDER BY delivery_tag ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before_on_lane,
@@ -79,13 +102,20 @@ WITH queues AS (
     SELECT key, p_channel, exchange, clock, n, completion_place AS place, message, completed_ns AS at_ns
     FROM placed WHERE before_completed IS NULL OR n > before_completed
 ), handlings AS (          -- when the handling of a message first began, by each clock that saw it
-    SELECT key, okey, clock, message, k, min({began_ns: handled_start_ns, lane: lane}) AS first
-    FROM attempts WHERE okey IS NOT NULL AND handled_start_ns IS NOT NULL
+    SELECT key, okey, clock, message, k, min({began_ns: handled_start_ns, lane: lane}) AS first_handled
+    FROM attempts WHERE okey IS NOT NULL AND handled_start_ns IS NOT NULL AND fits
     GROUP BY ALL
 ), followers AS (
-    SELECT *, min({began_ns: first.began_ns, message: message, lane: first.lane}) OVER later AS next
+    SELECT *, min({began_ns: first_handled.began_ns, message: message, lane: first_handled.lane}) OVER later AS next
     FROM handlings
     WINDOW later AS (PARTITION BY key, okey, clock ORDER BY k RANGE BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)
+), overtaken AS (          -- a retry has the place of its first try: what was sent since and came before it
+    SELECT r.key, r.message, min({at_ns: o.placed_ns, lane: o.lane, tag: o.delivery_tag, message: o.message}) AS earliest, count(*) AS overtakers
+    FROM placed r JOIN placed o ON o.key = r.key AND o.exchange = r.exchange AND o.clock = r.clock
+        AND o.p_channel = r.first_channel AND o.n > r.first_n AND coalesce(o.first, o.message) <> r.first
+        AND ROW(o.placed_ns, o.lane, o.delivery_tag) < ROW(r.placed_ns, r.lane, r.delivery_tag)
+    WHERE r.first IS NOT NULL
+    GROUP BY r.key, r.message
 ), facts AS (
     SELECT p.*,
         coalesce(p.before_delivered > p.n OR p.before_on_lane > p.n, false) AS late_delivery,
@@ -93,63 +123,129 @@ WITH queues AS (
         coalesce(p.before_completed > p.n, false) AS late_completion,
         coalesce(p.before_completed_on_lane > p.n, false) AS late_completed_on_lane,
         coalesce(f.next.began_ns < p.acked_ns, false) AS key_broken,
+        t.message IS NOT NULL AS late_retry, t.earliest, t.overtakers,
         f.next.message AS next_message, f.next.lane AS next_lane, f.next.began_ns AS next_began_ns
     FROM placed p
     LEFT JOIN followers f ON f.key = p.key AND f.okey = p.okey AND f.clock = p.clock AND f.message = p.message
+    LEFT JOIN overtaken t ON t.key = p.key AND t.message = p.message
 ), late AS (
     SELECT f.*,
         dr.message AS d_overtaker, f.delivery_place - dr.place AS d_extent, dr.at_ns AS d_at_ns,
         cr.message AS c_overtaker, f.completion_place - cr.place AS c_extent, cr.at_ns AS c_at_ns
-    FROM (SELECT * FROM facts WHERE late_delivery OR late_completion OR key_broken) f
+    FROM (SELECT * FROM facts WHERE late_delivery OR late_completion OR key_broken OR late_retry) f
     ASOF LEFT JOIN delivery_records dr ON dr.key = f.key AND dr.p_channel = f.p_channel AND dr.exchange = f.exchange AND dr.clock = f.clock AND dr.n > f.n
     ASOF LEFT JOIN completion_records cr ON cr.key = f.key AND cr.p_channel = f.p_channel AND cr.exchange = f.exchange AND cr.clock = f.clock AND cr.n > f.n
-), ruled AS (
-    SELECT l.*,
-        -- every overtaker had priority: nobody of equal or lower standing came before
-        (l.max_priority IS NOT NULL OR l.is_quorum OR l.queue_unknown) AND l.late_delivery AND NOT EXISTS (
-            SELECT 1 FROM placed o
-            WHERE o.key = l.key AND o.p_channel = l.p_channel AND o.exchange = l.exchange AND o.clock = l.clock
-              AND o.n > l.n AND o.delivery_place < l.delivery_place AND o.effective_priority <= l.effective_priority
-        ) AS by_priority
+), ahead AS (              -- all that overtook each message late by delivery
+    SELECT l.key, l.message,
+        min(o.effective_priority) AS least_priority, min(abs(o.effective_priority - l.effective_priority)) AS least_difference,
+        bool_or(o.p_start_ns >= l.p_end_ns) AS surely_after,
+        coalesce(bool_or(o.okey = l.okey), false) AS same_key
+    FROM late l JOIN placed o ON o.key = l.key AND o.p_channel = l.p_channel AND o.exchange = l.exchange AND o.clock = l.clock
+        AND o.n > l.n AND o.delivery_place < l.delivery_place
+    WHERE l.late_delivery
+    GROUP BY l.key, l.message
+), lost_channel AS (       -- redelivered with nothing given back: whose channel took it before, and was it over by then
+    SELECT l.key, l.message,
+        -- its first delivery was seen elsewhere, or some channel of the queue had taken its last
+        bool_or(list_contains(l.lanes, e.lane) OR (l.fresh = 0 AND e.last_ns <= l.received_ns)) AS closed,
+        bool_and(e.last_ns <= m.first_ns OR e.first_ns >= m.last_ns) AS apart
     FROM late l
+    JOIN ends e ON e.queue = l.queue AND e.clock = l.clock AND e.lane <> l.lane AND e.broker IS NOT DISTINCT FROM l.broker
+        AND e.vhost IS NOT DISTINCT FROM l.vhost AND e.environment IS NOT DISTINCT FROM l.environment
+    JOIN ends m ON m.queue = l.queue AND m.clock = l.clock AND m.lane = l.lane AND m.broker IS NOT DISTINCT FROM l.broker
+        AND m.vhost IS NOT DISTINCT FROM l.vhost AND m.environment IS NOT DISTINCT FROM l.environment
+    WHERE coalesce(l.redelivered, false) AND l.requeues = 0
+    GROUP BY l.key, l.message
+), plain AS (              -- exchanges that keep the order, led to the queue by a binding that somebody made
+    SELECT DISTINCT b.broker, b.vhost, b.source_name AS exchange, b.destination AS queue
+    FROM topology_facts b JOIN topology_facts x ON x.kind = 'exchange' AND x.action = 'declare' AND x.name = b.source_name
+        AND x.type IN ('direct', 'topic', 'fanout', 'headers') AND x.broker IS NOT DISTINCT FROM b.broker AND x.vhost IS NOT DISTINCT FROM b.vhost
+    WHERE b.kind = 'binding' AND b.action = 'bind' AND coalesce(b.destination_kind, 'queue') = 'queue'
+), counted AS (            -- consuming channels of which a census says that no delivery went unseen
+    SELECT e.environment, e.broker, e.vhost, e.queue, e.lane, max(e.tag) AS until_tag
+    FROM (
+        SELECT m.*, CAST(c.told->>'$.delivery_tag' AS BIGINT) AS tag
+        FROM ends m JOIN (SELECT epoch, unnest(CAST(census->'$.consumers' AS JSON[])) AS told FROM census WHERE json_valid(census)) c
+            ON c.epoch = m.epoch AND CAST(c.told->>'$.channel' AS BIGINT) = m.channel
+    ) e
+    WHERE NOT EXISTS (SELECT 1 FROM census c WHERE c.epoch = e.epoch AND json_valid(c.census) AND CAST(c.census->>'$.spans_dropped' AS BIGINT) > 0)
+      AND (SELECT count(DISTINCT d.delivery_tag) FROM delivery_facts d WHERE d.epoch = e.epoch AND d.channel = e.channel AND d.delivery_tag <= e.tag) = e.tag
+    GROUP BY e.environment, e.broker, e.vhost, e.queue, e.lane
+), ruled AS (
+    SELECT l.*, coalesce(a.surely_after, false) AS surely_after, coalesce(a.same_key, false) AS same_key,
+        coalesce(c.closed, false) AS closed, coalesce(c.apart, false) AS apart,
+        -- nobody of equal or lower standing came before
+        l.late_delivery AND coalesce(a.least_priority > l.effective_priority, false) AS by_priority,
+        -- whether the queue has priorities is not known, or it serves the two classes in turns
+        l.late_delivery AND (l.queue_unknown OR l.is_quorum) AND coalesce(a.least_difference > 0, false) AS perhaps_priority,
+        l.max_priority IS NULL AND NOT l.queue_unknown AND coalesce(a.least_difference = 0, false)
+            AND (l.exchange = '' OR x.exchange IS NOT NULL)
+            AND n.until_tag >= l.delivery_tag AND l.declared_ns <= m.first_ns
+            AND (SELECT count(*) FROM ends e WHERE e.queue = l.queue AND e.broker IS NOT DISTINCT FROM l.broker AND e.vhost IS NOT DISTINCT FROM l.vhost
+                AND e.environment IS NOT DISTINCT FROM l.environment) = 1 AS promised
+    FROM late l
+    LEFT JOIN ahead a ON a.key = l.key AND a.message = l.message
+    LEFT JOIN lost_channel c ON c.key = l.key AND c.message = l.message
+    LEFT JOIN plain x ON x.exchange = l.exchange AND x.queue = l.queue AND x.broker IS NOT DISTINCT FROM l.broker AND x.vhost IS NOT DISTINCT FROM l.vhost
+    LEFT JOIN ends m ON m.queue = l.queue AND m.clock = l.clock AND m.lane = l.lane AND m.broker IS NOT DISTINCT FROM l.broker
+        AND m.vhost IS NOT DISTINCT FROM l.vhost AND m.environment IS NOT DISTINCT FROM l.environment
+    LEFT JOIN counted n ON n.queue = l.queue AND n.lane = l.lane AND n.broker IS NOT DISTINCT FROM l.broker AND n.vhost IS NOT DISTINCT FROM l.vhost
+        AND n.environment IS NOT DISTINCT FROM l.environment
 ), judged AS (
-    SELECT r.*,
+    SELECT r.*, late_delivery OR key_broken AS delivered_late,
+        -- null: what is known does not tell what it was, and nothing is claimed
         CASE
+            WHEN died > 0 AND (late_delivery OR late_completion) THEN 'dead_letter_retry'
+            WHEN copy AND (late_delivery OR late_completion) THEN 'republished'
             WHEN requeues > 0 AND (late_delivery OR key_broken) THEN 'requeue'
-            WHEN redelivered AND requeues = 0 THEN CASE WHEN single_active THEN 'failover' ELSE 'channel_closed' END
-            WHEN outcome = 'unknown' THEN 'publish_retry'
-            WHEN by_priority THEN 'priority'
+            WHEN coalesce(redelivered, false) AND requeues = 0 AND (late_delivery OR key_broken) AND closed
+                THEN CASE WHEN single_active AND apart THEN 'failover' ELSE 'channel_closed' END
+            WHEN late_retry THEN 'publish_retry'
+            WHEN by_priority AND (max_priority IS NOT NULL OR is_quorum) THEN 'priority'
+            WHEN perhaps_priority THEN NULL
             WHEN late_delivery AND NOT late_on_lane THEN 'competing_consumers'
+            WHEN late_delivery AND coalesce(redelivered, false) THEN 'unknown'
+            -- two threads on one channel take numbers in one order and write in another
+            WHEN late_delivery AND NOT surely_after THEN NULL
+            WHEN late_delivery AND promised THEN 'broker'
             WHEN late_delivery THEN 'unknown'
             WHEN late_completion THEN CASE WHEN late_completed_on_lane THEN 'concurrent_handlers' ELSE 'competing_consumers' END
             WHEN next_lane = lane THEN 'concurrent_handlers'
             ELSE 'competing_consumers'
-        END AS cause,
-        CASE WHEN late_delivery THEN d_overtaker WHEN late_completion THEN c_overtaker END AS stream_overtaker
+        END AS cause
     FROM ruled r
 ), verdict AS (
     SELECT j.*,
-        key_broken OR coalesce(single_active, false) AS order_asked,
-        CASE WHEN key_broken THEN next_message ELSE stream_overtaker END AS overtaker,
-        CASE WHEN late_delivery THEN d_extent WHEN late_completion THEN c_extent END AS extent
+        key_broken OR same_key OR coalesce(single_active, false) OR coalesce(ordered, false) AS order_asked,
+        CASE WHEN cause = 'publish_retry' AND NOT late_delivery THEN earliest.message
+             WHEN key_broken AND died IS NULL AND NOT copy THEN next_message
+             WHEN late_delivery THEN d_overtaker WHEN late_completion THEN c_overtaker END AS overtaker,
+        CASE WHEN cause = 'publish_retry' AND NOT late_delivery THEN overtakers
+             WHEN late_delivery THEN d_extent WHEN late_completion THEN c_extent END AS extent
     FROM judged j
+    WHERE cause IS NOT NULL
 ), rows AS (
     SELECT key, 'reordered' AS kind, cause,
-        CASE WHEN order_asked THEN 'error' WHEN cause = 'requeue' THEN 'warning' ELSE 'info' END AS severity,
+        CASE
+            WHEN cause = 'broker' THEN 'error'
+            WHEN order_asked THEN CASE WHEN cause IN ('channel_closed', 'failover') THEN 'warning' ELSE 'error' END
+            WHEN cause IN ('requeue', 'publish_retry') THEN 'warning'
+            ELSE 'info'
+        END AS severity,
         'late' AS role, message, p_trace_id AS trace_id, p_span_id AS producer_span_id, coalesce(message_id, p_message_id) AS message_id,
-        environment, broker, vhost, queue, exchange, routing_key, producer_service, service AS consumer_service,
+        environment, broker, vhost, queue, exchange, coalesce(p_routing_key, CASE WHEN died IS NULL AND stamp_ok THEN routing_key ELSE split_part(first_death, '|', 5) END) AS routing_key,
+        producer_service, service AS consumer_service,
         to_json({
-            late_by: list_filter([CASE WHEN late_delivery THEN 'delivery' END, CASE WHEN late_completion THEN 'completion' END,
+            late_by: list_filter([CASE WHEN late_delivery OR late_retry THEN 'delivery' END, CASE WHEN late_completion THEN 'completion' END,
                 CASE WHEN key_broken THEN 'ordering_key' END], lambda x: x IS NOT NULL),
-            sequence: n, extent: extent, overtaker: overtaker, order_asked: order_asked,
+            sequence: n, extent: extent, overtaker: overtaker, order_asked: order_asked, retry_of: first, death: deaths,
             delivery_extent: CASE WHEN late_delivery THEN d_extent END, completion_extent: CASE WHEN late_completion THEN c_extent END,
-            late_ns: CASE WHEN late_delivery THEN placed_ns - d_at_ns WHEN late_completion THEN completed_ns - c_at_ns ELSE acked_ns - next_began_ns END,
+            late_ns: CASE WHEN late_delivery THEN placed_ns - d_at_ns WHEN late_retry THEN placed_ns - earliest.at_ns
+                WHEN late_completion THEN completed_ns - c_at_ns ELSE acked_ns - next_began_ns END,
             deliveries: deliveries}) AS evidence,
-        CASE WHEN key_broken THEN next_began_ns WHEN late_delivery THEN placed_ns ELSE completed_ns END AS event_ns,
+        CASE WHEN key_broken AND died IS NULL AND NOT copy THEN next_began_ns WHEN late_delivery OR late_retry THEN placed_ns ELSE completed_ns END AS event_ns,
         greatest(completed_ns, received_ns) AS facts_until_ns, newest_batch AS batch, overtaker
     FROM verdict
-    -- the causes judged so far; of the others the facts are recognised and nothing is claimed
-    WHERE cause IN ('requeue', 'concurrent_handlers', 'competing_consumers', 'unknown')
 )
 SELECT key, kind, NULL AS verdict, cause, severity, 'proven' AS confidence, role, message, trace_id, producer_span_id, message_id,
     environment, broker, vhost, queue, exchange, routing_key, producer_service, consumer_service, evidence, event_ns, facts_until_ns, batch

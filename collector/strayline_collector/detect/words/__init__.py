@@ -1,0 +1,1 @@
+"""What people read of findings, a module a subject; ``detect/explain.py`` chooses."""

@@ -1,0 +1,41 @@
+"""What every sentence is made with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from strayline_collector.store.ports import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a person reads of a finding: what happened, in detail, and what to do."""
+
+    title: str
+    explanation: str
+    remedy: str
+
+
+def count(incident: Row, what: str = "message") -> str:
+    number = incident["count"]
+    return f"1 {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def exchange(incident: Row) -> str:
+    return incident["exchange"] or "(default)"
+
+
+def quoted(name: str | None) -> str:
+    return f"“{name}”" if name else "“” (empty)"
+
+
+def queues(names: list[str] | None) -> str:
+    return "to no queue" if not names else "to " + ", ".join(names)
+
+
+def published(incident: Row) -> str:
+    """``13 messages published by orders to x with key “k”``."""
+    return (
+        f"{count(incident)} published by {incident['producer_service'] or 'an unknown producer'} "
+        f"to {exchange(incident)} with key {quoted(incident['routing_key'])}"
+    )

@@ -1,0 +1,108 @@
+"""Words for what becomes of messages: lost, stalled, duplicated, dead-lettered, tried for ever."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from strayline_collector.detect.words.base import Words, count, exchange, published, quoted
+from strayline_collector.store.ports import Row
+
+LOST: Final[dict[str, tuple[str, str]]] = {
+    "expired": (
+        "They waited longer than their time to live, and no dead-letter exchange keeps what expires.",
+        "Raise the time to live, add consumers, or give the queue a dead-letter exchange.",
+    ),
+    "max_length": (
+        "The queue is limited and was full; its oldest messages were dropped, and no dead-letter exchange keeps them.",
+        "Raise the limit, add consumers, or set x-overflow to reject-publish with a dead-letter exchange.",
+    ),
+    "purged": (
+        "The queue was purged while they were in it.",
+        "If nobody meant to, look for who purges it.",
+    ),
+    "queue_deleted": (
+        "The queue was deleted while they were in it.",
+        "Delete queues only when they are empty (if-empty), and look for who deleted this one.",
+    ),
+    "auto_ack_consumer": (
+        "They were delivered with automatic acknowledgement to a process that ended before it handled them.",
+        "Acknowledge by hand after handling; automatic acknowledgement loses what is in flight when a process ends.",
+    ),
+    "discarded": (
+        "The consumer rejected them without requeue, and the queue has no dead-letter exchange.",
+        "Give the queue a dead-letter exchange, or handle the failure in the consumer.",
+    ),
+    "unknown": (
+        "The broker took them, the queue handed out later messages or stood empty, and nobody ever got them.",
+        "Look at who else consumes or purges the queue; nothing recorded tells.",
+    ),
+}
+
+
+def lost(incident: Row, evidence: dict[str, Any]) -> Words:
+    queue = incident["queue"]
+    if incident["verdict"] == "unseen":
+        missing = "; ".join(evidence.get("missing_evidence") or [])
+        return Words(
+            f"Messages for {queue} that nobody was seen to get",
+            f"{published(incident)} should have come to {queue} and were never seen there, while most others were, "
+            f"later ones too. What would decide is missing: {missing}.",
+            "Instrument every consumer of the queue, and look whether telemetry was dropped.",
+        )
+    why, remedy = LOST[incident["cause"] or "unknown"]
+    return Words(
+        f"Messages lost in {queue}",
+        f"{published(incident)} were routed to {queue} and never handled. {why}",
+        remedy,
+    )
+
+
+def stalled(incident: Row, evidence: dict[str, Any]) -> Words:
+    queue = incident["queue"]
+    minutes = int(evidence.get("waited_ns", 0)) // 60_000_000_000
+    return Words(
+        f"{queue} has stopped",
+        f"{count(incident)} wait in {queue}, the longest for {minutes} minutes; its consumers were seen before, and nothing was delivered since.",
+        f"Look whether a consumer of {queue} runs, and whether one holds its whole prefetch without acknowledging.",
+    )
+
+
+def duplicated(incident: Row, evidence: dict[str, Any]) -> Words:
+    queue = incident["queue"]
+    if incident["verdict"] == "publish_retry":
+        return Words(
+            f"Messages published twice reached {queue} twice",
+            f"{published(incident)} came to {queue} though their first try had come too. The producer did not learn of its success and published again.",
+            "Make the handler idempotent by message id; a longer confirm timeout makes it rarer.",
+        )
+    return Words(
+        f"Messages of {queue} were handled twice",
+        f"{published(incident)} were handled in {queue} more than once, each time with success. The broker delivers again what was not acknowledged in time, or somebody published a copy.",
+        "Make the handler idempotent by message id, and acknowledge as soon as the work is done.",
+    )
+
+
+def redelivery_loop(incident: Row, evidence: dict[str, Any]) -> Words:
+    queue = incident["queue"]
+    return Words(
+        f"Messages go round in {queue}",
+        f"{count(incident)} were tried in {queue} again and again (the first {evidence.get('tries')} times), and each try failed or gave them back.",
+        "Dead-letter after a few tries (x-delivery-limit on a quorum queue, or count x-death), and mend what the handler fails on.",
+    )
+
+
+def dead_lettered(incident: Row, evidence: dict[str, Any]) -> Words:
+    queue = incident["queue"]
+    path = " → ".join(evidence.get("path") or [queue or "?"])
+    reason = evidence.get("reason") or "rejected"
+    rests = evidence.get("rests_in")
+    where = (
+        f" They rest in {rests}, from which nothing leads on and which nobody consumes."
+        if rests
+        else ""
+    )
+    return Words(
+        f"Messages of {queue} were dead-lettered ({reason})",
+        f"{count(incident)} of {exchange(incident)} with key {quoted(incident['routing_key'])} left {queue} as dead letters: {path}.{where}",
+        f"Look at what {queue}'s handler fails on; consume the dead-letter queue, or requeue from it once mended.",
+    )
