@@ -122,7 +122,8 @@ def wsgi_server(app: Any) -> Iterator[int]:
 def asgi_server(app: Any) -> Iterator[int]:
     """Serves an ASGI application by uvicorn; gives the port."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_level="critical", lifespan="off", ws="none")
+    # httptools, where it is installed, knows a closed list of methods and answers the others itself
+    config = uvicorn.Config(app, log_level="critical", lifespan="off", ws="none", http="h11")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
