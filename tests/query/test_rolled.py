@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from strayline_collector.query.calls import read_activity, read_calls
+from strayline_collector.query.overview import read_rates
 from strayline_collector.query.status import Counts, SpanCounts
 from strayline_collector.query.times import BEGINNING, END
 from strayline_collector.store.duckdb.queries import load
@@ -81,4 +82,20 @@ def test_activity_counts_each_span_once() -> None:
 def test_counts_are_of_distinct_spans_and_traces() -> None:
     store = _loaded(5)
     assert SpanCounts(store).read() == Counts(2_000, 250)
+    store.close()
+
+
+def test_rates_count_each_span_once() -> None:
+    store = _loaded(6)
+    with store.read() as session:
+        for service in (None, "billing"):
+            rates = read_rates(session, ALWAYS, steps=2, service=service)
+            exact = session.rows(
+                "SELECT count(*) AS spans, count(*) FILTER (WHERE kind = 2) AS requests FROM distinct_spans"
+                " WHERE $service IS NULL OR service = $service",
+                {"service": service},
+            )[0]
+            assert rates["step_s"] > 60
+            for name in ("spans", "requests"):
+                assert sum(point[name] for point in rates["points"]) == exact[name]
     store.close()

@@ -117,9 +117,11 @@ def quantile_ms(durations: Histogram, share: float) -> float | None:
     return None
 
 
-def read_activity(session: Session, range_ns: Mapping[str, int], step_ns: int) -> list[Row]:
-    """``service, served, bucket, step, spans, errors`` of 24 steps of ``step_ns``; a minute is
-    wholly in the step that it starts in."""
+def read_activity(
+    session: Session, range_ns: Mapping[str, int], step_ns: int, steps: int = 24
+) -> list[Row]:
+    """``service, served, bucket, step, spans, errors`` of ``steps`` steps of ``step_ns``; a minute
+    that is rolled up is wholly in the step that it starts in."""
     minutes = Minutes.of(session, range_ns)
     end = range_ns["end_ns"]
     bounds = {
@@ -129,4 +131,7 @@ def read_activity(session: Session, range_ns: Mapping[str, int], step_ns: int) -
         "before_ns": minutes.before[1] if minutes else end,
         "after_ns": minutes.after[0] if minutes else end + 1,
     }
-    return session.rows(load("query/graph_activity"), {**range_ns, **bounds, "step_ns": step_ns})
+    return session.rows(
+        load("query/graph_activity"),
+        {**range_ns, **bounds, "step_ns": step_ns, "last_step": steps - 1},
+    )

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from strayline_collector.query.calls import seen_range
+from strayline_collector.query.calls import (
+    MINUTE_NS,
+    Histogram,
+    Minutes,
+    quantile_ms,
+    read_activity,
+    seen_range,
+)
 from strayline_collector.query.wire import RatePoint, Rates, Service
 from strayline_collector.store.duckdb.queries import load
-from strayline_collector.store.ports import Session
+from strayline_collector.store.ports import Row, Session
 
 
 def read_services(session: Session, range_ns: Mapping[str, int]) -> list[Service]:
@@ -33,8 +41,11 @@ def read_rates(
         return Rates(step_s=0.0, points=[])
     start_ns, end_ns = seen["start_ns"], seen["end_ns"]
     step_ns = max(1, -(-(end_ns - start_ns + 1) // steps))
-    params = {"start_ns": start_ns, "end_ns": end_ns, "step_ns": step_ns, "service": service}
-    rows = {int(row["step"]): row for row in session.rows(load("query/rates"), params)}
+    if step_ns >= MINUTE_NS and Minutes.of(session, seen) is not None:
+        rows = _by_minutes(read_activity(session, seen, step_ns, steps), service)
+    else:
+        params = {**seen, "step_ns": step_ns, "service": service}
+        rows = {int(row["step"]): row for row in session.rows(load("query/rates"), params)}
     points: list[RatePoint] = []
     for step in range(steps):
         row = rows.get(step)
@@ -48,3 +59,20 @@ def read_rates(
             )
         )
     return Rates(step_s=step_ns / 1e9, points=points)
+
+
+def _by_minutes(activity: Iterable[Row], service: str | None) -> dict[int, Row]:
+    found: dict[int, Row] = defaultdict(lambda: {"spans": 0, "requests": 0, "errors": 0})
+    durations: dict[int, Histogram] = defaultdict(lambda: defaultdict(int))
+    for row in activity:
+        if service is not None and row["service"] != service:
+            continue
+        step = int(row["step"])
+        found[step]["spans"] += row["spans"]
+        if row["served"]:
+            found[step]["requests"] += row["spans"]
+            found[step]["errors"] += row["errors"]
+            durations[step][row["bucket"]] += row["spans"]
+    return {
+        step: {**row, "p95_ms": quantile_ms(durations[step], 0.95)} for step, row in found.items()
+    }
