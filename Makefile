@@ -11,8 +11,11 @@ setup-test: ; @scripts/setup.sh --browser
 demo: setup
 	@$(VENV)/bin/strayline demo
 
+# two processes, a file is never split: most tests wait for something, and two cores are what there is
+PYTEST := $(PY) -m pytest -q -n 2 --dist loadfile
+
 test: setup-test
-	@$(PY) -m pytest -q -m "not deep"
+	@$(PYTEST) -m "not deep"
 
 test-deep: setup-test
 	@$(PY) -m pytest -q
@@ -25,7 +28,7 @@ test-matrix: setup-test
 fuzz: setup ; @scripts/fuzz.sh
 
 check: setup-test lint types layers
-	@$(PY) -m pytest -q -m "not deep"
+	@$(PYTEST) -m "not deep"
 
 lint:
 	@$(VENV)/bin/ruff check .

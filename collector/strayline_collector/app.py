@@ -42,6 +42,7 @@ from strayline_collector.store.duckdb.connection import MEMORY
 from strayline_collector.store.duckdb.retain import Retention
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.tap.topology import TopologyTap, parse_management_url
+from strayline_collector.untraced import Untraced
 
 log = logging.getLogger(__name__)
 
@@ -202,9 +203,13 @@ class Collector:
 
 
 async def serve(
-    settings: CollectorSettings, *, on_ready: Callable[[Addresses], None] | None = None
+    settings: CollectorSettings,
+    *,
+    on_ready: Callable[[Addresses], None] | None = None,
+    stop: asyncio.Event | None = None,
 ) -> None:
-    """Runs a collector until SIGINT or SIGTERM. ``on_ready`` gets the addresses once every door
+    """Runs a collector until SIGINT or SIGTERM, or, where ``stop`` is given, until that is set.
+    ``on_ready`` gets the addresses once every door
     accepts. Raises ``UsageError`` or ``StoreError`` before anything is received.
     """
     settings.check()
@@ -242,8 +247,9 @@ async def serve(
         )
         doors = [(_door(OtlpHttp, collector, settings), otlp_socket)]
         doors += [(_door(ZipkinHttp, collector, settings), s) for s in zipkin_sockets]
-        api = _server(build_api(collector.store, collector, _gate(settings)), tls)
-        await _run(collector, doors, tls, (api, api_socket), grpc_server, addresses, on_ready)
+        api_app = Untraced(build_api(collector.store, collector, _gate(settings)))
+        api = _server(api_app, tls)
+        await _run(collector, doors, tls, (api, api_socket), grpc_server, addresses, on_ready, stop)
     finally:
         await grpc_server.stop(grace=0)
         for listener in sockets:
@@ -260,10 +266,12 @@ async def _run(
     grpc_server: object,
     addresses: Addresses,
     on_ready: Callable[[Addresses], None] | None,
+    stop: asyncio.Event | None,
 ) -> None:
-    stop = asyncio.Event()
+    signals = (signal.SIGINT, signal.SIGTERM) if stop is None else ()
+    stop = stop or asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in signals:
         loop.add_signal_handler(number, stop.set)
     api_server, api_socket = api
     serving = asyncio.create_task(api_server.serve(sockets=[api_socket]))
@@ -287,7 +295,7 @@ async def _run(
             await door.stop(0)
         api_server.should_exit = True
         await serving
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in signals:
             loop.remove_signal_handler(number)
 
 

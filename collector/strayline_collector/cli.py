@@ -290,11 +290,40 @@ def findings(
     client_key: ClientKey = None,
 ) -> None:
     """Lists findings, worst first."""
-    if fail_on not in (None, "info", "warning", "error"):
-        raise UsageProblem(f"--fail-on {fail_on}: expected warning or error")
+    _check_severity(fail_on)
     raise typer.Exit(
         _need("strayline_collector.commands.findings", "collector").run(
             api, kind, as_json, fail_on, _credentials(token, ca, client_cert, client_key)
+        )
+    )
+
+
+@app.command(epilog="Example: strayline check traces.jsonl.gz --fail-on error --format junit")
+def check(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Traces: OTLP JSON, lines or protobuf, Jaeger's or Zipkin's JSON; .gz."
+        ),
+    ],
+    contract: Contracts = None,
+    fail_on: Annotated[
+        str, _option("Exit with 1 at info, warning or error.", "FAIL_ON")
+    ] = "warning",
+    form: Annotated[
+        str,
+        typer.Option("--format", help="text, json, junit or github.", envvar="STRAYLINE_FORMAT"),
+    ] = "text",
+) -> None:
+    """Judges recorded traces without a collector, as complete: for CI."""
+    _check_severity(fail_on)
+    reports = _need("strayline_collector.commands.reports", "collector")
+    if form not in reports.FORMATS:
+        raise UsageProblem(f"--format {form}: expected {', '.join(reports.FORMATS)}")
+    contracts = list(contract or map(Path, _several(None, "CONTRACT")))
+    raise typer.Exit(
+        _need("strayline_collector.commands.check", "collector").run(
+            files, contracts, fail_on, form
         )
     )
 
@@ -525,6 +554,11 @@ def _need(module: str, extra: str) -> Any:
         raise UsageProblem(
             f"this command needs the extra '{extra}' ({error.name} is missing): pip install 'strayline[{extra}]'"
         ) from None
+
+
+def _check_severity(fail_on: str | None) -> None:
+    if fail_on not in (None, "info", "warning", "error"):
+        raise UsageProblem(f"--fail-on {fail_on}: expected info, warning or error")
 
 
 def _demo() -> Any:

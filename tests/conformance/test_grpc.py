@@ -77,7 +77,9 @@ def test_one_bad_id_is_refused_alone_and_said(
     assert len(collector.get(f"/api/v1/traces/{trace_id(number)}")["spans"]) == 1
 
 
-@pytest.mark.parametrize("content", [b"\xff\xff", b"\x0a\x7f", body()[:-1]])
+@pytest.mark.parametrize(
+    "content", [b"\xff\xff", b"\x0a\x7f", body()[:-1]], ids=["tag", "length", "cut_short"]
+)
 def test_what_cannot_be_decoded_is_invalid_argument(channel: grpc.Channel, content: bytes) -> None:
     error = refusal(channel, content)
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any, Final
+from typing import Any
 
 import httpx
 
 from strayline_collector.commands import UsageProblem
 from strayline_collector.commands.client import Credentials, connect
-
-_RANK: Final = {"info": 1, "warning": 2, "error": 3}
+from strayline_collector.commands.reports import fails
 
 
 def run(
@@ -28,8 +27,7 @@ def run(
             sys.stdout.write(json.dumps(item, ensure_ascii=False) + "\n")
     if not as_json:
         sys.stdout.write(table(items))
-    worst = max((_RANK[i["severity"]] for i in items if i["triage"] != "muted"), default=0)
-    return 1 if fail_on is not None and worst >= _RANK[fail_on] else 0
+    return 1 if fails(items, fail_on) else 0
 
 
 def fetch(api: str, kind: str | None, credentials: Credentials) -> list[dict[str, Any]]:

@@ -62,6 +62,8 @@ def build_api(store: Store, control: Control, gate: Gate) -> FastAPI:
         description="Traces, messages and findings of one collector.",
         docs_url=None,
         redoc_url=None,
+        # FastAPI's own spans know no suppressing; older versions keep what they do not know
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
     app.add_middleware(Guard, gate=gate)
     _errors(app)

@@ -1,0 +1,1 @@
+"""Strayline in a test suite: ``pytest --strayline``."""
