@@ -1,11 +1,13 @@
 """What a collector process costs per span and per request, from the wire to the store.
 
-    python -m tests.bench.receive [--seconds 8] [--only http,grpc,single,half,memory]
+    python -m tests.bench.receive [--seconds 8] [--only http,grpc,single,half,fresh,memory] [--rotel FILE]
 
 A real ``strayline collector`` with a file, loaded by processes of its own over raw sockets (HTTP)
 and grpc (gRPC) with encoded bodies. What counts is the collector's CPU time (``/proc/PID/stat``),
 until everything acknowledged is in the store: on a shared machine wall clock measures the
-neighbours. ``STRAYLINE_DECODER=python`` runs it on the reference decoder. Informative, never a test.
+neighbours. ``STRAYLINE_DECODER=python`` runs it on the reference decoder. ``--rotel`` names the program
+``rotel-agent`` (PyPI, rotel), a collector in Rust that stores nothing, which then takes the same loads.
+Informative, never a test.
 """
 
 from __future__ import annotations
@@ -31,6 +33,9 @@ from tests.support.collector import RunningCollector, running_collector
 from tests.support.faults import peak_mib
 
 SPANS = 512
+BACK_OFF_S = 0.5
+LOADS = (("http", "http", SPANS, 8), ("grpc", "grpc", SPANS, 8), ("single", "http", 1, 32))
+"""Name, door, spans a request, connections."""
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -105,7 +110,7 @@ def client(kind: str, address: str, spans: int, seconds: float, threads: int, ra
                 failures += 1
 
     if kind == "http" and not rate:
-        latencies = _closed_loop(address, bodies, threads, stop)
+        latencies, failures = _closed_loop(address, bodies, threads, stop)
         threads = 0
     workers = [threading.Thread(target=work, args=(n,)) for n in range(threads)]
     for worker in workers:
@@ -128,29 +133,43 @@ def client(kind: str, address: str, spans: int, seconds: float, threads: int, ra
     )
 
 
-def _closed_loop(address: str, bodies: list[bytes], connections: int, stop: float) -> list[float]:
-    """Each connection sends its next request when the last was taken; one thread for all, since
-    threads would take the cores that the collector is measured on."""
+def _closed_loop(
+    address: str, bodies: list[bytes], connections: int, stop: float
+) -> tuple[list[float], int]:
+    """Each connection sends its next request when the last was taken, and after ``BACK_OFF_S`` when
+    it was refused; one thread for all, since threads would take the cores that the collector is
+    measured on."""
     whole = [_posted(body) for body in bodies]
     selector = selectors.DefaultSelector()
     started: dict[socket.socket, float] = {}
-    for number in range(connections):
+    latencies: list[float] = []
+    refused: list[tuple[float, socket.socket]] = []
+    failures = 0
+
+    def send(connection: socket.socket) -> None:
+        started[connection] = time.monotonic()
+        connection.sendall(whole[len(latencies) % len(whole)])
+
+    for _ in range(connections):
         connection = _connected(address)
         selector.register(connection, selectors.EVENT_READ)
-        started[connection] = time.monotonic()
-        connection.sendall(whole[number % len(whole)])
-    latencies: list[float] = []
+        send(connection)
     while (now := time.monotonic()) < stop:
-        for key, _ in selector.select(1.0):
+        while refused and refused[0][0] <= now:
+            send(refused.pop(0)[1])
+        for key, _ in selector.select(0.1 if refused else 1.0):
             connection = key.fileobj
             assert isinstance(connection, socket.socket)
             answer = connection.recv(4096)
-            assert answer.startswith(b"HTTP/1.1 200"), answer
             now = time.monotonic()
-            latencies.append(now - started[connection])
-            started[connection] = now
-            connection.sendall(whole[len(latencies) % len(whole)])
-    return latencies
+            if answer.startswith(b"HTTP/1.1 200"):
+                latencies.append(now - started[connection])
+                send(connection)
+            else:
+                assert answer.startswith(b"HTTP/1.1 503"), answer
+                failures += 1
+                refused.append((now + BACK_OFF_S, connection))
+    return latencies, failures
 
 
 def _connected(address: str) -> socket.socket:
@@ -222,6 +241,16 @@ def run(
     """One load; the collector's CPU seconds beside what the clients saw."""
     address = collector.otlp_http if kind == "http" else collector.otlp_grpc
     before = cpu_s(collector.process.pid)
+    found = sent(kind, address, spans, seconds, threads, rate)
+    loaded(collector)
+    found["cpu_s"] = cpu_s(collector.process.pid) - before
+    return found
+
+
+def sent(
+    kind: str, address: str, spans: int, seconds: float, threads: int, rate: float = 0
+) -> dict[str, float]:
+    """What clients in a process of their own saw."""
     arguments = [kind, address, str(spans), str(seconds), str(threads), str(rate)]
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench.receive", "--client", *arguments],
@@ -229,10 +258,62 @@ def run(
         text=True,
         check=True,
     )
-    loaded(collector)
-    found = json.loads(done.stdout)
-    found["cpu_s"] = cpu_s(collector.process.pid) - before
-    return found
+    return json.loads(done.stdout)
+
+
+def rotel(program: str, seconds: float) -> None:
+    """The same loads taken by rotel, which decodes them and throws them away."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as one,
+        socket.create_server(("127.0.0.1", 0)) as two,
+    ):
+        ports = {
+            door: f"127.0.0.1:{free.getsockname()[1]}"
+            for door, free in (("http", one), ("grpc", two))
+        }
+    arguments = ["start", "--exporter", "blackhole", "--otlp-http-endpoint", ports["http"]]
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        subprocess.Popen(
+            [program, *arguments, "--otlp-grpc-endpoint", ports["grpc"]],
+            cwd=directory, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        ) as process,
+    ):  # fmt: skip
+        try:
+            for address in ports.values():
+                answering(address)
+            for _, kind, spans, threads in LOADS:
+                before = cpu_s(process.pid)
+                found = sent(kind, ports[kind], spans, seconds, threads)
+                tell("rotel, ", kind, spans, found, cpu_s(process.pid) - before, seconds)
+            print(f"rotel, peak RSS {peak_mib(process):,.0f} MiB")
+        finally:
+            process.terminate()
+
+
+def answering(address: str) -> None:
+    """Returns once somebody listens there."""
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            _connected(address).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def tell(
+    who: str, kind: str, spans: int, found: dict[str, float], spent_s: float, seconds: float
+) -> None:
+    total = found["requests"]
+    print(
+        f"{who}{kind}, {spans} spans a request: {total * spans / spent_s:,.0f} spans/s/core, "
+        f"{total / spent_s:,.0f} requests/s/core "
+        f"({total / seconds:,.0f} requests/s, {found['failures']} refused, p99 {found['p99']:.0f} ms)",
+        flush=True,
+    )
 
 
 def freshness_ms(collector: RunningCollector, tries: int = 10) -> list[float]:
@@ -302,6 +383,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=8)
     parser.add_argument("--only", default="http,grpc,single,half,fresh,memory")
+    parser.add_argument("--rotel", metavar="FILE")
     chosen = parser.parse_args()
     only = chosen.only.split(",")
     with tempfile.TemporaryDirectory() as directory:
@@ -310,22 +392,13 @@ def main() -> None:
             decoder = collector.get("/api/v1/status")["decoder"]
             print(f"decoder: {decoder}\n")
             rate = 100.0
-            for name, kind, spans, threads in (
-                ("http", "http", SPANS, 8),
-                ("grpc", "grpc", SPANS, 8),
-                ("single", "http", 1, 32),
-            ):
+            for name, kind, spans, threads in LOADS:
                 if name not in only:
                     continue
                 found = run(collector, kind, spans=spans, seconds=chosen.seconds, threads=threads)
-                total = found["requests"]
                 if name == "http":
-                    rate = total / chosen.seconds
-                print(
-                    f"{kind}, {spans} spans a request: {total * spans / found['cpu_s']:,.0f} spans/s/core, "
-                    f"{total / found['cpu_s']:,.0f} requests/s/core "
-                    f"({total / chosen.seconds:,.0f} requests/s, {found['failures']} refused, p99 {found['p99']:.0f} ms)"
-                )
+                    rate = found["requests"] / chosen.seconds
+                tell("", kind, spans, found, found["cpu_s"], chosen.seconds)
             if "half" in only:
                 found = run(
                     collector,
@@ -345,6 +418,8 @@ def main() -> None:
                     f"freshness at rest: median {times[len(times) // 2]:.0f} ms, worst {times[-1]:.0f} ms"
                 )
             print(f"peak RSS {peak_mib(collector.process):,.0f} MiB")
+        if chosen.rotel:
+            rotel(chosen.rotel, chosen.seconds)
         if "memory" in only:
             with running_collector(Path(directory) / "m.duckdb", memory_limit="512MB") as collector:
                 before = peak_mib(collector.process)
