@@ -172,10 +172,12 @@ def _trace_routes(app: FastAPI, read: Read) -> None:
         return await read(lambda s: search_traces(s, search, limit=limit, cursor=cursor))
 
     @app.get("/api/v1/traces/{trace_id}", response_model=wire.Trace, tags=["traces"])
-    async def trace(trace_id: str, stitch: bool = False) -> Response:
-        """One trace; ``stitch`` adds what led to it and what followed, across links."""
+    async def trace(trace_id: str, stitch: bool = False, clock: wire.ClockMode = "raw") -> Response:
+        """One trace; ``stitch`` adds what led to it and what followed, across links. ``clock``
+        lists what causality says of the hosts' clocks; ``clock=corrected`` sets them by it, the
+        root's unmoved, so that nothing is served or handled before it was sent."""
         wanted = trace_id.lower()
-        return await read(lambda s: read_trace(s, wanted, stitched=stitch))
+        return await read(lambda s: read_trace(s, wanted, stitched=stitch, clock=clock))
 
 
 def _export_routes(app: FastAPI, store: Store) -> None:

@@ -8,12 +8,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
 
-import pyarrow as pa
-
-from strayline_collector.errors import BadInput, NotFound
+from strayline_collector.errors import BadInput
 from strayline_collector.query.search import Search
+from strayline_collector.query.story import read_story
 from strayline_collector.query.times import END
 from strayline_collector.query.wire import (
+    ClockBound,
+    ClockMode,
     CriticalSegment,
     Protocol,
     Span,
@@ -25,8 +26,9 @@ from strayline_collector.query.wire import (
 )
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
+from strayline_collector.trace.clock import Bound, Correction, bounds, corrected, correction, orders
 from strayline_collector.trace.critical_path import critical_path
-from strayline_collector.trace.stitch import MAX_SPANS, Known, Link, SpanKey, Story, stitch
+from strayline_collector.trace.stitch import SpanKey
 from strayline_collector.trace.tree import TreeSpan, display_parents, drawing_order
 
 KINDS: Final = ("unspecified", "internal", "server", "client", "producer", "consumer")
@@ -109,30 +111,31 @@ def _summary(row: Row) -> TraceSummary:
     )
 
 
-def read_trace(session: Session, trace_id: str, *, stitched: bool) -> Trace:
-    """One trace, alone or stitched. Raises ``NotFound``."""
-    story = _story(session, trace_id, stitched=stitched)
-    trace_ids = sorted({key.trace_id for key in story.spans} | {trace_id})
-    loads = _loads(session, trace_ids)
-    rows = session.rows(load("query/trace_spans"), {**loads, "limit": MAX_SPANS + 1})
-    if not any(row["trace_id"] == trace_id for row in rows):
-        raise NotFound(f"no trace {trace_id}: nothing stored bears that id")
-    rows = [row for row in rows if SpanKey(row["trace_id"], row["span_id"]) in story.spans]
-    waits = {
-        SpanKey(row["trace_id"], row["span_id"]): row
-        for row in session.rows(load("query/trace_waits"), loads)
-    }
+def read_trace(
+    session: Session, trace_id: str, *, stitched: bool, clock: ClockMode = "raw"
+) -> Trace:
+    """One trace, alone or stitched. Times are as they were told unless ``clock`` is
+    ``corrected``. Raises ``NotFound``."""
+    story = read_story(session, trace_id, stitched=stitched)
+    found = orders(story.tree)
+    change = correction(found, _root_clock(story.tree))
+    offsets = change.offsets if clock == "corrected" else {}
+    tree = story.tree
+    if any(offsets.values()):
+        tree = story.moved(corrected(tree, offsets), offsets)
     findings: dict[SpanKey, list[str]] = defaultdict(list)
-    for row in session.rows(load("query/trace_findings"), {"trace_ids": trace_ids}):
+    for row in session.rows(load("query/trace_findings"), {"trace_ids": story.trace_ids}):
         findings[SpanKey(row["trace_id"], row["span_id"])].append(row["id"])
-    tree = [_tree_span(row, waits) for row in rows]
     parents = display_parents(tree)
     place = {key: index for index, key in enumerate(drawing_order(tree, parents))}
-    spans = [_span(row, waits, findings, parents) for row in rows]
+    spans = [
+        _span(row, span, story.deliveries, findings, parents)
+        for row, span in zip(story.rows, tree, strict=True)
+    ]
     spans.sort(key=lambda span: place[SpanKey(span["trace_id"], span["span_id"])])
     return Trace(
         trace_id=trace_id,
-        stitched_trace_ids=sorted({row["trace_id"] for row in rows} - {trace_id}),
+        stitched_trace_ids=sorted({row["trace_id"] for row in story.rows} - {trace_id}),
         spans=spans,
         critical_path=[
             CriticalSegment(
@@ -144,68 +147,42 @@ def read_trace(session: Session, trace_id: str, *, stitched: bool) -> Trace:
             )
             for segment in critical_path(tree, parents)
         ],
-        clock=[],
-        truncated=story.truncated or len(rows) > MAX_SPANS,
+        clock=[_clock_bound(bound, change) for bound in bounds(found)],
+        clock_mode=clock,
+        truncated=story.truncated,
     )
 
 
-def _loads(session: Session, trace_ids: Sequence[str]) -> dict[str, int]:
-    """Between which loads these traces came; they are ``found`` from here on."""
-    session.register("found", pa.table({"trace_id": pa.array(trace_ids, pa.string())}))
-    loads = session.rows(load("query/trace_loads"))[0]
-    return {name: -1 if batch is None else batch for name, batch in loads.items()}
+def _root_clock(tree: Sequence[TreeSpan]) -> str:
+    """The clock that the others are compared with: that of the first span without a parent."""
+    keys = {span.key for span in tree}
+    root = min(tree, key=lambda s: (s.parent is not None, s.parent in keys, s.start_ns, s.key))
+    return root.clock or ""
 
 
-def _story(session: Session, trace_id: str, *, stitched: bool) -> Story:
-    def lookup(trace_ids: Sequence[str]) -> Known:
-        loads = _loads(session, trace_ids)
-        parents: dict[SpanKey, SpanKey | None] = {}
-        for row in session.rows(load("query/trace_parents"), loads):
-            parent = row["parent_span_id"]
-            parents[SpanKey(row["trace_id"], row["span_id"])] = (
-                SpanKey(row["trace_id"], parent) if parent else None
-            )
-        links = [
-            Link(
-                SpanKey(row["trace_id"], row["span_id"]),
-                SpanKey(row["to_trace_id"], row["to_span_id"]),
-            )
-            for rows in (
-                session.rows(load("query/trace_links_out"), loads),
-                session.rows(load("query/trace_links_in")),
-            )
-            for row in rows
-        ]
-        return Known(parents, links)
-
-    if stitched:
-        return stitch(trace_id, lookup)
-    return Story(frozenset(lookup([trace_id]).parents), truncated=False)
-
-
-def _tree_span(row: Row, waits: dict[SpanKey, Row]) -> TreeSpan:
-    key = SpanKey(row["trace_id"], row["span_id"])
-    parent = row["parent_span_id"]
-    wait = waits.get(key)
-    return TreeSpan(
-        key,
-        SpanKey(row["trace_id"], parent) if parent else None,
-        tuple(SpanKey(link["trace_id"], link["span_id"]) for link in _json(row["links"])),
-        row["start_ns"],
-        max(row["start_ns"], row["end_ns"]),
-        wait["wait_ns"] if wait is not None else None,
+def _clock_bound(bound: Bound, change: Correction) -> ClockBound:
+    offset_ns = change.offsets[bound.b] - change.offsets[bound.a] if change.possible else None
+    return ClockBound(
+        host_a=bound.a,
+        host_b=bound.b,
+        min_offset_ns=bound.least_ns,
+        max_offset_ns=bound.most_ns,
+        consistent=bound.consistent,
+        correction_ns=offset_ns,
     )
 
 
 def _span(
     row: Row,
-    waits: dict[SpanKey, Row],
+    span: TreeSpan,
+    deliveries: dict[SpanKey, Row],
     findings: dict[SpanKey, list[str]],
     parents: dict[SpanKey, SpanKey | None],
 ) -> Span:
-    key = SpanKey(row["trace_id"], row["span_id"])
-    wait = waits.get(key)
+    key = span.key
+    delivery = deliveries.get(key)
     parent = parents[key]
+    later_ns = span.start_ns - row["start_ns"]
     return Span(
         trace_id=row["trace_id"],
         span_id=row["span_id"],
@@ -213,8 +190,8 @@ def _span(
         service=row["service"],
         name=row["name"],
         kind=KINDS[row["kind"]],
-        start_unix_nano=row["start_ns"],
-        end_unix_nano=row["end_ns"],
+        start_unix_nano=span.start_ns,
+        end_unix_nano=row["end_ns"] + later_ns,
         status=STATUSES[row["status_code"]],
         status_message=row["status_message"],
         protocol=protocol_of(row),
@@ -223,7 +200,9 @@ def _span(
         resource=_json(row["resource"], {}).get("attributes", {}),
         events=[
             SpanEvent(
-                name=e["name"], time_unix_nano=e["time_unix_nano"], attributes=e["attributes"]
+                name=e["name"],
+                time_unix_nano=e["time_unix_nano"] + later_ns,
+                attributes=e["attributes"],
             )
             for e in _json(row["events"])
         ],
@@ -233,8 +212,8 @@ def _span(
             )
             for link in _json(row["links"])
         ],
-        queue=wait["queue"] if wait is not None else None,
-        queue_wait_ns=wait["wait_ns"] if wait is not None else None,
+        queue=delivery["queue"] if delivery is not None else None,
+        queue_wait_ns=span.wait_ns,
         display_parent=f"{parent.trace_id}-{parent.span_id}" if parent is not None else None,
         findings=sorted(findings.get(key, [])),
     )

@@ -176,11 +176,22 @@ class CriticalSegment(TypedDict):
     end_unix_nano: int
 
 
+ClockMode = Literal["raw", "corrected"]
+
+
 class ClockBound(TypedDict):
+    """What causality says of two clocks: each the host's whose spans it timed, else the process's,
+    else the service's. The offset is what ``host_b`` reads less what ``host_a`` reads at once."""
+
     host_a: str
     host_b: str
-    min_offset_ns: int
-    max_offset_ns: int
+    min_offset_ns: int | None
+    max_offset_ns: int | None
+    """Null: nothing went between them that bounds it on this side."""
+    consistent: bool
+    """False: the least exceeds the most; a clock drifted or was set, and nothing is corrected."""
+    correction_ns: int | None
+    """The offset that ``clock=corrected`` takes, 0 where none is needed; null where none fits."""
 
 
 class Trace(TypedDict):
@@ -190,6 +201,7 @@ class Trace(TypedDict):
     """In drawing order: depth first, children by start."""
     critical_path: list[CriticalSegment]
     clock: list[ClockBound]
+    clock_mode: ClockMode
     truncated: bool
 
 

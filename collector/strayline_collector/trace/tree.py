@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from strayline_collector.trace.stitch import SpanKey
+
+INTERNAL: Final = 1
+SERVER: Final = 2
+CLIENT: Final = 3
+PRODUCER: Final = 4
+CONSUMER: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class TreeSpan:
-    """What drawing needs of a span. ``wait_ns``: how long its message had waited in the queue."""
+    """What the shape and the times of a trace need of a span, kinds as OTLP numbers them."""
 
     key: SpanKey
     parent: SpanKey | None
@@ -19,6 +26,26 @@ class TreeSpan:
     start_ns: int
     end_ns: int
     wait_ns: int | None = None
+    """How long its message had waited in the queue."""
+    kind: int = INTERNAL
+    clock: str | None = None
+    """Whose clock told the times; None: unknown."""
+    process: str = ""
+    """Where it ran: a process, else a service."""
+    received_ns: int | None = None
+    """When its message came, which may have waited in the process before it was handled."""
+
+    def shifted(self, by_ns: int) -> TreeSpan:
+        """The same span later by ``by_ns``."""
+        if not by_ns:
+            return self
+        received_ns = None if self.received_ns is None else self.received_ns + by_ns
+        return replace(
+            self,
+            start_ns=self.start_ns + by_ns,
+            end_ns=self.end_ns + by_ns,
+            received_ns=received_ns,
+        )
 
 
 def display_parents(spans: Iterable[TreeSpan]) -> dict[SpanKey, SpanKey | None]:

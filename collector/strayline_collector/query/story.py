@@ -1,0 +1,118 @@
+"""The spans of one trace, alone or stitched, with what the history says of their messages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from strayline_collector.errors import NotFound
+from strayline_collector.store.duckdb.queries import load
+from strayline_collector.store.ports import Row, Session
+from strayline_collector.trace.stitch import MAX_SPANS, Known, Link, SpanKey, Story, stitch
+from strayline_collector.trace.tree import TreeSpan
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A story as it is stored: ``rows`` and ``tree`` hold the same spans in the same order."""
+
+    trace_ids: list[str]
+    rows: list[Row]
+    deliveries: dict[SpanKey, Row]
+    tree: list[TreeSpan]
+    truncated: bool
+
+    def moved(self, tree: Sequence[TreeSpan], offsets: Mapping[str, int]) -> list[TreeSpan]:
+        """``tree`` with the waits that are left when each clock is set back by its offset."""
+        return [
+            replace(span, wait_ns=wait_ns(self.deliveries[span.key], offsets))
+            if span.key in self.deliveries
+            else span
+            for span in tree
+        ]
+
+
+def read_story(session: Session, trace_id: str, *, stitched: bool) -> Loaded:
+    """Raises ``NotFound`` when nothing bears that trace id."""
+    story = _story(session, trace_id, stitched=stitched)
+    trace_ids = sorted({key.trace_id for key in story.spans} | {trace_id})
+    loads = found_in(session, trace_ids)
+    rows = session.rows(load("query/trace_spans"), {**loads, "limit": MAX_SPANS + 1})
+    if not any(row["trace_id"] == trace_id for row in rows):
+        raise NotFound(f"no trace {trace_id}: nothing stored bears that id")
+    cut = len(rows) > MAX_SPANS
+    rows = [row for row in rows if SpanKey(row["trace_id"], row["span_id"]) in story.spans]
+    deliveries = {
+        SpanKey(row["trace_id"], row["span_id"]): row
+        for row in session.rows(load("query/trace_waits"), loads)
+    }
+    tree = [tree_span(row, deliveries) for row in rows]
+    return Loaded(trace_ids, rows, deliveries, tree, story.truncated or cut)
+
+
+def found_in(session: Session, trace_ids: Sequence[str]) -> dict[str, int]:
+    """Between which loads these traces came; they are ``found`` from here on."""
+    session.register("found", pa.table({"trace_id": pa.array(trace_ids, pa.string())}))
+    loads = session.rows(load("query/trace_loads"))[0]
+    return {name: -1 if batch is None else batch for name, batch in loads.items()}
+
+
+def _story(session: Session, trace_id: str, *, stitched: bool) -> Story:
+    def lookup(trace_ids: Sequence[str]) -> Known:
+        loads = found_in(session, trace_ids)
+        parents: dict[SpanKey, SpanKey | None] = {}
+        for row in session.rows(load("query/trace_parents"), loads):
+            parent = row["parent_span_id"]
+            parents[SpanKey(row["trace_id"], row["span_id"])] = (
+                SpanKey(row["trace_id"], parent) if parent else None
+            )
+        links = [
+            Link(
+                SpanKey(row["trace_id"], row["span_id"]),
+                SpanKey(row["to_trace_id"], row["to_span_id"]),
+            )
+            for rows in (
+                session.rows(load("query/trace_links_out"), loads),
+                session.rows(load("query/trace_links_in")),
+            )
+            for row in rows
+        ]
+        return Known(parents, links)
+
+    if stitched:
+        return stitch(trace_id, lookup)
+    return Story(frozenset(lookup([trace_id]).parents), truncated=False)
+
+
+def tree_span(row: Row, deliveries: Mapping[SpanKey, Row]) -> TreeSpan:
+    """A stored span as the pure functions know it."""
+    key = SpanKey(row["trace_id"], row["span_id"])
+    parent, delivery = row["parent_span_id"], deliveries.get(key)
+    links = json.loads(row["links"]) if row["links"] else ()
+    return TreeSpan(
+        key,
+        SpanKey(row["trace_id"], parent) if parent else None,
+        tuple(SpanKey(link["trace_id"], link["span_id"]) for link in links),
+        row["start_ns"],
+        max(row["start_ns"], row["end_ns"]),
+        None if delivery is None else wait_ns(delivery, {}),
+        kind=row["kind"],
+        clock=row["host"] or row["process"] or row["service"],
+        process=row["process"] or row["service"],
+        received_ns=None if delivery is None else delivery["received_ns"],
+    )
+
+
+def wait_ns(delivery: Row, offsets: Mapping[str, int]) -> int | None:
+    """From the end of the publish to the start of the handling; from its start where handling
+    began before the broker's confirm. None unless both are known."""
+    if delivery["sent_ns"] is None or delivery["handled_start_ns"] is None:
+        return None
+    shift_ns = offsets.get(delivery["publish_clock"], 0) - offsets.get(delivery["clock"], 0)
+    handled_ns = delivery["handled_start_ns"] + shift_ns
+    published_ns = delivery["published_ns"]
+    sent_ns = published_ns if published_ns <= handled_ns else delivery["sent_ns"]
+    return max(0, handled_ns - sent_ns)
