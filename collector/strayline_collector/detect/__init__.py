@@ -6,6 +6,7 @@ from typing import Final
 
 from strayline_collector.contract.model import Contract
 from strayline_collector.detect.contract import contract_detector
+from strayline_collector.detect.dead_ends import register_dead_ends
 from strayline_collector.detect.detector import Detector
 from strayline_collector.detect.intended import register_strays
 from strayline_collector.detect.nowhere import register_nowhere
@@ -41,6 +42,36 @@ DETECTORS: Final = (
         touched=load("detect/unroutable_touched"),
         judge=load("detect/unroutable"),
         prepare=register_nowhere,
+        population=True,
+    ),
+    Detector(
+        "refused",
+        touched=load("detect/population_touched"),
+        judge=load("detect/refused"),
+        population=True,
+    ),
+    Detector(
+        "duplicated",
+        touched=load("detect/duplicated_touched"),
+        judge=load("detect/duplicated"),
+    ),
+    Detector(
+        "duplicated_retry",
+        touched=load("detect/population_touched"),
+        judge=load("detect/duplicated_retry"),
+        prepare=register_retries,
+        population=True,
+    ),
+    Detector(
+        "redelivery_loop",
+        touched=load("detect/duplicated_touched"),
+        judge=load("detect/redelivery_loop"),
+    ),
+    Detector(
+        "dead_lettered",
+        touched=load("detect/unroutable_touched"),
+        judge=load("detect/dead_lettered"),
+        prepare=register_dead_ends,
         population=True,
     ),
 )

@@ -21,6 +21,15 @@ def count(incident: Row, what: str = "message") -> str:
     return f"1 {what}" if number == 1 else f"{number:,} {what}s"
 
 
+def counted(incident: Row, one: str, many: str) -> str:
+    """``1 message was``, ``13 messages were``: the count with the verb that fits it."""
+    return f"{count(incident)} {one if incident['count'] == 1 else many}"
+
+
+def was(incident: Row) -> str:
+    return "was" if incident["count"] == 1 else "were"
+
+
 def exchange(incident: Row) -> str:
     return incident["exchange"] or "(default)"
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from strayline_collector.detect.words.base import Words, count, exchange, published, quoted
+from strayline_collector.detect.words.base import (
+    Words,
+    count,
+    counted,
+    exchange,
+    published,
+    quoted,
+    was,
+)
 from strayline_collector.store.ports import Row
 
 LOST: Final[dict[str, tuple[str, str]]] = {
@@ -45,14 +53,14 @@ def lost(incident: Row, evidence: dict[str, Any]) -> Words:
         missing = "; ".join(evidence.get("missing_evidence") or [])
         return Words(
             f"Messages for {queue} that nobody was seen to get",
-            f"{published(incident)} should have come to {queue} and were never seen there, while most others were, "
+            f"{published(incident)} should have come to {queue} and {was(incident)} never seen there, while most others were, "
             f"later ones too. What would decide is missing: {missing}.",
             "Instrument every consumer of the queue, and look whether telemetry was dropped.",
         )
     why, remedy = LOST[incident["cause"] or "unknown"]
     return Words(
         f"Messages lost in {queue}",
-        f"{published(incident)} were routed to {queue} and never handled. {why}",
+        f"{published(incident)} {was(incident)} routed to {queue} and never handled. {why}",
         remedy,
     )
 
@@ -62,7 +70,7 @@ def stalled(incident: Row, evidence: dict[str, Any]) -> Words:
     minutes = int(evidence.get("waited_ns", 0)) // 60_000_000_000
     return Words(
         f"{queue} has stopped",
-        f"{count(incident)} wait in {queue}, the longest for {minutes} minutes; its consumers were seen before, and nothing was delivered since.",
+        f"{counted(incident, 'waits', 'wait')} in {queue}, the longest for {minutes} minutes; its consumers were seen before, and nothing was delivered since.",
         f"Look whether a consumer of {queue} runs, and whether one holds its whole prefetch without acknowledging.",
     )
 
@@ -77,7 +85,7 @@ def duplicated(incident: Row, evidence: dict[str, Any]) -> Words:
         )
     return Words(
         f"Messages of {queue} were handled twice",
-        f"{published(incident)} were handled in {queue} more than once, each time with success. The broker delivers again what was not acknowledged in time, or somebody published a copy.",
+        f"{published(incident)} {was(incident)} handled in {queue} more than once, each time with success. The broker delivers again what was not acknowledged in time, or somebody published a copy.",
         "Make the handler idempotent by message id, and acknowledge as soon as the work is done.",
     )
 
@@ -86,7 +94,7 @@ def redelivery_loop(incident: Row, evidence: dict[str, Any]) -> Words:
     queue = incident["queue"]
     return Words(
         f"Messages go round in {queue}",
-        f"{count(incident)} were tried in {queue} again and again (the first {evidence.get('tries')} times), and each try failed or gave them back.",
+        f"{counted(incident, 'was', 'were')} tried in {queue} again and again (the first {evidence.get('tries')} times), and each try failed or gave them back.",
         "Dead-letter after a few tries (x-delivery-limit on a quorum queue, or count x-death), and mend what the handler fails on.",
     )
 

@@ -1,0 +1,34 @@
+-- Messages that go round in a queue (docs/messages.md, section 5): at least five handlings of one
+-- identity that each ended in an error or gave it back. Ten within ten seconds turn a loop that
+-- wastes work into one that burns it.
+WITH tried AS (
+    SELECT d.*, concat_ws('|', coalesce(d.environment, ''), coalesce(d.broker, ''), coalesce(d.vhost, ''), d.queue,
+            coalesce(d.message, array_to_string(string_split(d.stamp, '.')[2:4], '.'))) AS key,
+        coalesce(d.settled_ns, d.handled_end_ns, d.received_ns) AS done_ns
+    FROM delivery_facts d SEMI JOIN touched ON touched.key = concat_ws('|', coalesce(d.environment, ''), coalesce(d.broker, ''), coalesce(d.vhost, ''), d.queue,
+            coalesce(d.message, array_to_string(string_split(d.stamp, '.')[2:4], '.')))
+    WHERE d.queue IS NOT NULL AND (d.settlement IN ('nack_requeue', 'reject_requeue') OR coalesce(d.failed, false))
+), timed AS (
+    SELECT *, done_ns - lag(done_ns, 9) OVER (PARTITION BY key ORDER BY done_ns, span_id) AS ten_took_ns FROM tried
+), loops AS (
+    SELECT key, any_value(environment) AS environment, any_value(broker) AS broker, any_value(vhost) AS vhost, any_value(queue) AS queue,
+        max(message) AS message, any_value(array_to_string(string_split(stamp, '.')[2:4], '.')) AS stamped,
+        min_by({exchange: exchange, routing_key: routing_key}, {ns: received_ns, span: span_id}) AS way,
+        count(*) AS tries, count(*) FILTER (WHERE settlement IN ('nack_requeue', 'reject_requeue')) AS given_back, count(*) FILTER (WHERE coalesce(failed, false)) AS errors,
+        min(ten_took_ns) AS ten_took_ns, bool_and(source = 'shim') AS stamped_all, list(DISTINCT service ORDER BY service) AS services,
+        min(done_ns) AS first_ns, max(done_ns) AS last_ns, max(batch) AS batch,
+        list({consumer_span_id: span_id, trace_id: trace_id, delivery_tag: delivery_tag, redelivered: redelivered, settled: settlement, time_ns: received_ns}
+            ORDER BY received_ns, delivery_tag, span_id)[:50] AS deliveries
+    FROM timed GROUP BY key HAVING count(*) >= 5
+)
+SELECT l.key, 'redelivery_loop' AS kind, NULL AS verdict, NULL AS cause,
+    CASE WHEN l.stamped_all AND l.ten_took_ns <= 10_000_000_000 THEN 'error' ELSE 'warning' END AS severity,
+    CASE WHEN l.stamped_all THEN 'proven' ELSE 'inferred' END AS confidence, 'looping' AS role,
+    coalesce(l.message, l.stamped) AS message, p.trace_id, p.span_id AS producer_span_id, p.message_id, l.environment, l.broker, l.vhost, l.queue,
+    coalesce(p.exchange, l.way.exchange) AS exchange, coalesce(p.routing_key, l.way.routing_key) AS routing_key, p.service AS producer_service,
+    CASE WHEN len(l.services) = 1 THEN l.services[1] END AS consumer_service,
+    to_json({tries: l.tries, given_back: l.given_back, errors: l.errors, first_ns: l.first_ns, last_ns: l.last_ns, ten_took_ns: l.ten_took_ns,
+        sequence: p.n, deliveries: l.deliveries}) AS evidence,
+    l.last_ns AS event_ns, l.last_ns AS facts_until_ns, l.batch
+FROM loops l
+LEFT JOIN publish_facts p ON p.message = coalesce(l.message, l.stamped);
