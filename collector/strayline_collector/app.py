@@ -20,6 +20,7 @@ from strayline_collector.contract.asyncapi import read_contract
 from strayline_collector.decode.otlp import DECODER
 from strayline_collector.detect import detectors
 from strayline_collector.detect.runner import Runner
+from strayline_collector.detect.thresholds import parse_thresholds
 from strayline_collector.detect.watermark import rfc3339
 from strayline_collector.errors import UsageError
 from strayline_collector.figures import figures
@@ -85,7 +86,12 @@ class Collector:
             batch_bytes=parts.batch,
             log_bytes=_log_size(settings.db),
         )
-        self._runner = Runner(self.store, settings.lateness_s, detectors(contract))
+        self._runner = Runner(
+            self.store,
+            settings.lateness_s,
+            detectors(contract),
+            parse_thresholds(settings.thresholds),
+        )
         self._detection = threading.Thread(target=self._detect_forever, name="detect", daemon=True)
         self._taps = [TopologyTap(self.store, p, settings.topology_every_s) for p in places]
         self._counts = SpanCounts(self.store)

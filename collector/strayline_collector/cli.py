@@ -113,6 +113,14 @@ Contracts = Annotated[
         help="AsyncAPI 3.0 document that says which message goes where (repeatable; STRAYLINE_CONTRACT).",
     ),
 ]
+ThresholdValues = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--threshold",
+        help="Number in a verdict's definition, NAME=VALUE, such as loop_tries=10 (repeatable; docs/messages.md "
+        "lists them); in STRAYLINE_THRESHOLD separated by ':'.",
+    ),
+]
 RabbitMqApi = Annotated[
     list[str] | None,
     typer.Option(
@@ -160,6 +168,7 @@ def up(
     allowed_host: AllowedHost = None,
     contract: Contracts = None,
     rabbitmq_api: RabbitMqApi = None,
+    threshold: ThresholdValues = None,
     zipkin: Zipkin = None,
     forward: ForwardUrl = None,
     forward_header: ForwardHeader = None,
@@ -176,6 +185,7 @@ def up(
     knowledge = serving.Knowledge(
         tuple(contract or map(Path, _several(None, "CONTRACT"))),
         _urls(rabbitmq_api, "RABBITMQ_API"),
+        _several(threshold, "THRESHOLD"),
     )
     settings = serving.settings(
         db, otlp_http, otlp_grpc, api, lateness, memory_limit, insecure, protection, knowledge,
@@ -204,6 +214,7 @@ def collector(
     allowed_host: AllowedHost = None,
     contract: Contracts = None,
     rabbitmq_api: RabbitMqApi = None,
+    threshold: ThresholdValues = None,
     zipkin: Zipkin = None,
     forward: ForwardUrl = None,
     forward_header: ForwardHeader = None,
@@ -223,6 +234,7 @@ def collector(
     knowledge = serving.Knowledge(
         tuple(contract or map(Path, _several(None, "CONTRACT"))),
         _urls(rabbitmq_api, "RABBITMQ_API"),
+        _several(threshold, "THRESHOLD"),
     )
     settings = serving.settings(
         db, otlp_http, otlp_grpc, api, lateness, memory_limit, insecure, protection, knowledge,
@@ -307,6 +319,7 @@ def check(
         ),
     ],
     contract: Contracts = None,
+    threshold: ThresholdValues = None,
     fail_on: Annotated[
         str, _option("Exit with 1 at info, warning or error.", "FAIL_ON")
     ] = "warning",
@@ -323,7 +336,7 @@ def check(
     contracts = list(contract or map(Path, _several(None, "CONTRACT")))
     raise typer.Exit(
         _need("strayline_collector.commands.check", "collector").run(
-            files, contracts, fail_on, form
+            files, contracts, fail_on, form, _several(threshold, "THRESHOLD")
         )
     )
 

@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 from strayline_collector.access import OPEN, Access
+from strayline_collector.detect.thresholds import parse_thresholds
 from strayline_collector.errors import UsageError
 from strayline_collector.memory import memory_limit, parse_size
 from strayline_collector.tls import Tls
@@ -111,6 +112,8 @@ class CollectorSettings:
     rabbitmq_api: tuple[str, ...] = field(default=(), repr=False)
     """URLs of management APIs, with their passwords."""
     topology_every_s: float = 10.0
+    thresholds: tuple[str, ...] = ()
+    """``NAME=VALUE`` each, of ``detect/thresholds.py``."""
     memory_limit: str | None = None
     retention: str | None = None
     """How long telemetry is kept after its arrival, as ``7d``."""
@@ -142,6 +145,7 @@ class CollectorSettings:
                 f"--forward {self.forward}: is --otlp-http itself; everything would come round again"
             )
         memory_limit(self.memory_limit)
+        parse_thresholds(self.thresholds)
         self.kept()
         if not 0 <= self.lateness_s <= 3600:
             raise UsageError(f"--lateness {self.lateness_s}: give seconds from 0 to 3600")

@@ -14,6 +14,7 @@ from strayline_collector.contract.asyncapi import read_contract
 from strayline_collector.decode.otlp import decode
 from strayline_collector.detect import detectors
 from strayline_collector.detect.runner import Runner
+from strayline_collector.detect.thresholds import parse_thresholds
 from strayline_collector.formats.files import read
 from strayline_collector.query.findings import read_findings
 from strayline_collector.query.wire import Finding
@@ -25,18 +26,26 @@ LOAD_BYTES: Final = 16 * 1024 * 1024
 _PAGE: Final = 500
 
 
-def run(files: list[Path], contracts: list[Path], fail_on: str | None, form: str) -> int:
+def run(
+    files: list[Path],
+    contracts: list[Path],
+    fail_on: str | None,
+    form: str,
+    thresholds: Iterable[str] = (),
+) -> int:
     """Prints what is found; 1 when a finding reaches ``fail_on``, else 0. Raises ``UsageProblem``
     and ``BadInput`` naming file and line."""
-    items = judge(files, contracts)
+    items = judge(files, contracts, thresholds)
     sys.stdout.write(reports.FORMATS[form](items, fail_on))
     return 1 if reports.fails(items, fail_on) else 0
 
 
-def judge(files: Iterable[Path], contracts: Iterable[Path] = ()) -> list[Finding]:
+def judge(
+    files: Iterable[Path], contracts: Iterable[Path] = (), thresholds: Iterable[str] = ()
+) -> list[Finding]:
     """The findings of all files together, as complete telemetry: nothing is provisional. Every
     message is named. A detector that fails is an error: silence of it would be taken for health."""
-    contract = read_contract(contracts)
+    contract, numbers = read_contract(contracts), parse_thresholds(thresholds)
     with TemporaryDirectory(prefix="strayline-check-") as directory:
         # on disk, since recordings may be larger than memory
         store = DuckDBStore.open(str(Path(directory) / "check.duckdb"))
@@ -44,7 +53,7 @@ def judge(files: Iterable[Path], contracts: Iterable[Path] = ()) -> list[Finding
             for number, requests in enumerate(_loads(files), start=1):
                 now = time.time_ns()
                 store.append(decode(requests, now), Position(1, number), now)
-            runner = Runner(store, detectors=detectors(contract))
+            runner = Runner(store, detectors=detectors(contract), thresholds=numbers)
             runner.settle()
             if runner.failures:
                 name, told = next(iter(runner.failures.items()))

@@ -60,6 +60,7 @@ class Knowledge:
 
     contracts: tuple[Path, ...] = ()
     rabbitmq_api: tuple[str, ...] = ()
+    thresholds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,7 @@ def settings(
         allowed_hosts=protection.allowed_hosts,
         contracts=knowledge.contracts,
         rabbitmq_api=knowledge.rabbitmq_api,
+        thresholds=knowledge.thresholds,
     )
     found.check()
     return found

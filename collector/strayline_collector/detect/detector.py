@@ -26,8 +26,8 @@ class Detector:
     alone changes its verdicts (something that should have come by now), so that it is judged
     again although nothing came; it is a population too, and judges at ``moment.now_ns``.
 
-    Beside ``touched`` the SQL may join what is prepared once a run: ``queue_traits`` (see there)
-    and ``moment``, one row with ``now_ns``, the event time up to which absence is judged.
+    Beside ``touched`` the SQL may join what is prepared once a run: ``queue_traits`` (see there),
+    ``thresholds``, one row of the numbers a user may set (``detect/thresholds.py``), and ``moment``, one row with ``now_ns``, the event time up to which absence is judged.
     """
 
     name: str

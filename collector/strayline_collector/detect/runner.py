@@ -20,6 +20,7 @@ import pyarrow as pa
 from strayline_collector.detect import DETECTORS
 from strayline_collector.detect.detector import Detector
 from strayline_collector.detect.findings import refresh
+from strayline_collector.detect.thresholds import DEFAULTS, Thresholds
 from strayline_collector.detect.watermark import Watermark, read_watermark, rfc3339
 from strayline_collector.query.wire import DetectionStatus, Settled
 from strayline_collector.store.duckdb.queries import load
@@ -39,7 +40,7 @@ _NEWEST_EVENT: Final = "SELECT max(least(last_event_ns, heard_ns)) AS event_ns F
 class _Judged:
     detector: Detector
     newest: int
-    version: str | None
+    version: str
     touched: pa.Table
     rows: pa.Table
 
@@ -52,10 +53,12 @@ class Runner:
         store: Store,
         lateness_s: float = 30.0,
         detectors: Sequence[Detector] = DETECTORS,
+        thresholds: Thresholds = DEFAULTS,
     ) -> None:
         self._store = store
         self._lateness_ns = int(lateness_s * 1e9)
         self._detectors = detectors
+        self._thresholds = thresholds
         self._lock = threading.Lock()
         self._runs = 0
         self._population_at = 0.0
@@ -101,7 +104,7 @@ class Runner:
             settled = settle or int(known.get("settled_batch", 0)) >= newest
             given_ns = now_ns if settle else int(known.get("settled_now_ns", 0))
             moment_ns = (given_ns or _newest_event(session)) if settled else live_ns
-            _prepare(session, moment_ns)
+            _prepare(session, moment_ns, self._thresholds)
             judged = [
                 result
                 for detector in self._detectors
@@ -128,8 +131,10 @@ class Runner:
     ) -> _Judged | None:
         since = int(known.get(f"judged:{detector.name}", 0))
         try:
-            version = None if detector.version is None else detector.version(session)
-            if version != known.get(f"version:{detector.name}"):
+            version = self._thresholds.told()
+            if detector.version is not None:
+                version += detector.version(session)
+            if version != known.get(f"version:{detector.name}", ""):
                 since = 0
             if since >= newest and not detector.clocked:
                 return None
@@ -152,11 +157,12 @@ def _newest_event(session: Session) -> int:
     return int(session.rows(_NEWEST_EVENT)[0]["event_ns"] or 0)
 
 
-def _prepare(session: Session, moment_ns: int) -> None:
+def _prepare(session: Session, moment_ns: int, thresholds: Thresholds) -> None:
     """Registers what every detector may join. Absence is judged at ``moment_ns``, the event time
     up to which telemetry is complete: once all that came was declared so, the time given then or
     the newest event."""
     session.register("queue_traits", session.table(load("detect/queue_traits")))
+    session.register("thresholds", thresholds.table())
     session.register("moment", pa.table({"now_ns": [moment_ns]}))
 
 
@@ -168,8 +174,7 @@ def _replace(session: Session, result: _Judged) -> None:
         session.execute(load("detect/forget_touched"), {"detector": name})
         session.execute(load("detect/keep_judged"), {"detector": name})
     _remember(session, f"judged:{name}", result.newest)
-    if result.version is not None:
-        _remember(session, f"version:{name}", result.version)
+    _remember(session, f"version:{name}", result.version)
 
 
 def _remember(session: Session, key: str, value: int | str) -> None:

@@ -2,24 +2,24 @@
 --
 -- A kind: one producer service and AMQP `type`; where no type is set, the producer's operation.
 -- Of at least 30 operations (or messages) of the kind at least 90 % published K1 = exchange/key,
--- at most 10 % K2, and this one K2 without K1.
+-- at most 10 % K2, and this one K2 without K1. All four numbers are `thresholds`.
 -- `misrouted: outlier`  K2 is other kinds' (>= 90 % of its messages) and the message was delivered there.
 -- `unroutable`          K2 was never delivered anywhere, while K1 was (no broker's word needed).
 WITH pubs AS (
     SELECT *, concat_ws('|', coalesce(environment, ''), service, coalesce('type ' || type, 'operation ' || operation)) AS message_kind,
         CASE WHEN type IS NULL THEN trace_id || operation_span_id ELSE trace_id || span_id END AS unit
-    FROM publish_facts
-    WHERE start_ns >= (SELECT max(start_ns) FROM publish_facts) - 86400000000000
+    FROM publish_facts CROSS JOIN thresholds
+    WHERE start_ns >= (SELECT max(start_ns) FROM publish_facts) - (population_h * 3600e9)::BIGINT
       AND exchange IS NOT NULL AND routing_key IS NOT NULL
       AND NOT starts_with(routing_key, 'amq.rabbitmq.reply-to') AND NOT starts_with(routing_key, 'amq.gen-')
 ), kinds AS (
-    SELECT message_kind, count(DISTINCT unit) AS units FROM pubs GROUP BY message_kind HAVING count(DISTINCT unit) >= 30
+    SELECT message_kind, count(DISTINCT unit) AS units FROM pubs GROUP BY message_kind HAVING count(DISTINCT unit) >= any_value(outlier_kind_size)
 ), keys AS (
     SELECT message_kind, exchange, routing_key, count(DISTINCT unit) AS units, count(*) AS messages FROM pubs GROUP BY ALL
 ), usual AS (     -- K1, one a kind: the most frequent
     SELECT k.message_kind, k.exchange, k.routing_key, k.units, n.units AS of_units
     FROM keys k JOIN kinds n USING (message_kind)
-    WHERE k.units >= 0.9 * n.units
+    WHERE k.units >= (SELECT outlier_share FROM thresholds) * n.units
 ), totals AS (
     SELECT environment, exchange, routing_key, count(*) AS messages FROM pubs GROUP BY ALL
 ), delivered AS (
@@ -42,7 +42,7 @@ WITH pubs AS (
         d.exchange IS NOT NULL AS key_delivered
     FROM pubs p
     JOIN usual u ON u.message_kind = p.message_kind AND (u.exchange <> p.exchange OR u.routing_key <> p.routing_key)
-    JOIN keys k ON k.message_kind = p.message_kind AND k.exchange = p.exchange AND k.routing_key = p.routing_key AND k.units <= 0.1 * u.of_units
+    JOIN keys k ON k.message_kind = p.message_kind AND k.exchange = p.exchange AND k.routing_key = p.routing_key AND k.units <= (SELECT outlier_rare_share FROM thresholds) * u.of_units
     JOIN totals t ON t.environment IS NOT DISTINCT FROM p.environment AND t.exchange = p.exchange AND t.routing_key = p.routing_key
     JOIN usual_queues q ON q.message_kind = p.message_kind AND q.exchange = u.exchange AND q.routing_key = u.routing_key
     LEFT JOIN delivered d ON d.environment IS NOT DISTINCT FROM p.environment AND d.exchange = p.exchange AND d.routing_key = p.routing_key
@@ -57,7 +57,7 @@ SELECT 'all' AS key, 'misrouted' AS kind, 'outlier' AS verdict, NULL AS cause, '
         sequence: o.n, deliveries: r.deliveries}) AS evidence,
     r.received_ns AS event_ns, greatest(r.received_ns, o.end_ns) AS facts_until_ns, greatest(o.batch, r.batch) AS batch
 FROM odd o JOIN received r ON r.publish_trace_id = o.trace_id AND r.publish_span_id = o.span_id
-WHERE o.all_messages - o.own_messages >= 0.9 * o.all_messages
+WHERE o.all_messages - o.own_messages >= (SELECT outlier_foreign_share FROM thresholds) * o.all_messages
 UNION ALL
 SELECT 'all', 'unroutable', NULL, NULL, 'warning', 'inferred', 'missing',
     o.message, o.trace_id, o.span_id, o.message_id, o.environment, o.broker, o.vhost, NULL, o.exchange, o.routing_key, o.service, NULL,

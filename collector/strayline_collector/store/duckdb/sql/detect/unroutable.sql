@@ -48,7 +48,7 @@ SELECT 'all' AS key, 'unroutable' AS kind, NULL AS verdict, NULL AS cause,
         -- a reply to a requester that has left is no broken promise
         WHEN exchange = '' AND (starts_with(routing_key, 'amq.gen-') OR routing_key IN (SELECT reply_to FROM publish_facts)) THEN 'info'
         WHEN exchange = '' THEN 'error'
-        WHEN publishes >= 30 AND deliveries = 0 THEN 'info'
+        WHEN publishes >= (SELECT silent_key_publishes FROM thresholds) AND deliveries = 0 THEN 'info'
         WHEN durable_bound THEN 'warning'
         ELSE 'info'
     END AS severity,
