@@ -49,7 +49,11 @@ def read_story(session: Session, trace_id: str, *, stitched: bool) -> Loaded:
         SpanKey(row["trace_id"], row["span_id"]): row
         for row in session.rows(load("query/trace_waits"), loads)
     }
-    tree = [tree_span(row, deliveries) for row in rows]
+    replies = {
+        SpanKey(row["trace_id"], row["span_id"]): row
+        for row in session.rows(load("query/trace_replies"), loads)
+    }
+    tree = [tree_span(row, deliveries, replies) for row in rows]
     return Loaded(trace_ids, rows, deliveries, tree, story.truncated or cut)
 
 
@@ -87,10 +91,12 @@ def _story(session: Session, trace_id: str, *, stitched: bool) -> Story:
     return Story(frozenset(lookup([trace_id]).parents), truncated=False)
 
 
-def tree_span(row: Row, deliveries: Mapping[SpanKey, Row]) -> TreeSpan:
+def tree_span(
+    row: Row, deliveries: Mapping[SpanKey, Row], replies: Mapping[SpanKey, Row]
+) -> TreeSpan:
     """A stored span as the pure functions know it."""
     key = SpanKey(row["trace_id"], row["span_id"])
-    parent, delivery = row["parent_span_id"], deliveries.get(key)
+    parent, delivery, reply = row["parent_span_id"], deliveries.get(key), replies.get(key)
     links = json.loads(row["links"]) if row["links"] else ()
     return TreeSpan(
         key,
@@ -103,6 +109,8 @@ def tree_span(row: Row, deliveries: Mapping[SpanKey, Row]) -> TreeSpan:
         clock=row["host"] or row["process"] or row["service"],
         process=row["process"] or row["service"],
         received_ns=None if delivery is None else delivery["received_ns"],
+        reply_to=None if reply is None else reply["reply_to"],
+        replies_to=None if reply is None else reply["replies_to"],
     )
 
 

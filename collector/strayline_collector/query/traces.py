@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Sequence
 from typing import Any, Final
 
 from strayline_collector.errors import BadInput
@@ -27,9 +26,15 @@ from strayline_collector.query.wire import (
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
 from strayline_collector.trace.clock import Bound, Correction, bounds, corrected, correction, orders
-from strayline_collector.trace.critical_path import critical_path
+from strayline_collector.trace.critical_path import critical_path, self_times
 from strayline_collector.trace.stitch import SpanKey
-from strayline_collector.trace.tree import TreeSpan, display_parents, drawing_order
+from strayline_collector.trace.tree import (
+    TreeSpan,
+    children_of,
+    display_parents,
+    drawing_order,
+    story_root,
+)
 
 KINDS: Final = ("unspecified", "internal", "server", "client", "producer", "consumer")
 STATUSES: Final = ("unset", "ok", "error")
@@ -118,7 +123,9 @@ def read_trace(
     ``corrected``. Raises ``NotFound``."""
     story = read_story(session, trace_id, stitched=stitched)
     found = orders(story.tree)
-    change = correction(found, _root_clock(story.tree))
+    by_key = {span.key: span for span in story.tree}
+    root = by_key[story_root(by_key, display_parents(story.tree))]
+    change = correction(found, root.clock or "")
     offsets = change.offsets if clock == "corrected" else {}
     tree = story.tree
     if any(offsets.values()):
@@ -127,9 +134,11 @@ def read_trace(
     for row in session.rows(load("query/trace_findings"), {"trace_ids": story.trace_ids}):
         findings[SpanKey(row["trace_id"], row["span_id"])].append(row["id"])
     parents = display_parents(tree)
-    place = {key: index for index, key in enumerate(drawing_order(tree, parents))}
+    order = drawing_order(children_of({span.key: span for span in tree}, parents))
+    place = {key: index for index, key in enumerate(order)}
+    own = self_times(tree, parents)
     spans = [
-        _span(row, span, story.deliveries, findings, parents)
+        _span(row, span, story.deliveries, findings, parents, own)
         for row, span in zip(story.rows, tree, strict=True)
     ]
     spans.sort(key=lambda span: place[SpanKey(span["trace_id"], span["span_id"])])
@@ -153,13 +162,6 @@ def read_trace(
     )
 
 
-def _root_clock(tree: Sequence[TreeSpan]) -> str:
-    """The clock that the others are compared with: that of the first span without a parent."""
-    keys = {span.key for span in tree}
-    root = min(tree, key=lambda s: (s.parent is not None, s.parent in keys, s.start_ns, s.key))
-    return root.clock or ""
-
-
 def _clock_bound(bound: Bound, change: Correction) -> ClockBound:
     offset_ns = change.offsets[bound.b] - change.offsets[bound.a] if change.possible else None
     return ClockBound(
@@ -178,6 +180,7 @@ def _span(
     deliveries: dict[SpanKey, Row],
     findings: dict[SpanKey, list[str]],
     parents: dict[SpanKey, SpanKey | None],
+    own: dict[SpanKey, int],
 ) -> Span:
     key = span.key
     delivery = deliveries.get(key)
@@ -214,6 +217,7 @@ def _span(
         ],
         queue=delivery["queue"] if delivery is not None else None,
         queue_wait_ns=span.wait_ns,
+        self_ns=own[key],
         display_parent=f"{parent.trace_id}-{parent.span_id}" if parent is not None else None,
         findings=sorted(findings.get(key, [])),
     )

@@ -163,15 +163,22 @@ class Span(TypedDict):
     """The queue a consumer's span took its message from."""
     queue_wait_ns: int | None
     """From the end of the publish to the start of the handling; null unless both are known."""
+    self_ns: int
+    """In which none of its children ran."""
     display_parent: str | None
     """``trace_id-span_id`` to draw this span under: the parent, else (stitched) a link's target."""
     findings: list[str]
 
 
+SegmentKind = Literal["self", "queue_wait", "network", "gap"]
+"""``network``: in a client's span outside its server's; ``queue_wait``: before a consumer; ``gap``:
+from a span's end to what it caused later in its process."""
+
+
 class CriticalSegment(TypedDict):
     trace_id: str
     span_id: str
-    kind: Literal["self", "queue_wait", "network"]
+    kind: SegmentKind
     start_unix_nano: int
     end_unix_nano: int
 

@@ -1,26 +1,46 @@
-"""What the end of a trace waited for: a walk back from the last moment to the first.
+"""What the end waited for: a walk back from the last moment to the first, by cause.
 
-From the latest end of the root's subtree, the walk follows whichever child ended last before the
-moment it stands at, and gives each stretch to the span that was running then. A consumer is
-preceded by its message's wait in the queue, a segment of its own; what no span covers is
-``network``. Segments do not overlap; together they cover the whole story.
+In a span, the walk goes into whichever child returned last before the moment it stands at, and
+charges the rest to the span. What had not returned by then was not waited for: overlapping
+siblings, tasks left running, consumers. From a span's beginning it climbs to what caused it: a
+consumer to its publish, across the wait in the queue; a child that began after its parent's end
+across the gap. An RPC over AMQP returns when its reply has come. Segments do not overlap; together
+they cover everything from the root's beginning to the end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from itertools import islice
+from typing import Final, Literal
 
 from strayline_collector.trace.stitch import SpanKey
-from strayline_collector.trace.tree import TreeSpan, children_of
+from strayline_collector.trace.tree import (
+    CLIENT,
+    CONSUMER,
+    SERVER,
+    TreeSpan,
+    ancestors,
+    children_of,
+    drawing_order,
+    story_root,
+)
 
-SegmentKind = Literal["self", "queue_wait", "network"]
+SegmentKind = Literal["self", "queue_wait", "network", "gap"]
+Through = Literal["story", "response"]
+COARSE_NS: Final = 1_000_000
+"""JavaScript's starts are whole milliseconds, its durations exact: what ended before another
+began is told to have ended up to this much later."""
+MAX_HOPS: Final = 100
+"""How far above a reply its request is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of the critical path and the span it is charged to."""
+    """A stretch of the critical path and the span it is charged to. ``network``: in a client's
+    span, outside its server's. ``queue_wait``: before a consumer. ``gap``: between a span's end and
+    the beginning of what it caused."""
 
     key: SpanKey
     kind: SegmentKind
@@ -31,79 +51,167 @@ class Segment:
 @dataclass(slots=True)
 class _Frame:
     span: TreeSpan
-    at_ns: int
-    """The walk has explained everything after this moment."""
     floor_ns: int
     """The caller explains what is before this moment."""
-    children: list[SpanKey]
-    """By end of their subtree; the last is looked at next."""
+    until: SpanKey
+    """After this span, climb through its causes up to this one."""
+    children: list[tuple[int, SpanKey]]
+    """By the moment they returned; the last is looked at next."""
 
 
 def critical_path(
-    spans: Sequence[TreeSpan], parents: Mapping[SpanKey, SpanKey | None]
+    spans: Sequence[TreeSpan],
+    parents: Mapping[SpanKey, SpanKey | None],
+    root: SpanKey | None = None,
+    through: Through = "story",
 ) -> list[Segment]:
-    """The critical path below the earliest root, oldest segment first."""
+    """The critical path below ``root`` (else the first span without a parent), oldest segment
+    first: to the end of all that followed, or with ``response`` to the end of the root's span."""
     if not spans:
         return []
-    by_key = {span.key: span for span in spans}
-    children = children_of(by_key, parents)
-    ends = _subtree_ends(by_key, children)
+    return _Walk(spans, parents).run(root, through)
 
-    def frame(key: SpanKey, at_ns: int, floor_ns: int) -> _Frame:
-        below = sorted(children.get(key, []), key=lambda child: (ends[child], child))
-        return _Frame(by_key[key], at_ns, floor_ns, below)
 
-    root = children[None][0]
-    found: list[Segment] = []
-    stack = [frame(root, ends[root], by_key[root].start_ns)]
-    while stack:
-        here = stack[-1]
+class _Walk:
+    def __init__(
+        self, spans: Sequence[TreeSpan], parents: Mapping[SpanKey, SpanKey | None]
+    ) -> None:
+        self._spans = {span.key: span for span in spans}
+        self._parents = parents
+        self._children = children_of(self._spans, parents)
+        self._answers = replies(self._spans, parents)
+        self._found: list[Segment] = []
+        self._at_ns = 0
+        self._stack: list[_Frame] = []
+
+    def run(self, root: SpanKey | None, through: Through) -> list[Segment]:
+        first = self._spans[root or story_root(self._spans, self._parents)]
+        last = first if through == "response" else self._last_below(first)
+        self._at_ns = last.end_ns
+        self._push(last, first.start_ns, first.key)
+        while self._stack:
+            self._step(self._stack[-1])
+        self._found.reverse()
+        return self._found
+
+    def _last_below(self, first: TreeSpan) -> TreeSpan:
+        """What ended last, of several the nearest to the root."""
+        last = first
+        for key in drawing_order(self._children, [first.key]):
+            if self._spans[key].end_ns > last.end_ns:
+                last = self._spans[key]
+        return last
+
+    def _push(self, span: TreeSpan, floor_ns: int, until: SpanKey) -> None:
+        below = [(self._returned_ns(self._spans[c], span), c) for c in self._children.get(span.key, ())]  # fmt: skip
+        self._stack.append(_Frame(span, floor_ns, until, sorted(below)))
+
+    def _returned_ns(self, child: TreeSpan, parent: TreeSpan) -> int:
+        answer = self._answers.get(child.key)
+        if answer is not None:
+            return max(child.end_ns, self._spans[answer].end_ns)
+        if parent.kind == CLIENT and child.kind == SERVER:
+            return min(child.end_ns, parent.end_ns)  # what it does later nobody waits for
+        return child.end_ns
+
+    def _step(self, here: _Frame) -> None:
+        span, at_ns = here.span, self._at_ns
+        floor_ns = max(here.floor_ns, span.start_ns)
         while here.children:
-            key = here.children.pop()
-            child = by_key[key]
-            if child.start_ns >= here.at_ns or ends[key] <= here.floor_ns:
-                continue  # it had not begun, or all of it lies before this span's part
-            reached = min(ends[key], here.at_ns)
-            _give(found, here.span, max(reached, here.floor_ns), here.at_ns)
-            here.at_ns = max(here.floor_ns, child.start_ns - (child.wait_ns or 0))
-            stack.append(frame(key, reached, here.at_ns))
-            break
-        else:
-            _give(found, here.span, max(here.floor_ns, here.span.start_ns), here.at_ns)
-            _wait(found, here)
-            stack.pop()
-    found.reverse()
+            returned_ns, key = here.children.pop()
+            child = self._spans[key]
+            slack_ns = COARSE_NS - 1 if at_ns % COARSE_NS == 0 else 0
+            if is_message(child, self._parents) or returned_ns > at_ns + slack_ns:
+                continue  # not waited for, by now
+            if child.start_ns >= at_ns or returned_ns <= floor_ns:
+                continue
+            self._give(span, min(returned_ns, at_ns))
+            entry = self._spans[self._answers.get(key, key)]
+            self._push(entry, max(floor_ns, child.start_ns), key)
+            return
+        self._give(span, floor_ns)
+        self._stack.pop()
+        if span.key != here.until:
+            self._climb(span, here)
+
+    def _climb(self, span: TreeSpan, here: _Frame) -> None:
+        key = self._parents[span.key]
+        if key is None:
+            return
+        cause = self._spans[key]
+        if is_message(span, self._parents):
+            sent_ns = cause.end_ns if cause.end_ns <= self._at_ns else cause.start_ns
+            self._charge(span, "queue_wait", max(here.floor_ns, sent_ns))
+        elif cause.end_ns < self._at_ns:
+            kind: SegmentKind = "gap" if cause.process == span.process else "network"
+            self._charge(span, kind, max(here.floor_ns, cause.end_ns))
+        self._push(cause, here.floor_ns, here.until)
+
+    def _give(self, span: TreeSpan, since_ns: int) -> None:
+        kind: SegmentKind = "self"
+        if span.kind == CLIENT and any(
+            self._spans[child].kind == SERVER for child in self._children.get(span.key, ())
+        ):
+            kind = "network"
+        self._charge(span, kind, since_ns)
+
+    def _charge(self, span: TreeSpan, kind: SegmentKind, since_ns: int) -> None:
+        if since_ns < self._at_ns:
+            self._found.append(Segment(span.key, kind, since_ns, self._at_ns))
+            self._at_ns = since_ns
+
+
+def is_message(span: TreeSpan, parents: Mapping[SpanKey, SpanKey | None]) -> bool:
+    """Whether what caused it did not wait for it: a consumer, or a span that is only linked."""
+    cause = parents[span.key]
+    return span.kind == CONSUMER or (cause is not None and cause != span.parent)
+
+
+def replies(
+    spans: Mapping[SpanKey, TreeSpan], parents: Mapping[SpanKey, SpanKey | None]
+) -> dict[SpanKey, SpanKey]:
+    """Requests over AMQP → the span at whose end the reply was there: its handling in the process
+    that asked, else its publish. A reply goes to the nearest request above it that names its
+    address, or names none."""
+    handled: dict[SpanKey, TreeSpan] = {}
+    for span in spans.values():
+        cause = parents[span.key]
+        if cause is not None and span.kind == CONSUMER:
+            earlier = handled.get(cause)
+            if earlier is None or (span.start_ns, span.key) < (earlier.start_ns, earlier.key):
+                handled[cause] = span
+    found: dict[SpanKey, SpanKey] = {}
+    for reply in sorted(spans.values(), key=lambda s: (s.end_ns, s.key)):
+        if reply.replies_to is None:
+            continue
+        for above in islice(ancestors(reply.key, parents), MAX_HOPS):
+            request = parents[above]
+            if spans[above].kind != CONSUMER or request is None:
+                continue
+            if spans[request].reply_to in (None, reply.replies_to):
+                home = handled.get(reply.key)
+                back = home is not None and home.process == spans[request].process
+                found.setdefault(request, home.key if back and home else reply.key)
+                break
     return found
 
 
-def _give(found: list[Segment], span: TreeSpan, start_ns: int, end_ns: int) -> None:
-    """Charges start..end to ``span``: as its own while it ran, as network after it had ended."""
-    running = max(start_ns, min(end_ns, span.end_ns))
-    if end_ns > running:
-        found.append(Segment(span.key, "network", running, end_ns))
-    if running > start_ns:
-        found.append(Segment(span.key, "self", start_ns, running))
-
-
-def _wait(found: list[Segment], here: _Frame) -> None:
-    if here.floor_ns < min(here.span.start_ns, here.at_ns):
-        end_ns = min(here.span.start_ns, here.at_ns)
-        kind: SegmentKind = "queue_wait" if here.span.wait_ns else "network"
-        found.append(Segment(here.span.key, kind, here.floor_ns, end_ns))
-
-
-def _subtree_ends(
-    spans: Mapping[SpanKey, TreeSpan], children: Mapping[SpanKey | None, list[SpanKey]]
+def self_times(
+    spans: Sequence[TreeSpan], parents: Mapping[SpanKey, SpanKey | None]
 ) -> dict[SpanKey, int]:
-    """The latest end at or below each span."""
-    ends: dict[SpanKey, int] = {}
-    stack = [(root, False) for root in children.get(None, [])]
-    while stack:
-        key, done = stack.pop()
-        below = children.get(key, [])
-        if done or not below:
-            ends[key] = max([spans[key].end_ns, *(ends[child] for child in below)])
-        else:
-            stack.append((key, True))
-            stack.extend((child, False) for child in below)
-    return ends
+    """Nanoseconds of each span in which none of its children ran; consumers of what it published
+    run elsewhere and do not count. Children at once count once."""
+    by_key = {span.key: span for span in spans}
+    covered: dict[SpanKey, int] = {}
+    reached: dict[SpanKey, int] = {}
+    for span in sorted(spans, key=lambda s: (s.start_ns, s.key)):
+        cause = parents[span.key]
+        if cause is None or is_message(span, parents):
+            continue
+        parent = by_key[cause]
+        since_ns = max(span.start_ns, reached.get(cause, parent.start_ns))
+        until_ns = min(span.end_ns, parent.end_ns)
+        if until_ns > since_ns:
+            covered[cause] = covered.get(cause, 0) + until_ns - since_ns
+            reached[cause] = until_ns
+    return {key: span.end_ns - span.start_ns - covered.get(key, 0) for key, span in by_key.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -34,6 +34,10 @@ class TreeSpan:
     """Where it ran: a process, else a service."""
     received_ns: int | None = None
     """When its message came, which may have waited in the process before it was handled."""
+    reply_to: str | None = None
+    """The address that a request over AMQP names for its reply."""
+    replies_to: str | None = None
+    """The address that a reply over AMQP goes to."""
 
     def shifted(self, by_ns: int) -> TreeSpan:
         """The same span later by ``by_ns``."""
@@ -84,15 +88,31 @@ def children_of(
 
 
 def drawing_order(
-    spans: Sequence[TreeSpan], parents: Mapping[SpanKey, SpanKey | None]
+    children: Mapping[SpanKey | None, list[SpanKey]],
+    roots: Sequence[SpanKey] | None = None,
 ) -> list[SpanKey]:
-    """Every span once, depth first."""
-    by_key = {span.key: span for span in spans}
-    children = children_of(by_key, parents)
+    """Every span once, depth first; or those at and below ``roots``."""
     order: list[SpanKey] = []
-    stack = list(reversed(children[None]))
+    stack = list(reversed(children[None] if roots is None else roots))
     while stack:
         key = stack.pop()
         order.append(key)
         stack.extend(reversed(children.get(key, [])))
     return order
+
+
+def ancestors(key: SpanKey, parents: Mapping[SpanKey, SpanKey | None]) -> Iterator[SpanKey]:
+    """From the parent up to the root."""
+    above = parents[key]
+    while above is not None:
+        yield above
+        above = parents[above]
+
+
+def story_root(
+    spans: Mapping[SpanKey, TreeSpan], parents: Mapping[SpanKey, SpanKey | None]
+) -> SpanKey:
+    """Where it all began: the earliest span without a parent; an orphan, whose parent was never
+    seen, only where there is no other."""
+    roots = (key for key, parent in parents.items() if parent is None)
+    return min(roots, key=lambda k: (spans[k].parent is not None, spans[k].start_ns, k))

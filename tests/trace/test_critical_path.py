@@ -1,0 +1,309 @@
+"""What the end waited for: golden stories, and any story against a walk one tick at a time."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from strayline_collector.trace.critical_path import Through, critical_path, self_times
+from strayline_collector.trace.stitch import SpanKey
+from strayline_collector.trace.tree import (
+    CLIENT,
+    CONSUMER,
+    INTERNAL,
+    PRODUCER,
+    SERVER,
+    TreeSpan,
+    display_parents,
+)
+
+
+def key(name: str) -> SpanKey:
+    return SpanKey("t", name)
+
+
+def span(
+    name: str, parent: str | None, start: int, end: int, kind: int = INTERNAL, process: str = "p", **more: Any
+) -> TreeSpan:  # fmt: skip
+    above = key(parent) if parent else None
+    return TreeSpan(key(name), above, (), start, end, kind=kind, process=process, **more)
+
+
+def path(*spans: TreeSpan, through: Through = "story") -> list[tuple[str, str, int, int]]:
+    found = critical_path(spans, display_parents(spans), through=through)
+    return [(s.key.span_id, s.kind, s.start_ns, s.end_ns) for s in found]
+
+
+def test_a_consumer_after_a_short_publish_is_on_the_path_with_its_wait() -> None:
+    assert path(
+        span("request", None, 0, 100, SERVER),
+        span("publish", "request", 10, 12, PRODUCER),
+        span("process", "publish", 150, 200, CONSUMER, "q"),
+    ) == [
+        ("request", "self", 0, 10),
+        ("publish", "self", 10, 12),
+        ("process", "queue_wait", 12, 150),
+        ("process", "self", 150, 200),
+    ]
+
+
+def test_a_consumer_that_ends_within_the_request_is_not_waited_for() -> None:
+    assert path(
+        span("request", None, 0, 100, SERVER),
+        span("publish", "request", 10, 12, PRODUCER),
+        span("process", "publish", 20, 90, CONSUMER, "q"),
+    ) == [("request", "self", 0, 10), ("publish", "self", 10, 12), ("request", "self", 12, 100)]
+
+
+def test_a_consumer_that_begins_before_the_confirm_waits_from_the_publishs_beginning() -> None:
+    assert path(
+        span("publish", None, 0, 50, PRODUCER), span("process", "publish", 20, 90, CONSUMER, "q")
+    ) == [("process", "queue_wait", 0, 20), ("process", "self", 20, 90)]
+
+
+def test_back_to_back_children_are_all_on_the_path() -> None:
+    assert path(
+        span("r", None, 0, 30), span("a", "r", 0, 10), span("b", "r", 10, 20), span("c", "r", 20, 30)
+    ) == [("a", "self", 0, 10), ("b", "self", 10, 20), ("c", "self", 20, 30)]  # fmt: skip
+
+
+def test_back_to_back_children_of_a_millisecond_clock_are_all_on_the_path() -> None:
+    ms = 1_000_000
+    assert path(
+        span("r", None, 0, 30 * ms),
+        span("a", "r", 0, 10 * ms + 400_000),  # b truly began at 10.6 ms
+        span("b", "r", 10 * ms, 30 * ms),
+    ) == [("a", "self", 0, 10 * ms), ("b", "self", 10 * ms, 30 * ms)]
+
+
+def test_a_child_that_outlasts_its_parent_was_not_waited_for_and_ends_the_story() -> None:
+    spans = (span("r", None, 0, 50), span("a", "r", 10, 20), span("task", "r", 30, 90))
+    assert path(*spans) == [
+        ("r", "self", 0, 10),
+        ("a", "self", 10, 20),
+        ("r", "self", 20, 30),
+        ("task", "self", 30, 90),
+    ]
+    assert path(*spans, through="response") == [
+        ("r", "self", 0, 10),
+        ("a", "self", 10, 20),
+        ("r", "self", 20, 50),
+    ]
+
+
+def test_a_child_that_begins_after_its_parents_end_is_reached_across_a_gap() -> None:
+    assert path(span("r", None, 0, 50), span("later", "r", 70, 90)) == [
+        ("r", "self", 0, 50),
+        ("later", "gap", 50, 70),
+        ("later", "self", 70, 90),
+    ]
+
+
+def test_the_network_is_a_clients_time_outside_its_server() -> None:
+    assert path(
+        span("client", None, 0, 100, CLIENT),
+        span("server", "client", 10, 85, SERVER, "q"),
+        span("query", "server", 20, 60, CLIENT, "q"),
+    ) == [
+        ("client", "network", 0, 10),
+        ("server", "self", 10, 20),
+        ("query", "self", 20, 60),
+        ("server", "self", 60, 85),
+        ("client", "network", 85, 100),
+    ]
+
+
+def test_a_server_that_goes_on_after_its_client_gave_up_is_on_the_path_until_then() -> None:
+    spans = (
+        span("r", None, 0, 100),
+        span("client", "r", 10, 40, CLIENT),
+        span("server", "client", 15, 80, SERVER, "q"),
+    )
+    assert path(*spans) == [
+        ("r", "self", 0, 10),
+        ("client", "network", 10, 15),
+        ("server", "self", 15, 40),
+        ("r", "self", 40, 100),
+    ]
+
+
+def test_of_children_at_once_only_the_last_to_return_is_waited_for() -> None:
+    assert path(
+        span("gather", None, 0, 100),
+        span("short", "gather", 10, 40),
+        span("long", "gather", 10, 90),
+        span("longs", "long", 20, 80),
+    ) == [
+        ("gather", "self", 0, 10),
+        ("long", "self", 10, 20),
+        ("longs", "self", 20, 80),
+        ("long", "self", 80, 90),
+        ("gather", "self", 90, 100),
+    ]
+
+
+def test_a_sibling_that_had_not_returned_when_the_next_began_was_not_waited_for() -> None:
+    assert path(span("r", None, 0, 100), span("a", "r", 0, 60), span("b", "r", 50, 100)) == [
+        ("r", "self", 0, 50),
+        ("b", "self", 50, 100),
+    ]
+
+
+RPC = (
+    span("ask", None, 0, 100, SERVER),
+    span("request", "ask", 5, 6, PRODUCER, reply_to="amq.gen-1"),
+    span("serve", "request", 20, 80, CONSUMER, "q"),
+    span("reply", "serve", 70, 71, PRODUCER, "q", replies_to="amq.gen-1"),
+)
+
+
+def test_an_rpc_over_amqp_returns_when_its_reply_has_come() -> None:
+    assert path(*RPC, span("got", "reply", 75, 78, CONSUMER)) == [
+        ("ask", "self", 0, 5),
+        ("request", "self", 5, 6),
+        ("serve", "queue_wait", 6, 20),
+        ("serve", "self", 20, 70),
+        ("reply", "self", 70, 71),
+        ("got", "queue_wait", 71, 75),
+        ("got", "self", 75, 78),
+        ("ask", "self", 78, 100),
+    ]
+
+
+def test_a_reply_read_without_a_span_counts_from_its_publish() -> None:
+    assert path(*RPC)[-2:] == [("reply", "self", 70, 71), ("ask", "self", 71, 100)]
+
+
+def test_a_reply_goes_past_a_forwarder_to_whoever_named_its_address() -> None:
+    forwarded = (
+        *RPC[:3],
+        span("forward", "serve", 25, 26, PRODUCER, "q", reply_to="amq.gen-2"),
+        span("other", "forward", 30, 60, CONSUMER, "o"),
+        span("reply", "other", 55, 56, PRODUCER, "o", replies_to="amq.gen-1"),
+    )
+    assert path(*forwarded)[-2:] == [("reply", "self", 55, 56), ("ask", "self", 56, 100)]
+
+
+def test_consumers_are_reached_across_traces_by_their_links() -> None:
+    linked = TreeSpan(SpanKey("u", "process"), None, (key("publish"),), 150, 200, kind=CONSUMER)
+    found = path(span("r", None, 0, 100), span("publish", "r", 10, 12, PRODUCER), linked)
+    assert found[-2:] == [("process", "queue_wait", 12, 150), ("process", "self", 150, 200)]
+
+
+def test_an_orphan_is_no_root_where_there_is_one() -> None:
+    assert path(span("orphan", "never", 0, 5), span("r", None, 3, 9)) == [("r", "self", 3, 9)]
+
+
+def test_self_time_counts_children_at_once_once_and_no_consumers() -> None:
+    spans = [
+        span("r", None, 0, 100),
+        span("a", "r", 10, 50),
+        span("b", "r", 30, 60),
+        span("c", "r", 90, 150),
+        span("p", "r", 70, 72, PRODUCER),
+        span("m", "p", 71, 99, CONSUMER),
+    ]
+    own = self_times(spans, display_parents(spans))
+    assert {k.span_id: ns for k, ns in own.items()} == {"r": 38, "a": 40, "b": 30, "c": 60, "p": 2, "m": 28}  # fmt: skip
+
+
+@st.composite
+def stories(draw: Any) -> list[TreeSpan]:
+    """Any tree of any kinds at any times: children before, across and after their parents."""
+    spans = [span("0", None, 100, 100 + draw(st.integers(0, 60)))]
+    for index in range(1, draw(st.integers(1, 12))):
+        start = draw(st.integers(90, 180))
+        spans.append(
+            span(
+                str(index),
+                str(draw(st.integers(0, index - 1))),
+                start,
+                start + draw(st.integers(0, 50)),
+                draw(st.sampled_from([INTERNAL, CLIENT, SERVER, PRODUCER, CONSUMER])),
+                draw(st.sampled_from("pq")),
+            )
+        )
+    return spans
+
+
+def ticked(spans: Sequence[TreeSpan]) -> dict[int, tuple[str, str]]:
+    """Tick → who is charged and as what. Goes back tick by tick and asks at each who runs."""
+    by = {s.key: s for s in spans}
+    root = spans[0]
+
+    def depth(s: TreeSpan) -> int:
+        return 0 if s.parent is None else 1 + depth(by[s.parent])
+
+    def trail(s: TreeSpan) -> list[tuple[int, SpanKey]]:
+        above = [] if s.parent is None else trail(by[s.parent])
+        return [*above, (s.start_ns, s.key)]
+
+    end = max(s.end_ns for s in spans)
+    last = min((s for s in spans if s.end_ns == end), key=trail)
+    charged: dict[int, tuple[str, str]] = {}
+
+    def returned(child: TreeSpan) -> int:
+        above = by[child.parent] if child.parent else root
+        both = above.kind == CLIENT and child.kind == SERVER
+        return min(child.end_ns, above.end_ns) if both else child.end_ns
+
+    def below(s: TreeSpan, now: int, floor: int) -> int:
+        """Back through ``s`` from ``now``; where it came to."""
+        lowest = max(floor, s.start_ns)
+        kids = [c for c in spans if c.parent == s.key and c.kind != CONSUMER]
+        server = s.kind == CLIENT and any(c.parent == s.key and c.kind == SERVER for c in spans)
+        while now > lowest:
+            back = [c for c in kids if returned(c) == now and c.start_ns < now]
+            if back:
+                child = max(back, key=lambda c: c.key)
+                now = below(child, now, lowest)
+                continue
+            charged[now] = (s.key.span_id, "network" if server else "self")
+            now -= 1
+        return now
+
+    at, now = last, last.end_ns
+    while True:
+        now = below(at, now, root.start_ns)
+        if at is root or at.parent is None:
+            return charged
+        above = by[at.parent]
+        if at.kind == CONSUMER:
+            since, kind = above.end_ns if above.end_ns <= now else above.start_ns, "queue_wait"
+        else:
+            since, kind = above.end_ns, "gap" if above.process == at.process else "network"
+        while now > max(since, root.start_ns):
+            charged[now] = (at.key.span_id, kind)
+            now -= 1
+        at = above
+
+
+@settings(max_examples=100, deadline=None)
+@given(stories(), st.randoms(use_true_random=False))
+def test_any_story_equals_the_walk_tick_by_tick_in_any_order_of_arrival(
+    spans: list[TreeSpan], rng: Any
+) -> None:
+    found = critical_path(spans, display_parents(spans))
+    ticks = {
+        tick: (s.key.span_id, s.kind) for s in found for tick in range(s.start_ns + 1, s.end_ns + 1)
+    }
+    assert ticks == ticked(spans)
+    assert all(a.end_ns == b.start_ns for a, b in itertools.pairwise(found))
+    assert sum(s.end_ns - s.start_ns for s in found) == max(0, max(s.end_ns for s in spans) - 100)
+    shuffled = list(spans)
+    rng.shuffle(shuffled)
+    assert critical_path(shuffled, display_parents(shuffled)) == found
+
+
+@settings(max_examples=60, deadline=None)
+@given(stories())
+def test_self_time_is_the_ticks_without_a_child(spans: list[TreeSpan]) -> None:
+    own = self_times(spans, display_parents(spans))
+    for s in spans:
+        kids = [c for c in spans if c.parent == s.key and c.kind != CONSUMER]
+        free = [t for t in range(s.start_ns, s.end_ns) if not any(c.start_ns <= t < c.end_ns for c in kids)]  # fmt: skip
+        assert own[s.key] == len(free)
