@@ -77,6 +77,9 @@ def main() -> None:
             "get /api/v1/traces/{trace_id}": collector.get(
                 f"/api/v1/traces/{message['trace_id']}", stitch="true"
             ),
+            "get /api/v1/critical_path": collector.get(
+                "/api/v1/critical_path", service="gateway", operation="POST /orders", limit=2
+            ),
             "get /api/v1/export": collector.get("/api/v1/export", trace_id=message["trace_id"]),
             "get /api/v1/queues": collector.get("/api/v1/queues"),
             "get /api/v1/queues/order": collector.get("/api/v1/queues/order", **queue),

@@ -76,3 +76,44 @@ def test_one_hosts_processes_share_a_clock_and_services_without_a_host_do_not(
     assert collector.get(f"/api/v1/traces/{told(collector, *same)}")["clock"] == []
     nameless = told(collector, *SKEWED, hosts=False)
     assert len(collector.get(f"/api/v1/traces/{nameless}")["clock"]) == 2
+
+
+def order(trace: str, at: float, work: float) -> tuple[Told, ...]:
+    """A request that calls, publishes and answers; the consumer runs in a trace of its own."""
+    shop = f"{trace}s"
+    return (
+        Told("POST", "gate", SERVER, at, at + 100, trace=trace),
+        Told("call", "gate", CLIENT, at + 10, at + 60, "POST", trace=trace),
+        Told("serve", "shop", SERVER, at + 15, at + 55, "call", trace=trace),
+        Told("send", "shop", PRODUCER, at + 50, at + 52, "serve", trace=trace, attributes=AMQP),
+        Told("mail", "mail", CONSUMER, at + 150, at + 150 + work, None, trace=shop,
+             links=(f"{trace}:send",), attributes={**AMQP, "strayline.queue": "mails"}),
+    )  # fmt: skip
+
+
+def test_the_time_of_an_operation_adds_up_over_its_stories(collector: RunningCollector) -> None:
+    for number, work in ((0, 30), (1, 50)):
+        told(collector, *order(f"o{number}", 10_000 * number, work))
+    answer = collector.get("/api/v1/critical_path", service="gate", operation="POST")
+    assert (answer["traces"], answer["matching"], answer["truncated"]) == (2, 2, False)
+    assert (answer["mean_ms"], answer["p50_ms"], answer["p95_ms"]) == (190, 180, 200)
+    parts = {
+        (i["service"], i["operation"], i["kind"], i["peer"], i["queue"]): i["total_ms"]
+        for i in answer["items"]
+    }
+    assert parts == {
+        ("gate", "POST", "self", None, None): 20,
+        ("gate", "call", "network", "shop", None): 10,
+        ("shop", "serve", "self", None, None): 70,
+        ("shop", "send", "self", None, None): 4,
+        ("mail", "mail", "queue_wait", "shop", "mails"): 196,
+        ("mail", "mail", "self", None, None): 80,
+    }
+    assert abs(sum(i["share"] for i in answer["items"]) - 1) < 1e-9
+    assert answer["items"][0]["kind"] == "queue_wait"
+    response = collector.get("/api/v1/critical_path", service="gate", operation="POST", through="response")  # fmt: skip
+    assert response["mean_ms"] == 100
+    assert {i["service"] for i in response["items"]} == {"gate", "shop"}
+    newest = collector.get("/api/v1/critical_path", service="gate", operation="POST", limit=1)
+    assert (newest["traces"], newest["matching"], newest["mean_ms"]) == (1, 2, 200)
+    assert collector.get("/api/v1/critical_path", service="nobody")["items"] == []

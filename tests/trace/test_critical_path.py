@@ -74,10 +74,11 @@ def test_back_to_back_children_are_all_on_the_path() -> None:
 def test_back_to_back_children_of_a_millisecond_clock_are_all_on_the_path() -> None:
     ms = 1_000_000
     assert path(
-        span("r", None, 0, 30 * ms),
-        span("a", "r", 0, 10 * ms + 400_000),  # b truly began at 10.6 ms
-        span("b", "r", 10 * ms, 30 * ms),
-    ) == [("a", "self", 0, 10 * ms), ("b", "self", 10 * ms, 30 * ms)]
+        span("r", None, ms, 30 * ms + 100_000),
+        span("a", "r", ms, 10 * ms + 400_000),  # b truly began at 10.6 ms
+        span("b", "r", 10 * ms, 30 * ms + 500_000),  # and ended with its parent
+        through="response",
+    ) == [("a", "self", ms, 10 * ms), ("b", "self", 10 * ms, 30 * ms + 100_000)]
 
 
 def test_a_child_that_outlasts_its_parent_was_not_waited_for_and_ends_the_story() -> None:
@@ -98,7 +99,7 @@ def test_a_child_that_outlasts_its_parent_was_not_waited_for_and_ends_the_story(
 def test_a_child_that_begins_after_its_parents_end_is_reached_across_a_gap() -> None:
     assert path(span("r", None, 0, 50), span("later", "r", 70, 90)) == [
         ("r", "self", 0, 50),
-        ("later", "gap", 50, 70),
+        ("r", "gap", 50, 70),
         ("later", "self", 70, 90),
     ]
 
@@ -150,6 +151,25 @@ def test_a_sibling_that_had_not_returned_when_the_next_began_was_not_waited_for(
     assert path(span("r", None, 0, 100), span("a", "r", 0, 60), span("b", "r", 50, 100)) == [
         ("r", "self", 0, 50),
         ("b", "self", 50, 100),
+    ]
+
+
+def test_what_outlasts_its_parent_returns_to_whoever_is_still_there() -> None:
+    """Node's handler spans end when their promise is made, and what they began goes on."""
+    assert path(
+        span("request", None, 0, 100, SERVER),
+        span("handler", "request", 10, 12),
+        span("first", "handler", 11, 40, CLIENT),
+        span("second", "handler", 45, 90, CLIENT),
+        span("forgotten", "handler", 46, 300),
+        through="response",
+    ) == [
+        ("request", "self", 0, 10),
+        ("handler", "self", 10, 11),
+        ("first", "self", 11, 40),
+        ("handler", "gap", 40, 45),
+        ("second", "self", 45, 90),
+        ("request", "self", 90, 100),
     ]
 
 
@@ -251,35 +271,57 @@ def ticked(spans: Sequence[TreeSpan]) -> dict[int, tuple[str, str]]:
         both = above.kind == CLIENT and child.kind == SERVER
         return min(child.end_ns, above.end_ns) if both else child.end_ns
 
-    def below(s: TreeSpan, now: int, floor: int) -> int:
+    def waited(s: TreeSpan) -> list[tuple[int, SpanKey, SpanKey]]:
+        """(when, what, by which child) of all below that may have returned to ``s``."""
+        found: list[tuple[int, SpanKey, SpanKey]] = []
+        for c in spans:
+            called = c
+            while called.kind != CONSUMER and called.parent is not None:
+                if called.parent == s.key:
+                    found.append((returned(c), c.key, called.key))
+                    break
+                called = by[called.parent]
+                if returned(c) <= called.end_ns:
+                    break
+        return found
+
+    def below(s: TreeSpan, now: int, floor: int, after: str) -> int:
         """Back through ``s`` from ``now``; where it came to."""
         lowest = max(floor, s.start_ns)
-        kids = [c for c in spans if c.parent == s.key and c.kind != CONSUMER]
         server = s.kind == CLIENT and any(c.parent == s.key and c.kind == SERVER for c in spans)
         while now > lowest:
-            back = [c for c in kids if returned(c) == now and c.start_ns < now]
+            back = [
+                (entry, called)
+                for when, entry, called in waited(s)
+                if when == now and by[entry].start_ns < now and by[called].start_ns < now
+            ]
             if back:
-                child = max(back, key=lambda c: c.key)
-                now = below(child, now, lowest)
+                entry, called = max(back)
+                now = along(by[entry], called, now, max(lowest, by[called].start_ns))
                 continue
-            charged[now] = (s.key.span_id, "network" if server else "self")
+            own = "network" if server else "self"
+            charged[now] = (s.key.span_id, after if now > s.end_ns else own)
             now -= 1
         return now
 
-    at, now = last, last.end_ns
-    while True:
-        now = below(at, now, root.start_ns)
-        if at is root or at.parent is None:
-            return charged
-        above = by[at.parent]
-        if at.kind == CONSUMER:
-            since, kind = above.end_ns if above.end_ns <= now else above.start_ns, "queue_wait"
-        else:
-            since, kind = above.end_ns, "gap" if above.process == at.process else "network"
-        while now > max(since, root.start_ns):
-            charged[now] = (at.key.span_id, kind)
-            now -= 1
-        at = above
+    def along(at: TreeSpan, until: SpanKey, now: int, floor: int) -> int:
+        """Back by causes from the end of ``at`` to the beginning of ``until``."""
+        after = "gap"
+        while True:
+            now = below(at, now, floor, after)
+            if at.key == until or at.parent is None:
+                return now
+            above = by[at.parent]
+            after = "gap" if above.process == at.process else "network"
+            if at.kind == CONSUMER:
+                sent = above.end_ns if above.end_ns <= now else above.start_ns
+                while now > max(sent, floor):
+                    charged[now] = (at.key.span_id, "queue_wait")
+                    now -= 1
+            at = above
+
+    along(last, root.key, last.end_ns, root.start_ns)
+    return charged
 
 
 @settings(max_examples=100, deadline=None)

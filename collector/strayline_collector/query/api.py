@@ -34,9 +34,11 @@ from strayline_collector.query.guard import Gate, Guard, problem
 from strayline_collector.query.messages import read_messages
 from strayline_collector.query.openapi import with_examples
 from strayline_collector.query.overview import read_operations, read_rates, read_services
+from strayline_collector.query.params import Cursor, Limit, Read, Text, Time
 from strayline_collector.query.queues import read_order, read_queues
 from strayline_collector.query.search import compile_search
 from strayline_collector.query.sql import ARROW, Asking, as_arrow, as_json, parse_request
+from strayline_collector.query.story_routes import add_story_routes
 from strayline_collector.query.times import parse_time, time_range
 from strayline_collector.query.topology import read_topology
 from strayline_collector.query.traces import read_trace, search_traces
@@ -45,13 +47,7 @@ from strayline_collector.store.ports import Session, Store
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-MAX_PAGE: Final = 1000
 MAX_DOCUMENT_BYTES: Final = 32 * 1024 * 1024
-
-Time = Annotated[str | None, Query(description="RFC 3339 or unix nanoseconds", max_length=64)]
-Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
-Cursor = Annotated[str | None, Query(max_length=128, description="next_cursor of the page before")]
-Text = Annotated[str | None, Query(max_length=1024)]
 
 
 def build_api(store: Store, control: Control, gate: Gate) -> FastAPI:
@@ -80,6 +76,7 @@ def build_api(store: Store, control: Control, gate: Gate) -> FastAPI:
 
     _operation_routes(app, control)
     _trace_routes(app, read)
+    add_story_routes(app, read)
     _export_routes(app, store)
     _message_routes(app, read)
     _finding_routes(app, store, read)
@@ -87,9 +84,6 @@ def build_api(store: Store, control: Control, gate: Gate) -> FastAPI:
     _sql_routes(app, Asking(store))
     with_examples(app)
     return app
-
-
-Read = Callable[[Callable[[Session], Any]], Any]
 
 
 def _operation_routes(app: FastAPI, control: Control) -> None:

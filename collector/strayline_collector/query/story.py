@@ -53,7 +53,7 @@ def read_story(session: Session, trace_id: str, *, stitched: bool) -> Loaded:
         SpanKey(row["trace_id"], row["span_id"]): row
         for row in session.rows(load("query/trace_replies"), loads)
     }
-    tree = [tree_span(row, deliveries, replies) for row in rows]
+    tree = [tree_span(row, deliveries, replies, _links(row)) for row in rows]
     return Loaded(trace_ids, rows, deliveries, tree, story.truncated or cut)
 
 
@@ -91,17 +91,24 @@ def _story(session: Session, trace_id: str, *, stitched: bool) -> Story:
     return Story(frozenset(lookup([trace_id]).parents), truncated=False)
 
 
+def _links(row: Row) -> tuple[SpanKey, ...]:
+    links = json.loads(row["links"]) if row["links"] else ()
+    return tuple(SpanKey(link["trace_id"], link["span_id"]) for link in links)
+
+
 def tree_span(
-    row: Row, deliveries: Mapping[SpanKey, Row], replies: Mapping[SpanKey, Row]
+    row: Row,
+    deliveries: Mapping[SpanKey, Row],
+    replies: Mapping[SpanKey, Row],
+    links: tuple[SpanKey, ...],
 ) -> TreeSpan:
     """A stored span as the pure functions know it."""
     key = SpanKey(row["trace_id"], row["span_id"])
     parent, delivery, reply = row["parent_span_id"], deliveries.get(key), replies.get(key)
-    links = json.loads(row["links"]) if row["links"] else ()
     return TreeSpan(
         key,
         SpanKey(row["trace_id"], parent) if parent else None,
-        tuple(SpanKey(link["trace_id"], link["span_id"]) for link in links),
+        links,
         row["start_ns"],
         max(row["start_ns"], row["end_ns"]),
         None if delivery is None else wait_ns(delivery, {}),

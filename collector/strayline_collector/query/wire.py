@@ -171,8 +171,9 @@ class Span(TypedDict):
 
 
 SegmentKind = Literal["self", "queue_wait", "network", "gap"]
-"""``network``: in a client's span outside its server's; ``queue_wait``: before a consumer; ``gap``:
-from a span's end to what it caused later in its process."""
+"""``network``: in a client's span outside its server's, or after a span's end until what it caused
+elsewhere; ``queue_wait``: before a consumer; ``gap``: after a span's end until what it caused in its
+own process."""
 
 
 class CriticalSegment(TypedDict):
@@ -210,6 +211,47 @@ class Trace(TypedDict):
     clock: list[ClockBound]
     clock_mode: ClockMode
     truncated: bool
+
+
+Through = Literal["story", "response"]
+
+
+class PathPart(TypedDict):
+    """All that critical paths spent in spans of one name, in one way."""
+
+    service: str
+    operation: str
+    kind: SegmentKind
+    peer: str | None
+    """Of ``network`` the server's service, of ``queue_wait`` the producer's."""
+    queue: str | None
+    total_ms: float
+    share: float
+    """Of the whole, 0 to 1; all parts add up to 1."""
+    mean_ms: float
+    """Over all stories, those without it too."""
+    p95_ms: float
+    """Of the stories that have it."""
+    traces: int
+    """Stories that have it."""
+    worst_trace_id: str
+
+
+class CriticalPath(TypedDict):
+    service: str
+    operation: str | None
+    through: Through
+    matching: int
+    """Calls of the operation in the range."""
+    traces: int
+    """Of those added up here, the newest."""
+    mean_ms: float
+    p50_ms: float
+    p95_ms: float
+    items: list[PathPart]
+    """The largest first."""
+    truncated: bool
+    """Some stories were longer than what is read of them."""
 
 
 class Delivery(TypedDict):

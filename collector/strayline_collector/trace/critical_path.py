@@ -4,16 +4,18 @@ In a span, the walk goes into whichever child returned last before the moment it
 charges the rest to the span. What had not returned by then was not waited for: overlapping
 siblings, tasks left running, consumers. From a span's beginning it climbs to what caused it: a
 consumer to its publish, across the wait in the queue; a child that began after its parent's end
-across the gap. An RPC over AMQP returns when its reply has come. Segments do not overlap; together
-they cover everything from the root's beginning to the end.
+across the gap. A child that outlasts its parent returns to whoever is still there above it, an RPC
+over AMQP when its reply has come. Segments do not overlap; together they cover everything from the
+root's beginning to the end.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from strayline_collector.trace.stitch import SpanKey
 from strayline_collector.trace.tree import (
@@ -30,22 +32,31 @@ from strayline_collector.trace.tree import (
 SegmentKind = Literal["self", "queue_wait", "network", "gap"]
 Through = Literal["story", "response"]
 COARSE_NS: Final = 1_000_000
-"""JavaScript's starts are whole milliseconds, its durations exact: what ended before another
-began is told to have ended up to this much later."""
+"""JavaScript's starts are whole milliseconds, its durations exact: the end of what ended before
+another began, or ended, is told up to this much too late."""
 MAX_HOPS: Final = 100
-"""How far above a reply its request is looked for."""
+"""How far above a reply its request is looked for, and above a child whoever waited for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
     """A stretch of the critical path and the span it is charged to. ``network``: in a client's
-    span, outside its server's. ``queue_wait``: before a consumer. ``gap``: between a span's end and
-    the beginning of what it caused."""
+    span, outside its server's, or after a span's end until what it caused elsewhere. ``queue_wait``:
+    before a consumer. ``gap``: after a span's end until what it caused in its own process."""
 
     key: SpanKey
     kind: SegmentKind
     start_ns: int
     end_ns: int
+
+
+class _Return(NamedTuple):
+    """At ``at_ns`` somebody had what he waited for: ``entry`` had ended then, and is followed back
+    by its causes to ``until``, what he had called."""
+
+    at_ns: int
+    entry: SpanKey
+    until: SpanKey
 
 
 @dataclass(slots=True)
@@ -55,8 +66,10 @@ class _Frame:
     """The caller explains what is before this moment."""
     until: SpanKey
     """After this span, climb through its causes up to this one."""
-    children: list[tuple[int, SpanKey]]
-    """By the moment they returned; the last is looked at next."""
+    after_end: SegmentKind
+    """What the time after the span's end is."""
+    returns: list[_Return]
+    """By their moments; the last is looked at next."""
 
 
 def critical_path(
@@ -79,7 +92,7 @@ class _Walk:
         self._spans = {span.key: span for span in spans}
         self._parents = parents
         self._children = children_of(self._spans, parents)
-        self._answers = replies(self._spans, parents)
+        self._returns = self._all_returns()
         self._found: list[Segment] = []
         self._at_ns = 0
         self._stack: list[_Frame] = []
@@ -102,34 +115,53 @@ class _Walk:
                 last = self._spans[key]
         return last
 
-    def _push(self, span: TreeSpan, floor_ns: int, until: SpanKey) -> None:
-        below = [(self._returned_ns(self._spans[c], span), c) for c in self._children.get(span.key, ())]  # fmt: skip
-        self._stack.append(_Frame(span, floor_ns, until, sorted(below)))
+    def _all_returns(self) -> dict[SpanKey, list[_Return]]:
+        """What returned to each span: its children, those further below that outlasted whoever
+        called them (a handler that left its promise behind), and answers."""
+        found: dict[SpanKey, list[_Return]] = defaultdict(list)
+        answers = replies(self._spans, self._parents)
+        for span in self._spans.values():
+            above = self._parents[span.key]
+            if above is None or is_message(span, self._parents):
+                continue
+            parent = self._spans[above]
+            entry = self._spans[answers.get(span.key, span.key)]
+            at_ns = max(span.end_ns, entry.end_ns)
+            if parent.kind == CLIENT and span.kind == SERVER:
+                at_ns = min(at_ns, parent.end_ns)  # what it does later nobody waits for
+            found[above].append(_Return(at_ns, entry.key, span.key))
+            called = above
+            for caller in islice(ancestors(above, self._parents), MAX_HOPS):
+                called_span = self._spans[called]
+                if at_ns <= called_span.end_ns or is_message(called_span, self._parents):
+                    break
+                found[caller].append(_Return(at_ns, entry.key, called))
+                called = caller
+        for returns in found.values():
+            returns.sort()
+        return found
 
-    def _returned_ns(self, child: TreeSpan, parent: TreeSpan) -> int:
-        answer = self._answers.get(child.key)
-        if answer is not None:
-            return max(child.end_ns, self._spans[answer].end_ns)
-        if parent.kind == CLIENT and child.kind == SERVER:
-            return min(child.end_ns, parent.end_ns)  # what it does later nobody waits for
-        return child.end_ns
+    def _push(
+        self, span: TreeSpan, floor_ns: int, until: SpanKey, after_end: SegmentKind = "gap"
+    ) -> None:
+        returns = list(self._returns.get(span.key, ()))
+        self._stack.append(_Frame(span, floor_ns, until, after_end, returns))
 
     def _step(self, here: _Frame) -> None:
         span, at_ns = here.span, self._at_ns
         floor_ns = max(here.floor_ns, span.start_ns)
-        while here.children:
-            returned_ns, key = here.children.pop()
-            child = self._spans[key]
-            slack_ns = COARSE_NS - 1 if at_ns % COARSE_NS == 0 else 0
-            if is_message(child, self._parents) or returned_ns > at_ns + slack_ns:
-                continue  # not waited for, by now
-            if child.start_ns >= at_ns or returned_ns <= floor_ns:
+        while here.returns:
+            returned_ns, entry, until = here.returns.pop()
+            called = self._spans[until]
+            slack_ns = COARSE_NS - 1 if is_coarse(span) and is_coarse(called) else 0
+            if returned_ns > at_ns + slack_ns or returned_ns <= floor_ns:
+                continue  # not waited for by now, or explained by the caller
+            if called.start_ns >= at_ns or self._spans[entry].start_ns >= at_ns:
                 continue
-            self._give(span, min(returned_ns, at_ns))
-            entry = self._spans[self._answers.get(key, key)]
-            self._push(entry, max(floor_ns, child.start_ns), key)
+            self._give(here, min(returned_ns, at_ns))
+            self._push(self._spans[entry], max(floor_ns, called.start_ns), until)
             return
-        self._give(span, floor_ns)
+        self._give(here, floor_ns)
         self._stack.pop()
         if span.key != here.until:
             self._climb(span, here)
@@ -142,23 +174,28 @@ class _Walk:
         if is_message(span, self._parents):
             sent_ns = cause.end_ns if cause.end_ns <= self._at_ns else cause.start_ns
             self._charge(span, "queue_wait", max(here.floor_ns, sent_ns))
-        elif cause.end_ns < self._at_ns:
-            kind: SegmentKind = "gap" if cause.process == span.process else "network"
-            self._charge(span, kind, max(here.floor_ns, cause.end_ns))
-        self._push(cause, here.floor_ns, here.until)
+        same = cause.process == span.process
+        self._push(cause, here.floor_ns, here.until, "gap" if same else "network")
 
-    def _give(self, span: TreeSpan, since_ns: int) -> None:
-        kind: SegmentKind = "self"
+    def _give(self, here: _Frame, since_ns: int) -> None:
+        span = here.span
+        self._charge(span, here.after_end, max(since_ns, span.end_ns))
+        own: SegmentKind = "self"
         if span.kind == CLIENT and any(
             self._spans[child].kind == SERVER for child in self._children.get(span.key, ())
         ):
-            kind = "network"
-        self._charge(span, kind, since_ns)
+            own = "network"
+        self._charge(span, own, since_ns)
 
     def _charge(self, span: TreeSpan, kind: SegmentKind, since_ns: int) -> None:
         if since_ns < self._at_ns:
             self._found.append(Segment(span.key, kind, since_ns, self._at_ns))
             self._at_ns = since_ns
+
+
+def is_coarse(span: TreeSpan) -> bool:
+    """Whether a clock of whole milliseconds told its start."""
+    return span.start_ns % COARSE_NS == 0 and span.start_ns > 0
 
 
 def is_message(span: TreeSpan, parents: Mapping[SpanKey, SpanKey | None]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -116,3 +116,24 @@ def story_root(
     seen, only where there is no other."""
     roots = (key for key, parent in parents.items() if parent is None)
     return min(roots, key=lambda k: (spans[k].parent is not None, spans[k].start_ns, k))
+
+
+def following(spans: Iterable[TreeSpan]) -> Callable[[SpanKey], list[SpanKey]]:
+    """A function from a span to all that follows it, itself first: children, and spans anywhere
+    that link to one of them, whose other links are not followed."""
+    after: dict[SpanKey, list[SpanKey]] = defaultdict(list)
+    for span in spans:
+        for cause in dict.fromkeys((span.parent, *span.links)):
+            if cause is not None:
+                after[cause].append(span.key)
+
+    def below(root: SpanKey) -> list[SpanKey]:
+        found = {root: None}
+        wave = [root]
+        while wave:
+            fresh = dict.fromkeys(key for above in wave for key in after.get(above, ()))
+            wave = [key for key in fresh if key not in found]
+            found.update(dict.fromkeys(wave))
+        return list(found)
+
+    return below

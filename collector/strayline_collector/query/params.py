@@ -1,0 +1,19 @@
+"""Parameters that several calls of the API take, each described once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+from fastapi import Query
+
+from strayline_collector.store.ports import Session
+
+MAX_PAGE: Final = 1000
+
+Time = Annotated[str | None, Query(description="RFC 3339 or unix nanoseconds", max_length=64)]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
+Cursor = Annotated[str | None, Query(max_length=128, description="next_cursor of the page before")]
+Text = Annotated[str | None, Query(max_length=1024)]
+Read = Callable[[Callable[[Session], Any]], Any]
+"""Answers with what a query gives of one snapshot."""
