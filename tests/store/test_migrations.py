@@ -24,9 +24,14 @@ def old_file(path: str, version: int) -> None:
             if statement.strip():
                 connection.execute(statement)
         connection.execute("INSERT INTO meta VALUES ('schema_version', $v)", {"v": str(version)})
-        connection.execute("INSERT INTO loaded VALUES (1, 1, 1, 1)")
+        counts = ", 1, 1" if version >= 5 else ""
+        connection.execute(f"INSERT INTO loaded VALUES (1, 1, 1, 1{counts})")
         connection.register("arrived", spans)
         connection.execute("INSERT INTO spans BY NAME SELECT 1 AS batch, * FROM arrived")
+        if version >= 5:
+            connection.execute(
+                "INSERT INTO trace_directory SELECT key_of(trace_id), 1 FROM arrived"
+            )
         first = "1 AS first_batch, " if version >= 3 else ""
         connection.execute(
             f"INSERT INTO publish_facts BY NAME SELECT 1 AS batch, {first}trace_id || '-' || span_id AS message, 'shim' AS source,"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
@@ -69,7 +69,19 @@ def finding_id(incident: Row) -> str:
     return "fnd_" + hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def refresh(session: Session, *, settled_batch: int, final_until_ns: int, now_ns: int) -> None:
+EPISODE_NS: Final = 30 * 60 * 1_000_000_000
+"""As long as nothing happened between two episodes, in event time."""
+
+
+def triaged_messages(session: Session) -> pa.Table:
+    """The messages of findings of which somebody said something, to be asked before what is new is
+    judged: should they move to another finding, what was said follows them."""
+    return session.table(load("detect/triaged_messages"))
+
+
+def refresh(
+    session: Session, triaged: pa.Table, *, settled_batch: int, final_until_ns: int, now_ns: int
+) -> None:
     """Brings the table of findings in line with the verdicts, keeping what people said of them."""
     incidents = session.rows(
         load("detect/incidents"),
@@ -77,7 +89,7 @@ def refresh(session: Session, *, settled_batch: int, final_until_ns: int, now_ns
     )
     known = {row["id"]: row for row in session.rows("SELECT * FROM findings")}
     frozen = {row["id"] for row in session.rows("SELECT id FROM frozen_findings")}
-    wanted = merge(incidents, known, now_ns, frozen)
+    wanted = merge(incidents, known, now_ns, frozen, _followed(session, triaged))
     changed = [row for row in wanted if known.get(row["id"]) != row]
     if not changed:
         return
@@ -91,16 +103,21 @@ def merge(
     known: dict[str, Row],
     now_ns: int,
     frozen: AbstractSet[str] = frozenset(),
+    followed: Mapping[str, str] | None = None,
 ) -> list[Row]:
     """The findings there should be, given the incidents and the findings there were. Of the
-    ``frozen`` some messages are gone: they stand, and lose nothing that was said of them."""
+    ``frozen`` some messages are gone: they stand, and lose nothing that was said of them.
+    ``followed``: the finding that a finding got most messages from, when somebody triaged that one."""
+    moved = followed or {}
     wanted: list[Row] = []
     for incident in incidents:
         row = _finding(incident)
         old = known.get(row["id"])
         if old is not None and row["id"] in frozen:
             _carry_summary(row, old)
-        _carry_triage(row, old)
+        left = known.get(moved.get(row["id"], ""))
+        unsaid = old is None or (old["triage"] == "new" and old["note"] is None)
+        _carry_triage(row, left if left is not None and unsaid else old, now_ns)
         same = old is not None and all(row[k] == old[k] for k in row if k != "updated_ns")
         row["updated_ns"] = old["updated_ns"] if same and old is not None else now_ns
         wanted.append(row)
@@ -144,15 +161,42 @@ def _carry_summary(row: Row, old: Row) -> None:
         row["episodes"] = old["episodes"]
 
 
-def _carry_triage(row: Row, old: Row | None) -> None:
-    """What people said stays; an acknowledgement ends with a new episode or a higher severity."""
+def _carry_triage(row: Row, old: Row | None, now_ns: int) -> None:
+    """What people said stays; an acknowledgement ends with a new episode or a higher severity, and
+    muting at the time that was said."""
     if old is None:
         return
     row.update({name: old[name] for name in ("triage", "muted_until_ns", "note")})
     worse = _RANK[row["severity"]] > _RANK[old["severity"]]
-    again = len(json.loads(row["episodes"])) > len(json.loads(old["episodes"]))
-    if row["triage"] == "acknowledged" and (worse or again):
+    if row["triage"] == "acknowledged" and (worse or new_episode(row["episodes"], old["episodes"])):
         row["triage"] = "new"
+    if row["triage"] == "muted" and (row["muted_until_ns"] or now_ns + 1) <= now_ns:
+        row["triage"], row["muted_until_ns"] = "new", None
+
+
+def new_episode(now: str, before: str) -> bool:
+    """Whether one of the episodes (JSON) is none of those before, grown or moved a little."""
+    spans = [(e["from_ns"] - EPISODE_NS, e["to_ns"] + EPISODE_NS) for e in json.loads(before)]
+    return any(
+        all(e["to_ns"] < start or e["from_ns"] > end for start, end in spans)
+        for e in json.loads(now)
+    )
+
+
+def _followed(session: Session, triaged: pa.Table) -> dict[str, str]:
+    if not triaged.num_rows:
+        return {}
+    session.register("triaged", triaged)
+    went: dict[str, list[tuple[int, str]]] = {}
+    for row in session.rows(load("detect/moved")):
+        went.setdefault(row["left_id"], []).append((row["messages"], finding_id(row)))
+    followed: dict[str, tuple[int, str]] = {}
+    for left, places in went.items():
+        messages, place = max(places)
+        stay = sum(count for count, where in places if where == left)
+        if messages > stay:
+            followed[place] = max(followed.get(place, (0, "")), (messages, left))
+    return {place: left for place, (_, left) in followed.items()}
 
 
 def _evidence(text: str | None) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from strayline_collector.detect import DETECTORS
 from strayline_collector.detect.detector import Detector
-from strayline_collector.detect.findings import refresh
+from strayline_collector.detect.findings import refresh, triaged_messages
 from strayline_collector.detect.thresholds import DEFAULTS, Thresholds
 from strayline_collector.detect.watermark import Watermark, read_watermark, rfc3339
 from strayline_collector.query.wire import DetectionStatus, Settled
@@ -113,6 +113,7 @@ class Runner:
             ]
         settled_batch = newest if settle else int(known.get("settled_batch", 0))
         with self._store.write() as session:
+            triaged = triaged_messages(session)
             for result in judged:
                 _replace(session, result)
             if settle:
@@ -120,6 +121,7 @@ class Runner:
                 _remember(session, "settled_now_ns", now_ns or 0)
             refresh(
                 session,
+                triaged,
                 settled_batch=settled_batch,
                 final_until_ns=now_ns if settle and now_ns is not None else live_ns,
                 now_ns=time.time_ns(),

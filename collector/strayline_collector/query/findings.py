@@ -70,6 +70,10 @@ def change_triage(
     if "muted_until" in change:
         value = change["muted_until"]
         until_ns = None if value is None else parse_time(str(value), "muted_until")
+    if triage != "muted":
+        if change.get("muted_until") is not None:
+            raise BadInput('muted_until: give it together with "triage": "muted"')
+        until_ns = None
     session.execute(
         load("query/triage"),
         {
@@ -153,9 +157,10 @@ def _time(ns: int | None) -> str | None:
 
 
 def _sql(identity: Mapping[str, str | None]) -> str:
-    """A SELECT to paste that shows the verdicts behind a finding."""
+    """A SELECT to paste that shows the verdicts behind a finding, in the order of its messages."""
     conditions = [
         f"{name} IS NULL" if value is None else f"{name} = '{value.replace(chr(39), chr(39) * 2)}'"
         for name, value in identity.items()
     ]
-    return "SELECT * FROM verdicts WHERE " + " AND ".join(conditions) + " ORDER BY event_ns"
+    order = "role IN ('overtaker', 'original'), event_ns, message, role"
+    return f"SELECT * FROM verdicts WHERE {' AND '.join(conditions)} ORDER BY {order}"  # noqa: S608 - shown, not run

@@ -11,12 +11,13 @@ import duckdb
 from strayline_collector.errors import StoreError
 from strayline_collector.store.duckdb.queries import statements
 
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 _MIGRATIONS: Final = {
     2: statements("migrate/2"),
     3: statements("migrate/3"),
     4: statements("migrate/4"),
     5: statements("migrate/5"),
+    6: statements("migrate/6"),
 }
 """What makes a file of the version before one of this."""
 MEMORY: Final = ":memory:"

@@ -206,17 +206,28 @@ CREATE TABLE findings (
     triage VARCHAR NOT NULL, muted_until_ns BIGINT, note VARCHAR
 );
 
+-- What receivers of notices were told of findings, so that a restart tells nothing twice; a notice
+-- waits until every receiver has it or it is given up.
+CREATE TABLE notices (
+    id VARCHAR NOT NULL,                 -- the finding's
+    severity VARCHAR NOT NULL,           -- the worst that was told
+    told_to_ns BIGINT NOT NULL,          -- the end of the newest episode that was told
+    event VARCHAR NOT NULL,              -- opened | episode | severity
+    waiting BOOLEAN NOT NULL, noticed_ns BIGINT NOT NULL
+);
+
 -- Findings that rest on what retention has dropped: they keep what they said.
 CREATE TABLE frozen_findings (id VARCHAR NOT NULL);
 
--- A message is in one finding per kind and queue: of several verdicts the strongest stands
--- (misrouted: contract before stale_binding, refused, outlier). Context rows go with theirs.
+-- A message is in one finding per kind and queue: of several verdicts the strongest stands (misrouted:
+-- contract before stale_binding, refused, outlier), of equals the proven one. Context rows count in none.
 CREATE VIEW verdicts AS
-SELECT * EXCLUDE (strength) FROM (
-    SELECT *, CASE verdict WHEN 'contract' THEN 0 WHEN 'stale_binding' THEN 1 WHEN 'refused' THEN 2 WHEN 'outlier' THEN 3 ELSE 0 END AS strength
-    FROM judgements
-)
-QUALIFY strength = min(strength) OVER (PARTITION BY kind, environment, broker, vhost, queue, message);
+SELECT * FROM judgements
+QUALIFY role IN ('overtaker', 'original') OR row_number() OVER (
+    PARTITION BY kind, environment, broker, vhost, queue, message, role IN ('overtaker', 'original')
+    ORDER BY CASE verdict WHEN 'stale_binding' THEN 1 WHEN 'refused' THEN 2 WHEN 'outlier' THEN 3
+            WHEN 'publish_retry' THEN 1 WHEN 'unseen' THEN 1 WHEN 'alternate' THEN 1 ELSE 0 END,
+        confidence = 'proven' DESC, CASE severity WHEN 'error' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, detector, key, cause, evidence) = 1;
 
 -- The messages of each finding that stands, context rows among them: a finding is found again in
 -- the verdicts by everything that makes it the same finding.

@@ -19,7 +19,8 @@ WITH counted AS (
         min(event_ns) AS from_ns, max(event_ns) AS to_ns, count(DISTINCT message) AS count,
         any_value(consumer_service) AS consumer_service, count(DISTINCT consumer_service) AS consumers,
         bool_or(final) AS final, bool_or(confidence = 'proven') AS proven,
-        max(CASE severity WHEN 'error' THEN 3 WHEN 'warning' THEN 2 ELSE 1 END) AS severity,
+        -- an error by its proven messages only
+        max(CASE WHEN severity = 'error' AND confidence = 'proven' THEN 3 WHEN severity IN ('error', 'warning') THEN 2 ELSE 1 END) AS severity,
         max(TRY_CAST(evidence->>'$.extent' AS BIGINT)) AS worst_extent,
         min_by(evidence, event_ns) AS first_evidence, count(DISTINCT message) FILTER (WHERE confidence = 'proven') AS proven_count
     FROM numbered GROUP BY ALL

@@ -1,6 +1,6 @@
 -- Messages that go round in a queue (docs/messages.md, section 5): at least five handlings of one
 -- identity that each ended in an error or gave it back. Ten within ten seconds turn a loop that
--- wastes work into one that burns it.
+-- wastes work into one that burns it. These numbers are `thresholds`.
 WITH tried AS (
     SELECT d.*, concat_ws('|', coalesce(d.environment, ''), coalesce(d.broker, ''), coalesce(d.vhost, ''), d.queue,
             coalesce(d.message, array_to_string(string_split(d.stamp, '.')[2:4], '.'))) AS key,
@@ -9,7 +9,7 @@ WITH tried AS (
             coalesce(d.message, array_to_string(string_split(d.stamp, '.')[2:4], '.')))
     WHERE d.queue IS NOT NULL AND (d.settlement IN ('nack_requeue', 'reject_requeue') OR coalesce(d.failed, false))
 ), timed AS (
-    SELECT *, done_ns - lag(done_ns, 9) OVER (PARTITION BY key ORDER BY done_ns, span_id) AS ten_took_ns FROM tried
+    SELECT *, done_ns - lag(done_ns, (SELECT greatest(1, ceil(loop_rate_per_s * loop_rate_window_s)::INTEGER - 1) FROM thresholds)) OVER (PARTITION BY key ORDER BY done_ns, span_id) AS ten_took_ns FROM tried
 ), loops AS (
     SELECT key, any_value(environment) AS environment, any_value(broker) AS broker, any_value(vhost) AS vhost, any_value(queue) AS queue,
         max(message) AS message, any_value(array_to_string(string_split(stamp, '.')[2:4], '.')) AS stamped,
@@ -19,10 +19,10 @@ WITH tried AS (
         min(done_ns) AS first_ns, max(done_ns) AS last_ns, max(batch) AS batch,
         list({consumer_span_id: span_id, trace_id: trace_id, delivery_tag: delivery_tag, redelivered: redelivered, settled: settlement, time_ns: received_ns}
             ORDER BY received_ns, delivery_tag, span_id)[:50] AS deliveries
-    FROM timed GROUP BY key HAVING count(*) >= 5
+    FROM timed GROUP BY key HAVING count(*) >= (SELECT loop_tries FROM thresholds)
 )
 SELECT l.key, 'redelivery_loop' AS kind, NULL AS verdict, NULL AS cause,
-    CASE WHEN l.stamped_all AND l.ten_took_ns <= 10_000_000_000 THEN 'error' ELSE 'warning' END AS severity,
+    CASE WHEN l.stamped_all AND l.ten_took_ns <= (SELECT loop_rate_window_s * 1e9 FROM thresholds) THEN 'error' ELSE 'warning' END AS severity,
     CASE WHEN l.stamped_all THEN 'proven' ELSE 'inferred' END AS confidence, 'looping' AS role,
     coalesce(l.message, l.stamped) AS message, p.trace_id, p.span_id AS producer_span_id, p.message_id, l.environment, l.broker, l.vhost, l.queue,
     coalesce(p.exchange, l.way.exchange) AS exchange, coalesce(p.routing_key, l.way.routing_key) AS routing_key, p.service AS producer_service,

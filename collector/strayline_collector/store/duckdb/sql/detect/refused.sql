@@ -6,7 +6,7 @@ WITH tried AS (
         NOT coalesce(d.failed, false) AND d.handled_end_ns IS NOT NULL AND coalesce(d.settlement, 'ack') IN ('ack', 'sent', 'auto') AS succeeded
     FROM delivery_facts d
     WHERE d.queue IS NOT NULL AND d.exchange IS NOT NULL AND d.routing_key IS NOT NULL AND d.death IS NULL
-      AND d.received_ns >= (SELECT max(received_ns) FROM delivery_facts) - 86400000000000
+      AND d.received_ns >= (SELECT max(received_ns) FROM delivery_facts) - (SELECT (population_h * 3600e9)::BIGINT FROM thresholds)
 ), ways AS (
     SELECT environment, broker, vhost, queue, service, exchange, routing_key, count(*) FILTER (WHERE succeeded) AS succeeded,
         count(DISTINCT coalesce(message, span_id)) FILTER (WHERE refused) AS refused
@@ -14,7 +14,7 @@ WITH tried AS (
 ), wrong AS (
     SELECT w.*
     FROM ways w
-    WHERE w.succeeded = 0 AND w.refused >= 2
+    WHERE w.succeeded = 0 AND w.refused >= (SELECT refused_tries FROM thresholds)
       AND EXISTS (SELECT 1 FROM ways o WHERE o.service = w.service AND o.queue = w.queue AND o.environment IS NOT DISTINCT FROM w.environment
             AND o.broker IS NOT DISTINCT FROM w.broker AND o.vhost IS NOT DISTINCT FROM w.vhost AND (o.exchange <> w.exchange OR o.routing_key <> w.routing_key) AND o.succeeded > 0)
 ), right_places AS (
