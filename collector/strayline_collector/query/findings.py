@@ -163,4 +163,4 @@ def _sql(identity: Mapping[str, str | None]) -> str:
         for name, value in identity.items()
     ]
     order = "role IN ('overtaker', 'original'), event_ns, message, role"
-    return f"SELECT * FROM verdicts WHERE {' AND '.join(conditions)} ORDER BY {order}"  # noqa: S608 - shown, not run
+    return f"SELECT * FROM verdicts WHERE {' AND '.join(conditions)} ORDER BY {order}"
