@@ -24,6 +24,7 @@ from strayline_collector.settings import (
     parse_address,
     parse_forward,
 )
+from strayline_collector.store.duckdb.connection import without_pandas
 from strayline_collector.tls import Tls
 
 
@@ -123,6 +124,7 @@ def settings(
 def collector(chosen: CollectorSettings, *, as_json: bool) -> None:
     """Runs a collector until it is told to stop."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    without_pandas()
 
     def ready(addresses: Addresses) -> None:
         _say(
@@ -145,6 +147,7 @@ def up(
             "--client-key, or run collector and dashboard apart"
         )
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    without_pandas()
     parse_address(ui, "--ui")
     children: list[subprocess.Popen[str]] = []
 

@@ -74,9 +74,19 @@ def read_calls(session: Session, range_ns: Mapping[str, int]) -> list[Row]:
     )
     for start_ns, end_ns in (minutes.before, minutes.after):
         if start_ns <= end_ns:
-            bounds = {"rolled": minutes.rolled, "start_ns": start_ns, "end_ns": end_ns}
-            rows += session.rows(load("query/graph_calls_between"), bounds)
+            rows += _between(session, minutes.rolled, start_ns, end_ns)
     return _added_up(rows)
+
+
+def _between(session: Session, rolled: int, start_ns: int, end_ns: int) -> list[Row]:
+    bounds = {"rolled": rolled, "start_ns": start_ns, "end_ns": end_ns}
+    session.register("found", session.table(load("query/graph_traces_between"), bounds))
+    loads = session.rows(load("query/trace_loads"))[0]
+    if loads["first_batch"] is None:
+        return []
+    params = {"start_ns": start_ns, "end_ns": end_ns, "first_batch": loads["first_batch"]}
+    last = min(rolled, int(loads["last_batch"]))
+    return session.rows(load("query/graph_calls_between"), {**params, "last_batch": last})
 
 
 def _added_up(rows: Iterable[Row]) -> list[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from strayline_collector.query.calls import (
@@ -19,6 +20,22 @@ from strayline_collector.store.ports import Row, Session
 
 STEPS: Final = 24
 _RANK: Final[dict[Severity, int]] = {"info": 1, "warning": 2, "error": 3}
+
+
+Named = tuple[str, str, str | None, str | None]
+"""Kind, name, broker, vhost."""
+
+
+@dataclass(slots=True)
+class Line:
+    """How often something happened in each step, and how often it failed."""
+
+    calls: list[int] = field(default_factory=lambda: [0] * STEPS)
+    errors: int = 0
+
+    def add(self, row: Row, calls: int) -> None:
+        self.calls[max(0, int(row["step"]))] += calls
+        self.errors += row["errors"]
 
 
 def node_id(kind: NodeKind, name: str, broker: str | None = None, vhost: str | None = None) -> str:
@@ -45,11 +62,7 @@ def read_graph(session: Session, range_ns: Mapping[str, int], level: str) -> Gra
     step_ns = max(1, -(-(seen["end_ns"] - seen["start_ns"] + 1) // STEPS))
     activity = read_activity(session, seen, step_ns)
     names = _names(activity, edges, level)
-    steps = session.rows(load("query/graph_steps"), {**seen, "step_ns": step_ns}) + [
-        {**row, "kind": "service", "name": row["service"], "broker": None, "vhost": None, "calls": row["spans"]}
-        for row in activity
-        if row["served"]
-    ]  # fmt: skip
+    steps = _lines(session.rows(load("query/graph_steps"), {**seen, "step_ns": step_ns}), activity)
     span_s = max((seen["end_ns"] - seen["start_ns"]) / 1e9, 1e-3)
     nodes = [_node(key, parts, steps, findings, edges, span_s) for key, parts in names.items()]
     durations: dict[str, Histogram] = defaultdict(lambda: defaultdict(int))
@@ -186,23 +199,29 @@ def _names(
     return names
 
 
+def _lines(messaging: Iterable[Row], activity: Iterable[Row]) -> dict[Named, Line]:
+    """What each node did, step by step."""
+    lines: dict[Named, Line] = defaultdict(Line)
+    for row in messaging:
+        lines[row["kind"], row["name"], row["broker"], row["vhost"]].add(row, row["calls"])
+    for row in activity:
+        if row["served"]:
+            lines["service", row["service"], None, None].add(row, row["spans"])
+    return lines
+
+
 def _node(
     identity: str,
     parts: tuple[NodeKind, str, str | None, str | None],
-    steps: Iterable[Row],
+    steps: Mapping[Named, Line],
     findings: Iterable[Row],
     edges: Iterable[Edge],
     span_s: float,
 ) -> Node:
     kind, name, broker, vhost = parts
     wanted = "" if kind == "exchange" and name == "(default)" else name
-    line = [0] * STEPS
-    errors = 0
-    for row in steps:
-        if (row["kind"], row["name"], row["broker"], row["vhost"]) == (kind, wanted, broker, vhost):
-            line[max(0, int(row["step"]))] += row["calls"]
-            errors += row["errors"]
-    calls = sum(line)
+    found = steps.get((kind, wanted, broker, vhost), Line())
+    calls, errors = sum(found.calls), found.errors
     if kind == "external":
         into = [edge for edge in edges if edge["target"] == identity]
         calls, errors = sum(e["calls"] for e in into), sum(e["errors"] for e in into)
@@ -221,7 +240,7 @@ def _node(
         p95_ms=_worst([dict(e) for e in edges if e["target"] == identity], "p95_ms"),
         findings=len(standing),
         worst_severity=max(standing.values(), key=lambda s: _RANK[s], default=None),
-        sparkline=line,
+        sparkline=found.calls,
     )
 
 

@@ -46,6 +46,8 @@ _SORTS: Final = {
     "queue_wait": "coalesce(w.queue_wait_ms, -1)",
 }
 MAX_TERMS: Final = 32
+_PLAIN: Final = re.compile(r"[A-Za-z0-9 .:_@+-]+")
+"""Text that JSON writes in one way only."""
 
 
 @dataclass(slots=True)
@@ -210,6 +212,9 @@ def _message(search: Search, name: str, op: str, value: str) -> str:
 def _attribute(search: Search, name: str, op: str, value: str) -> str:
     path = search.bind(f'$."{name}"')
     text = f"json_extract_string(attributes, {path})"
+    if op == "=" and value and _PLAIN.fullmatch(value):
+        # it stands in the JSON as it is: looking for the text alone takes half the time
+        text = f"contains(attributes, {search.bind(value)}) AND {text}"
     number = _number(value)
     if op in (">", ">=", "<", "<="):
         if number is None:

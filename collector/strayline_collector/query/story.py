@@ -37,24 +37,77 @@ class Loaded:
 
 def read_story(session: Session, trace_id: str, *, stitched: bool) -> Loaded:
     """Raises ``NotFound`` when nothing bears that trace id."""
-    story = _story(session, trace_id, stitched=stitched)
-    trace_ids = sorted({key.trace_id for key in story.spans} | {trace_id})
-    loads = found_in(session, trace_ids)
-    rows = session.rows(load("query/trace_spans"), {**loads, "limit": MAX_SPANS + 1})
-    if not any(row["trace_id"] == trace_id for row in rows):
+    reader = _Reader(session)
+    first = reader.lookup([trace_id])
+    if not first.parents:
         raise NotFound(f"no trace {trace_id}: nothing stored bears that id")
+    story = (
+        stitch(trace_id, lambda ids: first if ids == [trace_id] else reader.lookup(ids))
+        if stitched
+        else Story(frozenset(first.parents), truncated=False)
+    )
+    trace_ids = sorted({key.trace_id for key in story.spans} | {trace_id})
+    rows = reader.spans(trace_ids)
     cut = len(rows) > MAX_SPANS
     rows = [row for row in rows if SpanKey(row["trace_id"], row["span_id"]) in story.spans]
     deliveries = {
         SpanKey(row["trace_id"], row["span_id"]): row
-        for row in session.rows(load("query/trace_waits"), loads)
+        for row in session.rows(load("query/trace_waits"), reader.loads)
     }
     replies = {
         SpanKey(row["trace_id"], row["span_id"]): row
-        for row in session.rows(load("query/trace_replies"), loads)
+        for row in session.rows(load("query/trace_replies"), reader.loads)
     }
     tree = [tree_span(row, deliveries, replies, _links(row)) for row in rows]
     return Loaded(trace_ids, rows, deliveries, tree, story.truncated or cut)
+
+
+class _Reader:
+    """Asks for traces, and for none twice running: most stories are one trace."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._asked: list[str] = []
+        self._rows: list[Row] = []
+        self.loads: dict[str, int] = {}
+        """Between which loads the traces asked for last came; they are ``found``."""
+
+    def lookup(self, trace_ids: Sequence[str]) -> Known:
+        """Parents and links of these traces."""
+        parents: dict[SpanKey, SpanKey | None] = {}
+        for row in self._parents(list(trace_ids)):
+            parent = row["parent_span_id"]
+            parents.setdefault(
+                SpanKey(row["trace_id"], row["span_id"]),
+                SpanKey(row["trace_id"], parent) if parent else None,
+            )
+        links = [
+            Link(
+                SpanKey(row["trace_id"], row["span_id"]),
+                SpanKey(row["to_trace_id"], row["to_span_id"]),
+            )
+            for row in self._session.rows(load("query/trace_links"), self.loads)
+        ]
+        return Known(parents, links)
+
+    def spans(self, trace_ids: list[str]) -> list[Row]:
+        """Whole spans of these traces in order of their start, one more than ``MAX_SPANS`` at most."""
+        if self._asked != trace_ids or not self._rows:
+            self._ask(trace_ids)
+            self._rows = self._session.rows(
+                load("query/trace_spans"), {**self.loads, "limit": MAX_SPANS + 1}
+            )
+        return self._rows
+
+    def _parents(self, trace_ids: list[str]) -> list[Row]:
+        if len(trace_ids) == 1:
+            return self.spans(trace_ids)
+        self._ask(trace_ids)
+        return self._session.rows(load("query/trace_parents"), self.loads)
+
+    def _ask(self, trace_ids: list[str]) -> None:
+        self._asked, self._rows = trace_ids, []
+        self.loads = found_in(self._session, trace_ids)
 
 
 def found_in(session: Session, trace_ids: Sequence[str]) -> dict[str, int]:
@@ -62,33 +115,6 @@ def found_in(session: Session, trace_ids: Sequence[str]) -> dict[str, int]:
     session.register("found", pa.table({"trace_id": pa.array(trace_ids, pa.string())}))
     loads = session.rows(load("query/trace_loads"))[0]
     return {name: -1 if batch is None else batch for name, batch in loads.items()}
-
-
-def _story(session: Session, trace_id: str, *, stitched: bool) -> Story:
-    def lookup(trace_ids: Sequence[str]) -> Known:
-        loads = found_in(session, trace_ids)
-        parents: dict[SpanKey, SpanKey | None] = {}
-        for row in session.rows(load("query/trace_parents"), loads):
-            parent = row["parent_span_id"]
-            parents[SpanKey(row["trace_id"], row["span_id"])] = (
-                SpanKey(row["trace_id"], parent) if parent else None
-            )
-        links = [
-            Link(
-                SpanKey(row["trace_id"], row["span_id"]),
-                SpanKey(row["to_trace_id"], row["to_span_id"]),
-            )
-            for rows in (
-                session.rows(load("query/trace_links_out"), loads),
-                session.rows(load("query/trace_links_in")),
-            )
-            for row in rows
-        ]
-        return Known(parents, links)
-
-    if stitched:
-        return stitch(trace_id, lookup)
-    return Story(frozenset(lookup([trace_id]).parents), truncated=False)
 
 
 def _links(row: Row) -> tuple[SpanKey, ...]:

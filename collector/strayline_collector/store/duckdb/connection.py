@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 import time
 from pathlib import Path
 from typing import Final
@@ -36,6 +38,13 @@ _SETTINGS: Final[dict[str, str]] = {
     # ours run after each load; a checkpoint inside a commit would stall it
     "checkpoint_threshold": "1GB",
 }
+
+
+def without_pandas() -> None:
+    """For a process of our own: DuckDB asks twice for each bound value whether it is pandas's, and
+    where that is not installed each answer is a search through the path, 60 µs. It is then said once."""
+    if importlib.util.find_spec("pandas") is None:
+        sys.modules.setdefault("pandas", None)  # pyright: ignore[reportArgumentType]
 
 
 def open_database(path: str, memory_limit: str | None) -> duckdb.DuckDBPyConnection:

@@ -1,11 +1,9 @@
--- Calls that started within parts of minutes, from the spans that are rolled up already.
-WITH wanted AS (
-    SELECT DISTINCT trace_id FROM distinct_spans WHERE batch <= $rolled AND start_ns BETWEEN $start_ns AND $end_ns
-), span AS (
+-- Calls that started within parts of minutes, from the spans that are rolled up already; of the
+-- traces `found`, between the loads that they came in.
+WITH span AS (
     SELECT 1 AS state, trace_id, span_id, parent_span_id, kind, service, start_ns, end_ns, status_code, http_method, rpc_system, db_system, messaging_system, server_address, server_port, peer_service
     FROM distinct_spans
-    WHERE batch BETWEEN (SELECT min(batch) FROM trace_directory WHERE trace_key IN (SELECT key_of(trace_id) FROM wanted)) AND $rolled
-      AND trace_id IN (SELECT trace_id FROM wanted)
+    WHERE batch BETWEEN $first_batch AND $last_batch AND trace_id IN (SELECT trace_id FROM found)
 ), served AS (
     SELECT s.state, c.service AS source, s.service AS target, false AS external, s.start_ns, s.end_ns, s.status_code,
         CASE WHEN s.rpc_system = 'grpc' OR c.rpc_system = 'grpc' THEN 'grpc' WHEN coalesce(s.http_method, c.http_method) IS NOT NULL THEN 'http' ELSE 'other' END AS protocol
