@@ -4,13 +4,25 @@
   const sl = window.strayline;
   const { h } = sl;
 
-  const ROLES = { late: "late", strayed: "strayed", missing: "missing", overtaker: "overtook", copy: "copy", original: "original" };
+  const ROLES = { late: "late", strayed: "strayed", missing: "missing", overtaker: "overtook", copy: "copy", original: "original", looping: "looping", dead_lettered: "dead letter", orphan: "orphan" };
+  const PROMISES = {
+    unroutable: "A published message reaches at least one queue.",
+    lost: "What a queue takes is delivered to somebody.",
+    stalled: "A queue with consumers is emptied.",
+    "duplicated publish_retry": "A message is published once.",
+    duplicated: "A message is handled once.",
+    redelivery_loop: "A message is handled, or given up after a few tries.",
+    dead_lettered: "A message is handled in the queue that it was sent to.",
+    context_lost: "Whoever gets a message continues its trace.",
+    uninstrumented: "Whoever takes part is seen.",
+  };
+  const PLACES = new Set(["misrouted", "unroutable", "lost", "stalled"]);
 
   function promised(f) {
     if (f.kind === "reordered") return f.messages.some((m) => m.evidence.order_asked) ? "These messages were to be handled in the order in which they were published." : "One channel, one exchange, one queue: AMQP delivers in the order of publishing.";
     const expected = [...new Set(f.messages.flatMap((m) => m.expected_queues))];
     if (f.kind === "misrouted") return expected.length ? `Messages of this kind go to ${expected.join(", ")}.` : "Nothing declared leads messages with this key here.";
-    return "A published message reaches at least one queue.";
+    return PROMISES[`${f.kind} ${f.verdict}`] || PROMISES[f.kind] || "";
   }
 
   function delivered(m) {
@@ -18,12 +30,15 @@
   }
 
   function messages(f) {
-    const late = f.kind === "reordered";
+    const columns = f.kind === "reordered"
+      ? [["Late by", (m) => m.late_by.map((b) => b.replace("ordering_key", "key")).join(", "), { width: "178px" }], ["Places", (m) => (m.extent === null ? "" : m.extent), { width: "64px", n: true }]]
+      : PLACES.has(f.kind)
+        ? [["Arrived in", (m) => m.actual_queues.join(", ") || "no queue", { width: "180px" }], ["Expected", (m) => m.expected_queues.join(", ") || "–", { width: "150px" }]]
+        : [["Queue", (m) => m.queue || f.subject.queue || "–", { width: "220px" }]];
     return sl.table([
       ["Message", (m) => h("span", { class: "mono" }, m.message_id || (m.trace_id || "").slice(0, 16) || "unknown"), {}],
-      ["", (m) => h("span", { class: m.role === "overtaker" ? "quiet" : null }, ROLES[m.role] || m.role), { width: "78px" }],
-      late ? ["Late by", (m) => m.late_by.map((b) => b.replace("ordering_key", "key")).join(", "), { width: "178px" }] : ["Arrived in", (m) => m.actual_queues.join(", ") || "no queue", { width: "180px" }],
-      late ? ["Places", (m) => (m.extent === null ? "" : m.extent), { width: "64px", n: true }] : ["Expected", (m) => m.expected_queues.join(", ") || "–", { width: "150px" }],
+      ["", (m) => h("span", { class: m.role === "overtaker" ? "quiet" : null }, ROLES[m.role] || m.role), { width: "92px" }],
+      ...columns,
       ["Deliveries", (m) => h("span", { class: "quiet" }, delivered(m)), { width: "240px" }],
       ["", (m) => (m.trace_id ? h("a", { href: sl.trace(m.trace_id, m.producer_span_id), style: { color: "var(--accent)" } }, "Trace") : ""), { width: "60px" }],
     ], f.messages, sl.message, { id: "messages" });
