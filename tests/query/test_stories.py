@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 
 from tests.support.collector import RunningCollector, running_collector
-from tests.support.story import CLIENT, CONSUMER, PRODUCER, SERVER, START_NS, Told, send, trace_id
+from tests.support.story import (
+    CLIENT,
+    CONSUMER,
+    PRODUCER,
+    SERVER,
+    START_NS,
+    Told,
+    send,
+    span_id,
+    trace_id,
+)
 
 _series = itertools.count(1)
 AMQP: dict[str, str | int] = {"messaging.system": "rabbitmq"}
@@ -117,3 +127,36 @@ def test_the_time_of_an_operation_adds_up_over_its_stories(collector: RunningCol
     newest = collector.get("/api/v1/critical_path", service="gate", operation="POST", limit=1)
     assert (newest["traces"], newest["matching"], newest["mean_ms"]) == (1, 2, 200)
     assert collector.get("/api/v1/critical_path", service="nobody")["items"] == []
+
+
+def test_what_is_named_and_never_seen_has_a_placeholder(collector: RunningCollector) -> None:
+    trace = told(
+        collector,
+        Told("root", "gate", SERVER, 0, 100),
+        Told("one", "shop", SERVER, 10, 20, "lost"),
+        Told("two", "shop", SERVER, 30, 40, "lost"),
+        Told("batch", "mail", CONSUMER, 50, 60, None, links=("b:other", "c:gone"), attributes=AMQP),
+        Told("other", "else", PRODUCER, 0, 5, trace="b", attributes=AMQP),
+    )
+    answer = collector.get(f"/api/v1/traces/{trace}")
+    named = {m["span_id"]: (m["named"], len(m["children"]), len(m["linked"])) for m in answer["missing"]}  # fmt: skip
+    assert named == {span_id("lost"): (2, 2, 0), span_id("gone"): (1, 0, 1)}
+    assert [s["name"] for s in answer["spans"]] == ["root", "one", "two", "batch"]
+    assert (answer["truncated"], answer["truncated_by"]) == (False, [])
+
+
+def test_a_consumer_started_within_a_request_is_said_to_have_bled(
+    collector: RunningCollector,
+) -> None:
+    trace = told(
+        collector,
+        Told("first", "shop", SERVER, 0, 50),
+        Told("later", "shop", CONSUMER, 900, 950, "first", links=("b:send",), attributes=AMQP),
+        Told("send", "gate", PRODUCER, 880, 890, trace="b", attributes=AMQP),
+    )
+    answer = collector.get(f"/api/v1/traces/{trace}")
+    spans = {s["name"]: s for s in answer["spans"]}
+    assert (spans["later"]["context_bleed"], spans["later"]["display_parent"]) == (True, None)
+    assert [p["span_id"] for p in answer["critical_path"]] == [span_id("first")]
+    other = collector.get(f"/api/v1/traces/{trace_id('b', int(trace[:16], 16))}", stitch="true")
+    assert [s["name"] for s in other["spans"]] == ["send", "later"]

@@ -237,14 +237,15 @@ def stories(draw: Any) -> list[TreeSpan]:
     spans = [span("0", None, 100, 100 + draw(st.integers(0, 60)))]
     for index in range(1, draw(st.integers(1, 12))):
         start = draw(st.integers(90, 180))
+        kind = draw(st.sampled_from([INTERNAL, CLIENT, SERVER, PRODUCER, CONSUMER]))
         spans.append(
             span(
                 str(index),
                 str(draw(st.integers(0, index - 1))),
                 start,
                 start + draw(st.integers(0, 50)),
-                draw(st.sampled_from([INTERNAL, CLIENT, SERVER, PRODUCER, CONSUMER])),
-                draw(st.sampled_from("pq")),
+                kind,
+                draw(st.sampled_from("pq")) if kind not in (SERVER, CONSUMER) else str(index),
             )
         )
     return spans

@@ -13,7 +13,7 @@ from strayline_collector.query.wire import CriticalPath, PathPart, SegmentKind, 
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
 from strayline_collector.trace.critical_path import critical_path
-from strayline_collector.trace.stitch import SpanKey
+from strayline_collector.trace.stitch import MAX_LINKS, SpanKey
 from strayline_collector.trace.tree import CLIENT, SERVER, TreeSpan, display_parents, following
 
 MAX_STORIES: Final = 500
@@ -56,7 +56,7 @@ def read_stories(
     deliveries = by_span(session.rows(load("query/trace_waits"), loads))
     replies = by_span(session.rows(load("query/trace_replies"), loads))
     links: dict[SpanKey, list[SpanKey]] = defaultdict(list)
-    for row in session.rows(load("query/trace_links_out"), loads):
+    for row in session.rows(load("query/trace_links_out"), {**loads, "limit": MAX_LINKS}):
         links[key_of(row)].append(SpanKey(row["to_trace_id"], row["to_span_id"]))
     spans = {
         key_of(row): tree_span(row, deliveries, replies, tuple(links.get(key_of(row), ())))
@@ -80,7 +80,7 @@ def _reached(session: Session, trace_ids: set[str]) -> tuple[set[str], bool]:
     known, wave = set(trace_ids), trace_ids
     for _ in range(MAX_HOPS):
         found_in(session, sorted(wave))
-        rows = session.rows(load("query/trace_links_in"))
+        rows = session.rows(load("query/trace_links_in"), {"limit": MAX_LINKS})
         wave = {row["trace_id"] for row in rows} - known
         if not wave:
             return known, False

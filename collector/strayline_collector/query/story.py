@@ -5,14 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Final
 
 import pyarrow as pa
 
 from strayline_collector.errors import NotFound
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
-from strayline_collector.trace.stitch import MAX_SPANS, Known, Link, SpanKey, Story, stitch
-from strayline_collector.trace.tree import TreeSpan
+from strayline_collector.trace.stitch import (
+    MAX_LINKS,
+    MAX_SPANS,
+    Cap,
+    Known,
+    Link,
+    SpanKey,
+    Story,
+    stitch,
+)
+from strayline_collector.trace.tree import Missing, TreeSpan
+
+MAX_ROWS: Final = 2 * MAX_SPANS
+"""Read of all traces together: a story need not hold all of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +37,7 @@ class Loaded:
     rows: list[Row]
     deliveries: dict[SpanKey, Row]
     tree: list[TreeSpan]
-    truncated: bool
+    cut: frozenset[Cap]
 
     def moved(self, tree: Sequence[TreeSpan], offsets: Mapping[str, int]) -> list[TreeSpan]:
         """``tree`` with the waits that are left when each clock is set back by its offset."""
@@ -41,14 +55,15 @@ def read_story(session: Session, trace_id: str, *, stitched: bool) -> Loaded:
     first = reader.lookup([trace_id])
     if not first.parents:
         raise NotFound(f"no trace {trace_id}: nothing stored bears that id")
-    story = (
-        stitch(trace_id, lambda ids: first if ids == [trace_id] else reader.lookup(ids))
-        if stitched
-        else Story(frozenset(first.parents), truncated=False)
-    )
+    if stitched:
+        story = stitch(trace_id, lambda ids: first if ids == [trace_id] else reader.lookup(ids))
+    else:
+        story = Story(frozenset(first.parents), first.cut & {"spans"})
     trace_ids = sorted({key.trace_id for key in story.spans} | {trace_id})
     rows = reader.spans(trace_ids)
-    cut = len(rows) > MAX_SPANS
+    cut = set(story.cut)
+    if len(rows) > MAX_ROWS:
+        cut.add("spans")
     rows = [row for row in rows if SpanKey(row["trace_id"], row["span_id"]) in story.spans]
     deliveries = {
         SpanKey(row["trace_id"], row["span_id"]): row
@@ -59,7 +74,27 @@ def read_story(session: Session, trace_id: str, *, stitched: bool) -> Loaded:
         for row in session.rows(load("query/trace_replies"), reader.loads)
     }
     tree = [tree_span(row, deliveries, replies, _links(row)) for row in rows]
-    return Loaded(trace_ids, rows, deliveries, tree, story.truncated or cut)
+    return Loaded(trace_ids, rows, deliveries, tree, frozenset(cut))
+
+
+def never_seen(session: Session, named: Sequence[Missing]) -> list[Missing]:
+    """Of what a story names and lacks, that which is stored nowhere: another message of a batch
+    lies in another story."""
+    if not named:
+        return []
+    loads = found_in(session, sorted({missing.key.trace_id for missing in named}))
+    _want(session, [missing.key for missing in named])
+    known = {
+        SpanKey(row["trace_id"], row["span_id"])
+        for row in session.rows(load("query/trace_known"), loads)
+    }
+    return [missing for missing in named if missing.key not in known]
+
+
+def _want(session: Session, keys: Sequence[SpanKey]) -> None:
+    trace_ids = pa.array([key.trace_id for key in keys], pa.string())
+    span_ids = pa.array([key.span_id for key in keys], pa.string())
+    session.register("wanted", pa.table({"trace_id": trace_ids, "span_id": span_ids}))
 
 
 class _Reader:
@@ -86,16 +121,24 @@ class _Reader:
                 SpanKey(row["trace_id"], row["span_id"]),
                 SpanKey(row["to_trace_id"], row["to_span_id"]),
             )
-            for row in self._session.rows(load("query/trace_links"), self.loads)
+            for row in self._session.rows(
+                load("query/trace_links"), {**self.loads, "limit": MAX_LINKS + 1}
+            )
         ]
-        return Known(parents, links)
+        cut: set[Cap] = set()
+        if len(parents) > MAX_SPANS:
+            cut.add("spans")
+            parents = dict(islice(parents.items(), MAX_SPANS))
+        if len(links) > MAX_LINKS:
+            cut.add("links")
+        return Known(parents, links[:MAX_LINKS], frozenset(cut))
 
     def spans(self, trace_ids: list[str]) -> list[Row]:
-        """Whole spans of these traces in order of their start, one more than ``MAX_SPANS`` at most."""
+        """Whole spans of these traces in order of their start, one more than ``MAX_ROWS`` at most."""
         if self._asked != trace_ids or not self._rows:
             self._ask(trace_ids)
             self._rows = self._session.rows(
-                load("query/trace_spans"), {**self.loads, "limit": MAX_SPANS + 1}
+                load("query/trace_spans"), {**self.loads, "limit": MAX_ROWS + 1}
             )
         return self._rows
 

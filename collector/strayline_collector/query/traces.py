@@ -11,12 +11,13 @@ import pyarrow as pa
 
 from strayline_collector.errors import BadInput
 from strayline_collector.query.search import Search
-from strayline_collector.query.story import read_story
+from strayline_collector.query.story import never_seen, read_story
 from strayline_collector.query.times import END
 from strayline_collector.query.wire import (
     ClockBound,
     ClockMode,
     CriticalSegment,
+    MissingSpan,
     Protocol,
     Span,
     SpanEvent,
@@ -31,10 +32,13 @@ from strayline_collector.trace.clock import Bound, Correction, bounds, corrected
 from strayline_collector.trace.critical_path import critical_path, self_times
 from strayline_collector.trace.stitch import SpanKey
 from strayline_collector.trace.tree import (
+    Missing,
     TreeSpan,
+    bled_spans,
     children_of,
     display_parents,
     drawing_order,
+    missing_spans,
     story_root,
 )
 
@@ -45,6 +49,9 @@ FIRST_REACH_NS: Final = 10_000_000_000
 second 20,000 of them, which take some 20 ms."""
 REACH_GROWTH: Final = 8
 _NOTHING_FOUND: Final = pa.table({"trace_id": pa.array([], pa.string())})
+MAX_MISSING: Final = 1_000
+MAX_NAMED: Final = 100
+"""Of those that name a missing span."""
 _PARAMETER: Final = re.compile(r"\$(\w+)")
 
 
@@ -149,11 +156,13 @@ def read_trace(
     order = drawing_order(children_of({span.key: span for span in tree}, parents))
     place = {key: index for index, key in enumerate(order)}
     own = self_times(tree, parents)
+    bled = bled_spans({span.key: span for span in tree})
     spans = [
-        _span(row, span, story.deliveries, findings, parents, own)
+        _span(row, span, story.deliveries, findings, parents, own, bled)
         for row, span in zip(story.rows, tree, strict=True)
     ]
     spans.sort(key=lambda span: place[SpanKey(span["trace_id"], span["span_id"])])
+    missing = never_seen(session, missing_spans(tree)[:MAX_MISSING])
     return Trace(
         trace_id=trace_id,
         stitched_trace_ids=sorted({row["trace_id"] for row in story.rows} - {trace_id}),
@@ -170,7 +179,9 @@ def read_trace(
         ],
         clock=[_clock_bound(bound, change) for bound in bounds(found)],
         clock_mode=clock,
-        truncated=story.truncated,
+        missing=[_missing(named) for named in missing],
+        truncated=bool(story.cut),
+        truncated_by=sorted(story.cut),
     )
 
 
@@ -193,6 +204,7 @@ def _span(
     findings: dict[SpanKey, list[str]],
     parents: dict[SpanKey, SpanKey | None],
     own: dict[SpanKey, int],
+    bled: set[SpanKey],
 ) -> Span:
     key = span.key
     delivery = deliveries.get(key)
@@ -231,7 +243,21 @@ def _span(
         queue_wait_ns=span.wait_ns,
         self_ns=own[key],
         display_parent=f"{parent.trace_id}-{parent.span_id}" if parent is not None else None,
+        context_bleed=key in bled,
         findings=sorted(findings.get(key, [])),
+    )
+
+
+def _missing(named: Missing) -> MissingSpan:
+    def told(keys: tuple[SpanKey, ...]) -> list[str]:
+        return [f"{key.trace_id}-{key.span_id}" for key in keys[:MAX_NAMED]]
+
+    return MissingSpan(
+        trace_id=named.key.trace_id,
+        span_id=named.key.span_id,
+        children=told(named.children),
+        linked=told(named.linked),
+        named=len(named.children) + len(named.linked),
     )
 
 

@@ -166,7 +166,10 @@ class Span(TypedDict):
     self_ns: int
     """In which none of its children ran."""
     display_parent: str | None
-    """``trace_id-span_id`` to draw this span under: the parent, else (stitched) a link's target."""
+    """``trace_id-span_id`` to draw this span under: what caused it; the parent, else (stitched) a
+    link's target, a consumer's publish before its parent."""
+    context_bleed: bool
+    """Its parent is only the request in which the consumer or server was started."""
     findings: list[str]
 
 
@@ -202,6 +205,19 @@ class ClockBound(TypedDict):
     """The offset that ``clock=corrected`` takes, 0 where none is needed; null where none fits."""
 
 
+class MissingSpan(TypedDict):
+    """A span that others name and nobody has told of: a placeholder for what was there."""
+
+    trace_id: str
+    span_id: str
+    children: list[str]
+    """``trace_id-span_id`` of those whose parent it is, by start; at most 100."""
+    linked: list[str]
+    """Of those that link to it; at most 100."""
+    named: int
+    """How many name it."""
+
+
 class Trace(TypedDict):
     trace_id: str
     stitched_trace_ids: list[str]
@@ -210,7 +226,12 @@ class Trace(TypedDict):
     critical_path: list[CriticalSegment]
     clock: list[ClockBound]
     clock_mode: ClockMode
+    missing: list[MissingSpan]
+    """By the earliest that names them; at most 1,000."""
     truncated: bool
+    truncated_by: list[Literal["spans", "traces", "links"]]
+    """Of what there was more than the answer holds: 100,000 spans (the earliest are here), 1,000
+    traces, 100,000 links."""
 
 
 Through = Literal["story", "response"]

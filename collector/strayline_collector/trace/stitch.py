@@ -10,10 +10,14 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 MAX_SPANS: Final = 100_000
 MAX_TRACES: Final = 1_000
+MAX_LINKS: Final = 100_000
+"""Into or out of the traces that are asked for at once; one span may be linked a million times."""
+
+Cap = Literal["spans", "traces", "links"]
 
 
 class SpanKey(NamedTuple):
@@ -36,6 +40,8 @@ class Known:
 
     parents: dict[SpanKey, SpanKey | None]
     links: Sequence[Link]
+    cut: frozenset[Cap] = frozenset()
+    """Of what there was more than could be told."""
 
 
 Lookup = Callable[[Sequence[str]], Known]
@@ -44,15 +50,15 @@ Lookup = Callable[[Sequence[str]], Known]
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """The spans of a stitched trace; ``truncated`` when a bound cut it short."""
+    """The spans of a stitched trace, and which bounds cut it short."""
 
     spans: frozenset[SpanKey]
-    truncated: bool
+    cut: frozenset[Cap]
 
 
 def stitch(trace_id: str, lookup: Lookup) -> Story:
     """The story of a trace. The result depends on what is stored, not on the order in which it
-    arrived or is returned. Bounds: ``MAX_SPANS`` spans, ``MAX_TRACES`` traces."""
+    arrived or is returned. Bounds: ``MAX_SPANS`` spans, ``MAX_TRACES`` traces, ``MAX_LINKS``."""
     return _Stitcher(lookup).run(trace_id)
 
 
@@ -64,7 +70,7 @@ class _Stitcher:
         self._out: dict[SpanKey, set[SpanKey]] = defaultdict(set)
         self._into: dict[SpanKey, set[SpanKey]] = defaultdict(set)
         self._asked: set[str] = set()
-        self._truncated = False
+        self._cut: set[Cap] = set()
 
     def run(self, trace_id: str) -> Story:
         self._ask([trace_id])
@@ -72,7 +78,7 @@ class _Stitcher:
         found: set[SpanKey] = set()
         self._forward(own, found)
         self._back([key for key in own if self._is_root(key)], found)
-        return Story(frozenset(found), self._truncated)
+        return Story(frozenset(found), frozenset(self._cut))
 
     def _forward(self, seeds: Iterable[SpanKey], found: set[SpanKey]) -> None:
         wave = sorted(set(seeds))
@@ -85,7 +91,7 @@ class _Stitcher:
                 if key in found or key not in self._parents:
                     continue
                 if len(found) >= MAX_SPANS:
-                    self._truncated = True
+                    self._cut.add("spans")
                     return
                 found.add(key)
                 work.extend(self._children[key])
@@ -101,7 +107,7 @@ class _Stitcher:
                 key: SpanKey | None = start
                 while key is not None and key in self._parents and key not in found:
                     if len(found) >= MAX_SPANS:
-                        self._truncated = True
+                        self._cut.add("spans")
                         return
                     found.add(key)
                     if self._is_root(key):
@@ -117,12 +123,13 @@ class _Stitcher:
         fresh = [trace_id for trace_id in trace_ids if trace_id not in self._asked]
         room = MAX_TRACES - len(self._asked)
         if len(fresh) > room:
-            self._truncated = True
+            self._cut.add("traces")
             fresh = fresh[:room]
         if not fresh:
             return
         self._asked.update(fresh)
         known = self._lookup(fresh)
+        self._cut |= known.cut
         for key, parent in known.parents.items():
             self._parents[key] = parent
             if parent is not None:

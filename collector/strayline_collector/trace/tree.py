@@ -14,6 +14,8 @@ SERVER: Final = 2
 CLIENT: Final = 3
 PRODUCER: Final = 4
 CONSUMER: Final = 5
+MAX_LOCAL: Final = 100
+"""Spans between a request's and one that it is thought to have caused, in its process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +54,39 @@ class TreeSpan:
         )
 
 
+def bled_spans(by_key: Mapping[SpanKey, TreeSpan]) -> set[SpanKey]:
+    """Spans whose parent did not cause them. A task keeps the context it was made in: a consumer
+    or server started within a request has that request above everything it ever handles. What
+    comes from outside has its cause outside; one that is below a request of its own process is
+    told apart by a link that says better, or by the parent's having ended before."""
+    found: set[SpanKey] = set()
+    for key, span in by_key.items():
+        if span.kind not in (SERVER, CONSUMER) or not span.process or span.parent is None:
+            continue
+        parent = entry = by_key.get(span.parent)
+        hops = 0
+        while entry is not None and entry.kind == INTERNAL and hops < MAX_LOCAL:
+            above = by_key.get(entry.parent) if entry.parent is not None else None
+            entry, hops = above if above and above.process == span.process else None, hops + 1
+        if parent is None or entry is None or entry.kind != SERVER:
+            continue
+        if parent.process != span.process or entry.process != span.process:
+            continue
+        linked = span.kind == CONSUMER and any(link != span.parent for link in span.links)
+        if linked or parent.end_ns < span.start_ns:
+            found.add(key)
+    return found
+
+
 def display_parents(spans: Iterable[TreeSpan]) -> dict[SpanKey, SpanKey | None]:
-    """The span each is drawn under: its parent where that is here, else what it links to. A
-    parent that leads round in a circle is dropped, at the circle's earliest span."""
+    """The span each is drawn under: its parent where that is here and caused it, else what it
+    links to; a consumer's link before its parent, when that is the publish. A parent that leads
+    round in a circle is dropped, at the circle's earliest span."""
     by_key = {span.key: span for span in spans}
+    bled = bled_spans(by_key)
     parents: dict[SpanKey, SpanKey | None] = {}
     for key, span in by_key.items():
-        here = [p for p in (span.parent, *span.links) if p in by_key and p != key]
-        parents[key] = here[0] if here else None
+        parents[key] = _cause(span, by_key, bled) if span.parent or span.links else None
     safe: set[SpanKey] = set()
     for key in sorted(by_key, key=lambda k: (by_key[k].start_ns, k)):
         path: list[SpanKey] = []
@@ -77,14 +104,56 @@ def display_parents(spans: Iterable[TreeSpan]) -> dict[SpanKey, SpanKey | None]:
     return parents
 
 
+def _cause(
+    span: TreeSpan, by_key: Mapping[SpanKey, TreeSpan], bled: set[SpanKey]
+) -> SpanKey | None:
+    linked = [key for key in span.links if key in by_key and key != span.key]
+    above = span.parent if span.parent in by_key and span.parent != span.key else None
+    if above is None or span.key in bled:
+        return linked[0] if linked else None
+    if span.kind == CONSUMER and len(linked) == 1 and by_key[linked[0]].kind == PRODUCER:
+        return linked[0]
+    return above
+
+
 def children_of(
     spans: Mapping[SpanKey, TreeSpan], parents: Mapping[SpanKey, SpanKey | None]
 ) -> dict[SpanKey | None, list[SpanKey]]:
-    """Children of each span by start; under None the roots."""
+    """Children of each span by start; under None the roots, the story's own first."""
     children: dict[SpanKey | None, list[SpanKey]] = defaultdict(list)
     for key in sorted(spans, key=lambda k: (spans[k].start_ns, k)):
         children[parents[key]].append(key)
+    if len(children[None]) > 1:
+        first = story_root(spans, parents)
+        children[None].sort(key=lambda key: key != first)
     return children
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A span that others name and nobody has seen: lost, not sampled, not here yet, or of a
+    service that says nothing. ``children`` name it as their parent, ``linked`` by a link."""
+
+    key: SpanKey
+    children: tuple[SpanKey, ...]
+    linked: tuple[SpanKey, ...]
+
+
+def missing_spans(spans: Iterable[TreeSpan]) -> list[Missing]:
+    """One for each id that is named and not here, by the earliest that names it."""
+    by_key = {span.key: span for span in spans}
+    children: dict[SpanKey, list[SpanKey]] = defaultdict(list)
+    linked: dict[SpanKey, list[SpanKey]] = defaultdict(list)
+    named: dict[SpanKey, None] = {}
+    for span in sorted(by_key.values(), key=lambda s: (s.start_ns, s.key)):
+        if span.parent is not None and span.parent not in by_key:
+            children[span.parent].append(span.key)
+            named[span.parent] = None
+        for link in dict.fromkeys(span.links):
+            if link not in by_key:
+                linked[link].append(span.key)
+                named[link] = None
+    return [Missing(key, tuple(children[key]), tuple(linked[key])) for key in named]
 
 
 def drawing_order(
@@ -121,11 +190,14 @@ def story_root(
 def following(spans: Iterable[TreeSpan]) -> Callable[[SpanKey], list[SpanKey]]:
     """A function from a span to all that follows it, itself first: children, and spans anywhere
     that link to one of them, whose other links are not followed."""
+    by_key = {span.key: span for span in spans}
+    bled = bled_spans(by_key)
     after: dict[SpanKey, list[SpanKey]] = defaultdict(list)
-    for span in spans:
-        for cause in dict.fromkeys((span.parent, *span.links)):
+    for key, span in by_key.items():
+        parent = None if key in bled else span.parent
+        for cause in dict.fromkeys((parent, *span.links)):
             if cause is not None:
-                after[cause].append(span.key)
+                after[cause].append(key)
 
     def below(root: SpanKey) -> list[SpanKey]:
         found = {root: None}
