@@ -15,6 +15,15 @@ class BadInput(StraylineError):
     """Telemetry or a document that cannot be understood. HTTP 400, gRPC INVALID_ARGUMENT."""
 
 
+class NotUnderstood(BadInput):
+    """A query line that cannot be read: what, at which character (from 1), what was expected."""
+
+    def __init__(self, said: str, position: int, expected: str) -> None:
+        super().__init__(f"q: position {position}: {said}: expected {expected}")
+        self.position = position
+        self.expected = expected
+
+
 class TooLarge(StraylineError):
     """A request over the limit. HTTP 413, gRPC RESOURCE_EXHAUSTED."""
 

@@ -77,7 +77,8 @@ def test_the_query_line(collector: RunningCollector, q: str, count: int | None) 
     answer = httpx.get(f"http://{collector.api}/api/v1/traces", params={"q": q, "limit": 1000})
     if count is None:
         assert answer.status_code == 400
-        assert "position 1" in answer.json()["detail"]
+        assert answer.json()["position"] == 10
+        assert "duration such as 200ms" in answer.json()["expected"]
     else:
         assert len(answer.json()["items"]) == count
 

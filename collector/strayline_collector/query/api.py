@@ -20,6 +20,7 @@ from strayline_collector.errors import (
     BadInput,
     GivenUp,
     NotFound,
+    NotUnderstood,
     Overloaded,
     Stopped,
     StraylineError,
@@ -390,6 +391,9 @@ def _errors(app: FastAPI) -> None:
     async def ours(request: Request, error: StraylineError) -> Response:
         if isinstance(error, NotFound):
             return problem(404, "Not Found", str(error))
+        if isinstance(error, NotUnderstood):
+            where = {"position": error.position, "expected": error.expected}
+            return problem(400, "Bad Request", str(error), members=where)
         if isinstance(error, BadInput):
             return problem(400, "Bad Request", str(error))
         if isinstance(error, Stopped):

@@ -1,9 +1,9 @@
-"""The query line: terms joined by AND, compiled to SQL with every value bound.
+"""The query line's meaning: its terms compiled to SQL with every value bound.
 
-``service=billing duration>200ms status=error has:finding checkout`` — a term is a field, an
-operator and a value, a ``has:`` word, or text that a span's name contains. A leading ``!``
-negates. Fields hold for any span of the trace that started within the range, ``duration`` for
-the trace as a whole.
+A field holds for any span of the trace that started within the range, ``duration`` for the trace
+as a whole, a message's fields for what the trace published or was delivered. ``!=`` asks for a
+span that has the field with another value; a leading ``!`` for traces that the term does not hold
+for at all.
 """
 
 from __future__ import annotations
@@ -11,43 +11,67 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Final
 
 from strayline_collector.errors import BadInput
+from strayline_collector.query.search_line import Term, parse_line
 from strayline_collector.store.duckdb.queries import load
 
-_TERM: Final = re.compile(
-    r"""\s*(?P<not>!)?(?:
-        has:(?P<has>[a-z_]+)
-      | (?P<field>[A-Za-z_][\w.\-]*)\s*(?P<op>!=|>=|<=|=|>|<|~)\s*(?:"(?P<quoted>[^"]*)"|(?P<bare>[^\s"]+))
-      | "(?P<text_quoted>[^"]*)"
-      | (?P<text>[^\s"]+)
-    )""",
-    re.VERBOSE,
+KINDS: Final = {"unspecified": 0, "internal": 1, "server": 2, "client": 3, "producer": 4, "consumer": 5}  # fmt: skip
+STATUSES: Final = {"unset": 0, "ok": 1, "error": 2}
+PROTOCOLS: Final = ("http", "grpc", "amqp", "other")
+MESSAGE_FIELDS: Final = ("queue", "exchange", "routing_key", "message_id")
+FIELDS: Final = (
+    "service", "operation", "kind", "status", "duration", "trace_id", "protocol", *MESSAGE_FIELDS,
+)  # fmt: skip
+SAME_NAME: Final = (
+    ("http.request.method", "http.method"),
+    ("http.response.status_code", "http.status_code"),
+    ("http.route", "route"),
+    ("url.full", "http.url"),
+    ("server.address", "net.peer.name"),
+    ("server.port", "net.peer.port"),
+    ("rpc.system.name", "rpc.system"),
+    ("rpc.response.status_code", "rpc.grpc.status_code"),
+    ("db.system.name", "db.system"),
+    ("messaging.operation.type", "messaging.operation"),
+    ("service.peer.name", "peer.service"),
+    ("deployment.environment.name", "deployment.environment"),
 )
-_DURATION: Final = re.compile(r"^(\d+(?:\.\d+)?)(ns|us|ms|s|m)$")
-_UNITS: Final = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000}
-_KINDS: Final = {"internal": 1, "server": 2, "client": 3, "producer": 4, "consumer": 5}
-_STATUSES: Final = {"unset": 0, "ok": 1, "error": 2}
-_COMPARE: Final = frozenset({"=", "!=", ">", ">=", "<", "<="})
+"""Names that OpenTelemetry's conventions changed: either finds both, the new one first."""
 
+_DURATION: Final = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)(ns|us|µs|ms|s|m)")
+_UNITS: Final = {
+    "ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000,
+}  # fmt: skip
+_NUMBER: Final = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
+_DECIMAL: Final = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)"
+_WHOLE: Final = re.compile(r"0|[1-9][0-9]*")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9 .:_@+-]+")
+"""Text that JSON writes in one way only."""
+_OF_SPANS: Final = ("http.", "url.", "rpc.", "messaging.", "db.", "server.", "client.", "network.")
+"""What only spans say by OpenTelemetry's conventions: no resource is read for it."""
+_EXACT: Final = 2**53
+"""Whole numbers beyond this are told apart as text only."""
+_ORDER: Final = (">", ">=", "<", "<=")
 _HAS: Final = {
     "error": "t.errors > 0",
     "finding": "coalesce(f.findings, 0) > 0",
-    "link": "t.trace_id IN (SELECT trace_id FROM span_links UNION SELECT to_trace_id FROM span_links)",
+    "link": "(t.trace_id IN (SELECT trace_id FROM span_links) OR t.trace_id IN (SELECT to_trace_id FROM span_links))",
     "queue_wait": "coalesce(w.queue_wait_ms, 0) > 0",
 }
-_COLUMNS: Final = {"service": "service", "operation": "name"}
-_MESSAGE_FIELDS: Final = ("queue", "exchange", "routing_key", "message_id")
+HAS: Final = tuple(_HAS)
+_PROTOCOL: Final = """CASE WHEN messaging_system = 'rabbitmq' THEN 'amqp' WHEN messaging_system IS NOT NULL THEN 'other'
+    WHEN rpc_system = 'grpc' THEN 'grpc' WHEN rpc_system IS NOT NULL THEN 'other'
+    WHEN http_method IS NOT NULL THEN 'http' WHEN db_system IS NOT NULL THEN 'other' END"""
+"""As ``traces.protocol_of`` tells it."""
 _SORTS: Final = {
     "start": "t.start_ns",
     "duration": "(t.end_ns - t.start_ns)",
     "errors": "t.errors",
     "queue_wait": "coalesce(w.queue_wait_ms, -1)",
 }
-MAX_TERMS: Final = 32
-_PLAIN: Final = re.compile(r"[A-Za-z0-9 .:_@+-]+")
-"""Text that JSON writes in one way only."""
 
 
 @dataclass(slots=True)
@@ -55,18 +79,27 @@ class Search:
     """A compiled search: fixed SQL text around bound parameters."""
 
     params: dict[str, Any]
-    sort: str
-    """What rows are ordered by, an expression over one trace."""
-    descending: bool
+    order: str = "-start"
     conditions: list[str] = field(default_factory=list[str])
     flags: list[str] = field(default_factory=list[str])
     """Conditions on single spans; ``t.has0`` tells whether the first holds for one of the trace."""
     driver: str | None = None
-    """A flag that every trace wanted has: what to look for first."""
+    """A condition that a span of every trace wanted fulfils: what to look for first."""
+    driver_rank: int = 0
+    """How few that likely finds."""
+
+    @property
+    def sort(self) -> str:
+        """What rows are ordered by, an expression over one trace."""
+        return _SORTS[self.order.removeprefix("-")]
+
+    @property
+    def descending(self) -> bool:
+        return self.order.startswith("-")
 
     @property
     def newest_first(self) -> bool:
-        return self.descending and self.sort == _SORTS["start"]
+        return self.order == "-start"
 
     @property
     def found(self) -> str:
@@ -104,139 +137,157 @@ class Search:
         self.flags.append(condition)
         return f"t.has{len(self.flags) - 1}"
 
+    def led_by(self, condition: str, rank: int) -> None:
+        """Offers ``condition`` as the driver; the highest rank is taken."""
+        if rank > self.driver_rank:
+            self.driver, self.driver_rank = condition, rank
+
 
 def compile_search(
     q: str | None, *, range_ns: dict[str, int], service: str | None, sort: str | None
 ) -> Search:
-    """Raises ``BadInput`` with the position of what cannot be understood and what was expected."""
-    search = Search(dict(range_ns), *_order(sort))
+    """Raises ``NotUnderstood`` with the position of what cannot be understood and what was
+    expected, and ``BadInput`` for an unknown ``sort``."""
+    search = Search(dict(range_ns), _order(sort))
     if service:
         condition = f"service = {search.bind(service)}"
         search.conditions.append(search.any_span(condition))
-        search.driver = condition
-    position = 0
-    text = (q or "").rstrip()
-    while position < len(text):
-        match = _TERM.match(text, position)
-        if match is None:
-            raise BadInput(
-                f"q: cannot read position {position + 1}: expected field=value, has:word or text"
-            )
-        if len(search.conditions) >= MAX_TERMS:
-            raise BadInput(f"q: more than {MAX_TERMS} terms")
-        condition = _term(search, match)
-        search.conditions.append(f"NOT ({condition})" if match["not"] else condition)
-        if not match["not"] and search.flags and condition == f"t.has{len(search.flags) - 1}":
-            search.driver = search.flags[-1]
-        position = match.end()
+        search.led_by(condition, 2)
+    for term in parse_line(q):
+        meaning = _meaning(search, term)
+        if meaning.span is not None:
+            condition = search.any_span(meaning.span)
+            led_by = meaning.span
+        else:
+            condition, led_by = meaning.trace, meaning.driver
+        search.conditions.append(f"NOT ({condition})" if term.negated else condition)
+        if led_by is not None and not term.negated:
+            search.led_by(led_by, meaning.rank)
     return search
 
 
-def _order(sort: str | None) -> tuple[str, bool]:
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """Of a term: a condition on one span, or one on the trace with what to look for first."""
+
+    rank: int
+    span: str | None = None
+    trace: str = ""
+    driver: str | None = None
+
+
+def _order(sort: str | None) -> str:
     name = sort or "-start"
-    column = _SORTS.get(name.removeprefix("-"))
-    if column is None:
-        raise BadInput(
-            f"sort={name}: expected one of {', '.join(sorted(_SORTS))}, with - for descending"
-        )
-    return column, name.startswith("-")
+    if name.removeprefix("-") not in _SORTS:
+        raise BadInput(f"sort={name}: expected one of {', '.join(_SORTS)}, with - for descending")
+    return name
 
 
-def _term(search: Search, match: re.Match[str]) -> str:
-    if match["has"]:
-        if match["has"] not in _HAS:
-            raise BadInput(
-                f"q: position {match.start('has') + 1}: has:{match['has']}: expected one of {', '.join(sorted(_HAS))}"
-            )
-        return _HAS[match["has"]]
-    if match["field"]:
-        value = match["quoted"] if match["quoted"] is not None else match["bare"]
-        compiler = _FIELDS.get(match["field"], _attribute)
-        try:
-            return compiler(search, match["field"], match["op"], value)
-        except ValueError as error:
-            raise BadInput(f"q: position {match.start('field') + 1}: {error}") from None
-    words = match["text_quoted"] if match["text_quoted"] is not None else match["text"]
-    return search.any_span(f"contains(lower(name), lower({search.bind(words)}))")
+def _meaning(search: Search, term: Term) -> Meaning:
+    if term.field is None:
+        return Meaning(1, span=f"contains(lower(name), lower({search.bind(term.value)}))")
+    if term.op == ":":
+        if term.value not in _HAS:
+            raise term.wrong(f"has: one of {', '.join(HAS)}")
+        return Meaning(0, trace=_HAS[term.value])
+    return _MEANINGS.get(term.field, _attribute)(search, term)
 
 
-def _compared(search: Search, column: str, op: str, value: Any) -> str:
-    if op == "~":
-        return f"contains(lower({column}), lower({search.bind(str(value))}))"
-    if op not in _COMPARE:
-        raise ValueError(f"operator {op}: expected one of = != > >= < <= ~")
-    return f"{column} {op} {search.bind(value)}"
+def _text(search: Search, column: str, term: Term) -> str:
+    if term.op in _ORDER:
+        raise term.wrong(f"{term.field} with = != or ~")
+    if term.op == "~":
+        return f"contains(lower({column}), lower({search.bind(term.value)}))"
+    return f"{column} {term.op} {search.bind(term.value)}"
 
 
-def _column(search: Search, name: str, op: str, value: str) -> str:
-    return search.any_span(_compared(search, _COLUMNS[name], op, value))
+def _column(column: str, rank: int) -> Callable[[Search, Term], Meaning]:
+    def meaning(search: Search, term: Term) -> Meaning:
+        return Meaning(rank if term.op == "=" else 1, span=_text(search, column, term))
+
+    return meaning
 
 
-def _coded(codes: dict[str, int], column: str) -> Callable[[Search, str, str, str], str]:
-    def compiled(search: Search, name: str, op: str, value: str) -> str:
-        if value not in codes or op not in ("=", "!="):
-            raise ValueError(f"{name}{op}{value}: expected {name}= one of {', '.join(codes)}")
-        return search.any_span(_compared(search, column, op, codes[value]))
+def _coded(codes: dict[str, Any], column: str) -> Callable[[Search, Term], Meaning]:
+    def meaning(search: Search, term: Term) -> Meaning:
+        if term.value not in codes or term.op not in ("=", "!="):
+            raise term.wrong(f"{term.field}= or != one of {', '.join(codes)}")
+        return Meaning(1, span=f"{column} {term.op} {search.bind(codes[term.value])}")
 
-    return compiled
-
-
-def _duration(search: Search, name: str, op: str, value: str) -> str:
-    match = _DURATION.match(value)
-    if match is None or op == "~":
-        raise ValueError(f"{name}{op}{value}: expected a duration such as 200ms, 1.5s or 2m")
-    return _compared(search, "(t.end_ns - t.start_ns)", op, int(float(match[1]) * _UNITS[match[2]]))
+    return meaning
 
 
-def _trace_id(search: Search, name: str, op: str, value: str) -> str:
-    return _compared(search, "t.trace_id", op, value.lower())
+def _duration(search: Search, term: Term) -> Meaning:
+    match = _DURATION.fullmatch(term.value)
+    if match is None or term.op == "~":
+        raise term.wrong("a duration such as 200ms, 1.5s or 2m (ns us ms s m), with = != > >= < <=")
+    exact = Decimal(match[1]) * _UNITS[match[2]]
+    value = min(int(exact), 2**63 - 1) if exact == int(exact) else float(exact)
+    return Meaning(0, trace=f"(t.end_ns - t.start_ns) {term.op} {search.bind(value)}")
 
 
-def _protocol(search: Search, name: str, op: str, value: str) -> str:
-    columns = {"http": "http_method", "grpc": "rpc_system", "amqp": "messaging_system"}
-    if value not in columns or op not in ("=", "!="):
-        raise ValueError(f"{name}{op}{value}: expected protocol= one of {', '.join(columns)}")
-    found = search.any_span(f"{columns[value]} IS NOT NULL")
-    return found if op == "=" else f"NOT ({found})"
+def _trace_id(search: Search, term: Term) -> Meaning:
+    lower = Term(term.negated, term.field, term.op, term.value.lower(), term.position, term.value_position)  # fmt: skip
+    return Meaning(6, span=_text(search, "trace_id", lower))
 
 
-def _message(search: Search, name: str, op: str, value: str) -> str:
-    of_delivery = _compared(search, f"d.{name}", op, value)
-    condition = f"t.trace_id IN (SELECT d.trace_id FROM delivery_facts d WHERE {of_delivery}"
-    condition += f" UNION SELECT d.publish_trace_id FROM delivery_facts d WHERE {of_delivery}"
+def _message(search: Search, term: Term) -> Meaning:
+    name = term.field
+    told = [
+        f"SELECT d.{trace} FROM delivery_facts d WHERE d.{trace} IS NOT NULL AND {_text(search, f'd.{name}', term)}"
+        for trace in ("trace_id", "publish_trace_id")
+    ]
     if name != "queue":
-        condition += f" UNION SELECT p.trace_id FROM publish_facts p WHERE {_compared(search, f'p.{name}', op, value)}"
-    return condition + ")"
+        told.append(
+            f"SELECT p.trace_id FROM publish_facts p WHERE {_text(search, f'p.{name}', term)}"
+        )
+    within = f"trace_id IN ({' UNION '.join(told)})"
+    return Meaning(4, trace=f"t.{within}", driver=within)
 
 
-def _attribute(search: Search, name: str, op: str, value: str) -> str:
-    path = search.bind(f'$."{name}"')
-    text = f"json_extract_string(attributes, {path})"
-    if op == "=" and value and _PLAIN.fullmatch(value):
-        # it stands in the JSON as it is: looking for the text alone takes half the time
-        text = f"contains(attributes, {search.bind(value)}) AND {text}"
-    number = _number(value)
-    if op in (">", ">=", "<", "<="):
-        if number is None:
-            raise ValueError(f"{name}{op}{value}: expected a number")
-        return search.any_span(f"TRY_CAST({text} AS DOUBLE) {op} {search.bind(number)}")
-    return search.any_span(_compared(search, text, op, value))
+def _attribute(search: Search, term: Term) -> Meaning:
+    name = term.field or ""
+    names = next((same for same in SAME_NAME if name in same), (name,))
+    places = [("attributes", f"/{pointer(n)}") for n in names]
+    if not name.startswith(_OF_SPANS):
+        places += [("resource", f"/attributes/{pointer(n)}") for n in names]
+    told = ", ".join(f"json_extract_string({c}, {search.bind(path)})" for c, path in places)
+    value = f"coalesce({told})"
+    if term.op in _ORDER:
+        number = float(term.value) if re.fullmatch(_NUMBER, term.value) else float("inf")
+        if abs(number) == float("inf"):
+            raise term.wrong("a number")
+        as_number = f"CASE WHEN regexp_full_match({value}, '{_NUMBER}') THEN TRY_CAST({value} AS DOUBLE) END"  # fmt: skip
+        return Meaning(2, span=f"{as_number} {term.op} {search.bind(number)}")
+    same = _text(search, value, Term(False, name, "=", term.value, 1, 1))
+    if re.fullmatch(_DECIMAL, term.value) and abs(float(term.value)) < _EXACT:
+        as_number = f"CASE WHEN regexp_full_match({value}, '{_DECIMAL}') THEN TRY_CAST({value} AS DOUBLE) END"  # fmt: skip
+        same = f"({same} OR coalesce({as_number} = {search.bind(float(term.value))}, false))"
+        as_it_is = _WHOLE.fullmatch(term.value)
+    else:
+        as_it_is = _PLAIN.fullmatch(term.value)
+    if term.op == "=":
+        if as_it_is:
+            # it stands in the JSON as it is: looking for the text alone takes half the time
+            text = search.bind(term.value)
+            columns = dict.fromkeys(column for column, _ in places)
+            same = f"({' OR '.join(f'contains({c}, {text})' for c in columns)}) AND {same}"
+        return Meaning(3, span=same)
+    return Meaning(1, span=f"NOT {same}" if term.op == "!=" else _text(search, value, term))
 
 
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+def pointer(name: str) -> str:
+    """A name as a part of a JSON pointer (RFC 6901): every name can be asked for."""
+    return name.replace("~", "~0").replace("/", "~1")
 
 
-_FIELDS: Final[dict[str, Callable[[Search, str, str, str], str]]] = {
-    "service": _column,
-    "operation": _column,
-    "kind": _coded(_KINDS, "kind"),
-    "status": _coded(_STATUSES, "status_code"),
+_MEANINGS: Final[dict[str, Callable[[Search, Term], Meaning]]] = {
+    "service": _column("service", 2),
+    "operation": _column("name", 3),
+    "kind": _coded(KINDS, "kind"),
+    "status": _coded(STATUSES, "status_code"),
+    "protocol": _coded({name: name for name in PROTOCOLS}, _PROTOCOL),
     "duration": _duration,
     "trace_id": _trace_id,
-    "protocol": _protocol,
-    **dict.fromkeys(_MESSAGE_FIELDS, _message),
+    **dict.fromkeys(MESSAGE_FIELDS, _message),
 }

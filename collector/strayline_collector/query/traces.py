@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import defaultdict
 from typing import Any, Final
@@ -64,18 +65,24 @@ def search_traces(
     Newest first, the newest times are searched alone, then more and more before them until the
     page is full: a trace that starts within a time has all its spans after that start.
     """
+    place = None
     if cursor is not None:
-        search.after(*_place(cursor))
+        place = _place(cursor, search)
+        search.after(*place)
     bounds = {name: search.params[name] for name in ("start_ns", "end_ns")}
     ends = session.rows(load("query/ends"), bounds)[0]
     if ends["newest_ns"] is None:
         return Traces(items=[], next_cursor=None)
     oldest_ns, until_ns = int(ends["oldest_ns"]), int(ends["newest_ns"])
+    newest_ns = until_ns
+    if place is not None and search.newest_first:
+        # a page further on reaches back from its own place; later spans of its traces count too
+        newest_ns = min(newest_ns, int(place[0]))
     reach_ns = FIRST_REACH_NS if search.newest_first else END
     found = _NOTHING_FOUND
     rows: list[Row] = []
     while until_ns >= oldest_ns:
-        since_ns = max(oldest_ns, int(ends["newest_ns"]) - reach_ns)
+        since_ns = max(oldest_ns, newest_ns - reach_ns)
         stretch = {**search.params, "since_ns": since_ns, "until_ns": until_ns}
         new = session.table(search.found, _used(search.found, stretch))
         found = pa.concat_tables([found, new])
@@ -90,7 +97,9 @@ def search_traces(
     edge = rows[limit - 1] if len(rows) > limit else None
     return Traces(
         items=items,
-        next_cursor=None if edge is None else f"{edge['sorted_by']!r}~{edge['trace_id']}",
+        next_cursor=None
+        if edge is None
+        else f"{search.order}~{edge['sorted_by']!r}~{edge['trace_id']}",
     )
 
 
@@ -108,13 +117,16 @@ def _used(sql: str, params: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in params.items() if name in names}
 
 
-def _place(cursor: str) -> tuple[float, str]:
-    number, _, trace_id = cursor.partition("~")
+def _place(cursor: str, search: Search) -> tuple[float, str]:
+    order, _, rest = cursor.partition("~")
+    number, _, trace_id = rest.partition("~")
+    if order != search.order:
+        raise BadInput(f"cursor={cursor}: expected what next_cursor said under sort={search.order}")
     try:
         value = int(number) if number.lstrip("-").isdigit() else float(number)
     except ValueError:
-        value = None
-    if value is None or not trace_id:
+        value = math.nan
+    if not math.isfinite(value) or abs(value) >= 2**63 or not trace_id:
         raise BadInput(f"cursor={cursor}: expected what next_cursor said")
     return value, trace_id
 

@@ -8,7 +8,7 @@ dashboard imports this module and nothing else of the collector. Names carry the
 from __future__ import annotations
 
 import sys
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
 
 if sys.version_info >= (3, 12):
     from typing import TypedDict
@@ -547,6 +547,9 @@ class Problem(TypedDict):
     title: str
     status: int
     detail: str
+    position: NotRequired[int]
+    """Of a query line: the character, from 1, that cannot be understood."""
+    expected: NotRequired[str]
 
 
 class SqlColumn(TypedDict):

@@ -1,0 +1,113 @@
+"""The query line as it is written: text to terms, and what is wrong with it where.
+
+``q`` is terms joined by AND (docs/search.md): ``["!"] field op value | "has:" word | text``.
+Nothing here knows what a field means.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from strayline_collector.errors import NotUnderstood
+
+OPERATORS: Final = ("=", "!=", ">", ">=", "<", "<=", "~")
+MAX_TERMS: Final = 32
+
+_SPACE: Final = re.compile(r"\s*")
+_FIELD: Final = re.compile(r'(?P<field>[^\s"!=<>~]+)\s*(?P<op>!=|>=|<=|=|>|<|~)\s*')
+_QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_BARE: Final = re.compile(r'[^\s"]+')
+_TEXT: Final = re.compile(r'[^\s"=<>~]+')
+_ESCAPE: Final = re.compile(r'\\(["\\])')
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One term. ``field`` ``has`` with ``op`` ``:`` is a ``has:`` word; ``field`` None is text.
+    Positions count characters from 1."""
+
+    negated: bool
+    field: str | None
+    op: str
+    value: str
+    position: int
+    value_position: int
+
+    def wrong(self, expected: str) -> NotUnderstood:
+        """The error that this term's value, or its operator, cannot be taken."""
+        said = f"{self.field or ''}{self.op}{self.value}"
+        return NotUnderstood(said, self.value_position, expected)
+
+
+def parse_line(q: str | None) -> tuple[Term, ...]:
+    """The terms in their order. Raises ``NotUnderstood`` with the position and what was expected."""
+    terms: list[Term] = []
+    text = q or ""
+    at = _skip(text, 0)
+    while at < len(text):
+        if len(terms) == MAX_TERMS:
+            raise NotUnderstood(_rest(text, at), at + 1, f"at most {MAX_TERMS} terms")
+        term, end = _term(text, at)
+        terms.append(term)
+        at = _skip(text, end)
+        if at == end and at < len(text):
+            raise NotUnderstood(_rest(text, at), at + 1, "a space between terms")
+    return tuple(terms)
+
+
+def quoted(value: str) -> str:
+    """A value as a line takes it: bare where it can be."""
+    if value and _BARE.fullmatch(value) and value[0] not in "=<>~!":
+        return value
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _term(text: str, start: int) -> tuple[Term, int]:
+    negated = text[start] == "!"
+    at = start + 1 if negated else start
+    if text.startswith("has:", at):
+        word = _BARE.match(text, at + 4)
+        if word is None:
+            raise NotUnderstood("has:", at + 5, "a word after has:")
+        return Term(negated, "has", ":", word[0], start + 1, at + 5), word.end()
+    found = _FIELD.match(text, at)
+    if found is not None:
+        value, end = _value(text, found.end(), found[0].strip())
+        field, op = found["field"], found["op"]
+        return Term(negated, field, op, value, start + 1, found.end() + 1), end
+    if at < len(text) and text[at] == '"':
+        value, end = _value(text, at, "")
+        return Term(negated, None, "", value, start + 1, at + 1), end
+    words = _TEXT.match(text, at) if text[at : at + 1] != "!" else None
+    if words is None:
+        raise NotUnderstood(_rest(text, at), at + 1, "field=value, has:word or text")
+    return Term(negated, None, "", words[0], start + 1, at + 1), words.end()
+
+
+def _value(text: str, at: int, before: str) -> tuple[str, int]:
+    if text[at : at + 1] == '"':
+        found = _QUOTED.match(text, at)
+        if found is None:
+            raise NotUnderstood(_rest(text, at), len(text) + 1, 'a closing "')
+        return _ESCAPE.sub(r"\1", found[1]), found.end()
+    bare = _BARE.match(text, at)
+    if bare is None:
+        raise NotUnderstood(before, at + 1, "a value")
+    if bare[0][0] in "=<>~":
+        raise NotUnderstood(
+            before + bare[0],
+            at + 1,
+            f"a value (in double quotes where it begins with {bare[0][0]})",
+        )
+    return bare[0], bare.end()
+
+
+def _skip(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return at if found is None else found.end()
+
+
+def _rest(text: str, at: int) -> str:
+    return text[at : at + 40]
