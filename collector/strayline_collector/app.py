@@ -27,6 +27,7 @@ from strayline_collector.figures import figures
 from strayline_collector.load import Loader
 from strayline_collector.memory import HARD_ABOVE, MIB, Budget, memory_limit, shares
 from strayline_collector.metrics import render
+from strayline_collector.notify.webhook import Webhooks, parse_receivers
 from strayline_collector.query.api import build_api
 from strayline_collector.query.guard import Gate
 from strayline_collector.query.status import SpanCounts
@@ -56,6 +57,9 @@ class Collector:
 
     def __init__(self, settings: CollectorSettings) -> None:
         places = [parse_management_url(text) for text in settings.rabbitmq_api]
+        receivers = parse_receivers(
+            settings.webhooks, settings.webhook_secret, settings.webhook_severity
+        )
         contract = read_contract(map(Path, settings.contracts))
         parts = shares(memory_limit(settings.memory_limit))
         self.budget = Budget(parts.requests, parts.limit + HARD_ABOVE)
@@ -95,6 +99,7 @@ class Collector:
         self._detection = threading.Thread(target=self._detect_forever, name="detect", daemon=True)
         self._taps = [TopologyTap(self.store, p, settings.topology_every_s) for p in places]
         self._counts = SpanCounts(self.store)
+        self._webhooks = Webhooks(self.store, receivers)
         self._started_ns = time.time_ns()
         self._doors_open = False
         self._forwarder = (
@@ -122,6 +127,7 @@ class Collector:
         )
         if self._forwarder is not None:
             self._figures += self._forwarder.metrics()
+        self._figures += self._webhooks.metrics()
 
     def start(self) -> None:
         self._loader.start()
@@ -131,6 +137,7 @@ class Collector:
             tap.start()
         if self._forwarder is not None:
             self._forwarder.start()
+        self._webhooks.start()
 
     def doors(self, *, are_open: bool) -> None:
         """Tells ``/ready`` whether every door accepts."""
@@ -144,6 +151,7 @@ class Collector:
             tap.stop()
         if self._detection.ident is not None:
             self._detection.join()
+        self._webhooks.stop()
         self._loader.stop()
         self._journal.close()
         self.store.close()
@@ -155,7 +163,9 @@ class Collector:
 
     async def settle(self, now_ns: int | None) -> Settled:
         await asyncio.to_thread(self._loader.drain)
-        return await asyncio.to_thread(self._runner.settle, now_ns)
+        settled = await asyncio.to_thread(self._runner.settle, now_ns)
+        self._webhooks.wake()
+        return settled
 
     def status(self) -> Status:
         counts = self._counts.read()
@@ -203,6 +213,7 @@ class Collector:
                 return
             try:
                 self._runner.run()
+                self._webhooks.wake()
             except Exception:
                 log.exception("detection failed; it is tried again")
             self._stopping.wait(DETECT_EVERY_S)

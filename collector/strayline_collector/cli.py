@@ -113,6 +113,21 @@ Contracts = Annotated[
         help="AsyncAPI 3.0 document that says which message goes where (repeatable; STRAYLINE_CONTRACT).",
     ),
 ]
+Webhook = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--webhook",
+        help="URL that is told of findings, as Slack's incoming webhooks are (repeatable). Others of this machine can read "
+        "arguments: prefer STRAYLINE_WEBHOOK, several separated by ':'.",
+    ),
+]
+WebhookSecret = Annotated[
+    str | None,
+    _option("Signs notices (HMAC-SHA256); prefer the environment.", "WEBHOOK_SECRET"),
+]
+WebhookSeverity = Annotated[
+    str, _option("The least severity that is told: info, warning or error.", "WEBHOOK_SEVERITY")
+]
 ThresholdValues = Annotated[
     list[str] | None,
     typer.Option(
@@ -169,6 +184,9 @@ def up(
     contract: Contracts = None,
     rabbitmq_api: RabbitMqApi = None,
     threshold: ThresholdValues = None,
+    webhook: Webhook = None,
+    webhook_secret: WebhookSecret = None,
+    webhook_severity: WebhookSeverity = "warning",
     zipkin: Zipkin = None,
     forward: ForwardUrl = None,
     forward_header: ForwardHeader = None,
@@ -191,6 +209,7 @@ def up(
         db, otlp_http, otlp_grpc, api, lateness, memory_limit, insecure, protection, knowledge,
         serving.Beside(zipkin, forward, _headers(forward_header)),
         retention, max_db_size,
+        serving.Notices(_urls(webhook, "WEBHOOK"), webhook_secret, webhook_severity),
     )  # fmt: skip
     serving.up(settings, ui, client_cert, client_key)
 
@@ -215,6 +234,9 @@ def collector(
     contract: Contracts = None,
     rabbitmq_api: RabbitMqApi = None,
     threshold: ThresholdValues = None,
+    webhook: Webhook = None,
+    webhook_secret: WebhookSecret = None,
+    webhook_severity: WebhookSeverity = "warning",
     zipkin: Zipkin = None,
     forward: ForwardUrl = None,
     forward_header: ForwardHeader = None,
@@ -240,6 +262,7 @@ def collector(
         db, otlp_http, otlp_grpc, api, lateness, memory_limit, insecure, protection, knowledge,
         serving.Beside(zipkin, forward, _headers(forward_header)),
         retention, max_db_size,
+        serving.Notices(_urls(webhook, "WEBHOOK"), webhook_secret, webhook_severity),
     )  # fmt: skip
     serving.collector(settings, as_json=addresses_json)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from strayline_collector.detect.figures import standing
 from strayline_collector.detect.runner import Runner
 from strayline_collector.load import Loader
 from strayline_collector.memory import Budget, resident_bytes
@@ -90,5 +91,7 @@ def figures(
             "How far the newest event is past the watermark",
             lambda: runner.status()["lag_s"],
         ),
+        runner.opened.counter,
+        *standing(store),
         Gauge("strayline_ready", "1 when /ready answers 200", lambda: 0 if not_ready() else 1),
     ]

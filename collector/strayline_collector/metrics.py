@@ -7,7 +7,7 @@ A counter's series is written by one thread only; reading from any is safe.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -64,6 +64,29 @@ class Gauge:
     def lines(self) -> list[str]:
         value = self._read()
         return [] if value is None else [f"{self.name} {_number(value)}"]
+
+
+class Levels:
+    """A gauge with labels, read when it is asked for: values of the labels, in their order."""
+
+    kind = "gauge"
+
+    def __init__(
+        self,
+        name: str,
+        help: str,  # noqa: A002
+        labels: Sequence[str],
+        read: Callable[[], Mapping[tuple[str, ...], float]],
+    ) -> None:
+        self.name, self.help = name, help
+        self._labels = tuple(labels)
+        self._read = read
+
+    def lines(self) -> list[str]:
+        return [
+            f"{self.name}{_labels(self._labels, series)} {_number(value)}"
+            for series, value in sorted(self._read().items())
+        ]
 
 
 class Total(Gauge):

@@ -112,6 +112,10 @@ class CollectorSettings:
     rabbitmq_api: tuple[str, ...] = field(default=(), repr=False)
     """URLs of management APIs, with their passwords."""
     topology_every_s: float = 10.0
+    webhooks: tuple[str, ...] = field(default=(), repr=False)
+    """URLs, which may be secrets."""
+    webhook_secret: str | None = field(default=None, repr=False)
+    webhook_severity: str = "warning"
     thresholds: tuple[str, ...] = ()
     """``NAME=VALUE`` each, of ``detect/thresholds.py``."""
     memory_limit: str | None = None

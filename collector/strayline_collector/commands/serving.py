@@ -65,6 +65,15 @@ class Knowledge:
 
 
 @dataclass(frozen=True, slots=True)
+class Notices:
+    """The options that say who is told of findings, as they were given."""
+
+    webhooks: tuple[str, ...] = ()
+    secret: str | None = None
+    severity: str = "warning"
+
+
+@dataclass(frozen=True, slots=True)
 class Beside:
     """The options for what is beside OTLP's own doors, as they were given."""
 
@@ -94,10 +103,11 @@ def settings(
     beside: Beside | None = None,
     retention: str | None = None,
     max_db_size: str | None = None,
+    notices: Notices | None = None,
 ) -> CollectorSettings:
     """Options to settings. Raises ``UsageError``."""
     protection, beside = protection or Protection(), beside or Beside()
-    knowledge = knowledge or Knowledge()
+    knowledge, notices = knowledge or Knowledge(), notices or Notices()
     found = CollectorSettings(
         db=db,
         otlp_http=parse_address(otlp_http, "--otlp-http"),
@@ -116,6 +126,9 @@ def settings(
         contracts=knowledge.contracts,
         rabbitmq_api=knowledge.rabbitmq_api,
         thresholds=knowledge.thresholds,
+        webhooks=notices.webhooks,
+        webhook_secret=notices.secret,
+        webhook_severity=notices.severity,
     )
     found.check()
     return found

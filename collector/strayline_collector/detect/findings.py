@@ -81,8 +81,9 @@ def triaged_messages(session: Session) -> pa.Table:
 
 def refresh(
     session: Session, triaged: pa.Table, *, settled_batch: int, final_until_ns: int, now_ns: int
-) -> None:
-    """Brings the table of findings in line with the verdicts, keeping what people said of them."""
+) -> list[Row]:
+    """Brings the table of findings in line with the verdicts, keeping what people said of them. Those
+    that opened."""
     incidents = session.rows(
         load("detect/incidents"),
         {"settled_batch": settled_batch, "final_until_ns": final_until_ns},
@@ -92,10 +93,12 @@ def refresh(
     wanted = merge(incidents, known, now_ns, frozen, _followed(session, triaged))
     changed = [row for row in wanted if known.get(row["id"]) != row]
     if not changed:
-        return
+        return []
     session.register("changed", pa.Table.from_pylist(changed, SCHEMA))
     session.execute("DELETE FROM findings WHERE id IN (SELECT id FROM changed)")
     session.execute("INSERT INTO findings BY NAME SELECT * FROM changed")
+    were_open = {key for key, row in known.items() if row["status"] == "open"}
+    return [row for row in changed if row["status"] == "open" and row["id"] not in were_open]
 
 
 def merge(

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from strayline_collector.detect import DETECTORS
 from strayline_collector.detect.detector import Detector
+from strayline_collector.detect.figures import Opened
 from strayline_collector.detect.findings import refresh, triaged_messages
 from strayline_collector.detect.thresholds import DEFAULTS, Thresholds
 from strayline_collector.detect.watermark import Watermark, read_watermark, rfc3339
@@ -63,6 +64,7 @@ class Runner:
         self._runs = 0
         self._population_at = 0.0
         self._watermark = Watermark(None, 0)
+        self.opened = Opened()
         self.failures: dict[str, str] = {}
         """Detector name → traceback of its last run, where that failed: its keys are unknown."""
 
@@ -119,13 +121,14 @@ class Runner:
             if settle:
                 _remember(session, "settled_batch", newest)
                 _remember(session, "settled_now_ns", now_ns or 0)
-            refresh(
+            opened = refresh(
                 session,
                 triaged,
                 settled_batch=settled_batch,
                 final_until_ns=now_ns if settle and now_ns is not None else live_ns,
                 now_ns=time.time_ns(),
             )
+        self.opened.add(opened)
         self._runs += 1
 
     def _judge(

@@ -206,12 +206,13 @@ CREATE TABLE findings (
     triage VARCHAR NOT NULL, muted_until_ns BIGINT, note VARCHAR
 );
 
--- What receivers of notices were told of findings, so that a restart tells nothing twice; a notice
--- waits until every receiver has it or it is given up.
+-- What each receiver of notices was told of findings last, so that a restart tells nothing twice. A
+-- notice waits until the receiver has it or it is given up.
 CREATE TABLE notices (
+    receiver VARCHAR NOT NULL,           -- a hash of its URL, which may be a secret
     id VARCHAR NOT NULL,                 -- the finding's
     severity VARCHAR NOT NULL,           -- the worst that was told
-    told_to_ns BIGINT NOT NULL,          -- the end of the newest episode that was told
+    told_to_ns BIGINT NOT NULL,          -- until when its newest episode had come
     event VARCHAR NOT NULL,              -- opened | episode | severity
     waiting BOOLEAN NOT NULL, noticed_ns BIGINT NOT NULL
 );

@@ -1,6 +1,6 @@
 -- A file of schema version 5 becomes one of version 6: of equal verdicts one stands; what was notified.
 CREATE TABLE notices (
-    id VARCHAR NOT NULL, severity VARCHAR NOT NULL, told_to_ns BIGINT NOT NULL,
+    receiver VARCHAR NOT NULL, id VARCHAR NOT NULL, severity VARCHAR NOT NULL, told_to_ns BIGINT NOT NULL,
     event VARCHAR NOT NULL, waiting BOOLEAN NOT NULL, noticed_ns BIGINT NOT NULL
 );
 CREATE OR REPLACE VIEW verdicts AS

@@ -1,0 +1,1 @@
+"""Telling people of findings who do not look: webhooks."""

@@ -1,0 +1,1 @@
+UPDATE notices SET waiting = false WHERE receiver = $receiver AND id = $id;

@@ -1,0 +1,157 @@
+"""How fast detectors judge: a million deliveries from scratch, and 20,000 messages a second live.
+
+    python tests/bench/judge.py scratch [--messages 1000000] [--only reordered]
+    python tests/bench/judge.py live [--seconds 20] [--before 1000000]
+
+The history is written into the store's tables as a shim's facts would stand there: four queues,
+eight producers of five channels each, two consumers a queue; of 20,000 messages one is given back
+and comes late. ``scratch`` gives CPU seconds by detector. ``live`` puts loads of a quarter second
+beside a history of that length and judges once a second, as a collector does: the share of a core
+that judging takes, how long a run takes, and what it adds to the wait for the next run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+import time
+
+from strayline_collector.app import DETECT_EVERY_S
+from strayline_collector.detect import DETECTORS
+from strayline_collector.detect.runner import POPULATION_PAUSE_S, Runner
+from strayline_collector.store.duckdb.store import DuckDBStore
+
+LOADS_PER_S = 4
+RATE = 20_000
+_NUMBERED = """
+    SELECT i, i % 4 AS q, i % 8 AS p, i // 8 % 5 AS c, i // 40 + 1 AS n, i % 20000 = 777 AS late,
+        1700000000000000000 + i * 50000 AS at_ns
+    FROM range($first, $first + $messages) r(i)
+"""
+_PUBLISHES = f"""
+    INSERT INTO publish_facts BY NAME
+    SELECT $batch AS batch, $batch AS first_batch, printf('%016x', p) || '.' || c || '.' || n AS message, 'shim' AS source,
+        'rabbit@shop' AS broker, '/' AS vhost, 'orders' AS exchange, 'order.' || q AS routing_key, 'created' || q AS type,
+        'orders' || p AS service, 'p' || p AS instance, 'h' AS host, printf('%016x', p) AS epoch, c AS channel, n, true AS stamp_ok,
+        'id' || i AS message_id, true AS mandatory, printf('%016x', hash(i)) AS body_hash, 'confirmed' AS outcome,
+        printf('%032x', i) AS trace_id, printf('%016x', i) AS span_id, 'POST /orders' AS operation, printf('%016x', i) AS operation_span_id,
+        at_ns AS start_ns, at_ns + 400000 AS end_ns
+    FROM ({_NUMBERED})
+"""
+_DELIVERIES = f"""
+    INSERT INTO delivery_facts BY NAME
+    WITH tries AS (
+        SELECT *, 0 AS again FROM ({_NUMBERED}) UNION ALL SELECT *, 1 FROM ({_NUMBERED}) WHERE late
+    ), placed AS (SELECT *, at_ns + 1000000 + again * 50000000 AS received_ns FROM tries)
+    SELECT $batch AS batch, $batch AS first_batch, printf('%016x', p) || '.' || c || '.' || n AS message, 'shim' AS source,
+        'rabbit@shop' AS broker, '/' AS vhost, 'queue' || q AS queue, 'orders' AS exchange, 'order.' || q AS routing_key,
+        'worker' || q AS service, 'w' || q AS instance, 'h' AS host, printf('%016x', 100 + q) AS epoch, i // 4 % 2 AS channel, 'ctag' AS consumer_tag,
+        received_ns // 200000 AS delivery_tag, again = 1 AS redelivered, '1.' || printf('%016x', p) || '.' || c || '.' || n || '.0000' AS stamp,
+        true AS stamp_ok, 'id' || i AS message_id, printf('%032x', i) AS trace_id, printf('%016x', 9000000000 + i * 2 + again) AS span_id,
+        printf('%032x', i) AS context_trace_id, printf('%016x', i) AS context_span_id,
+        printf('%032x', i) AS publish_trace_id, printf('%016x', i) AS publish_span_id, received_ns,
+        received_ns AS handled_start_ns, received_ns + 100000 AS handled_end_ns, false AS failed,
+        CASE WHEN late AND again = 0 THEN 'nack_requeue' ELSE 'ack' END AS settlement, received_ns + 100000 AS settled_ns
+    FROM placed
+"""
+_TOPOLOGY = """
+    INSERT INTO topology_facts BY NAME
+    SELECT 1 AS batch, 'shim' AS source, 'intended' AS role, false AS complete, 'rabbit@shop' AS broker, '/' AS vhost, 'worker' || q AS service,
+        'w' || q AS instance, printf('%016x', 100 + q) AS epoch, 1699999999000000000 AS seen_ns, true AS durable, '{}' AS arguments,
+        unnest([
+            {action: 'declare', kind: 'exchange', name: 'orders', type: 'topic', source_name: NULL, destination: NULL, destination_kind: NULL, routing_key: NULL},
+            {action: 'declare', kind: 'queue', name: 'queue' || q, type: NULL, source_name: NULL, destination: NULL, destination_kind: NULL, routing_key: NULL},
+            {action: 'bind', kind: 'binding', name: NULL, type: NULL, source_name: 'orders', destination: 'queue' || q, destination_kind: 'queue', routing_key: 'order.' || q}
+        ], recursive := true)
+    FROM range(4) r(q)
+"""
+
+
+def put(store: DuckDBStore, batch: int, first: int, messages: int) -> None:
+    """Messages as load ``batch``."""
+    params = {"batch": batch, "first": first, "messages": messages}
+    with store.write() as session:
+        session.execute(
+            "INSERT INTO loaded BY NAME SELECT $batch AS batch, 1 AS segment, $batch AS byte_offset, 1 AS loaded_ns, 0 AS spans, 0 AS traces",
+            {"batch": batch},
+        )
+        session.execute(_PUBLISHES, params)
+        session.execute(_DELIVERIES, params)
+        if batch == 1:
+            session.execute(_TOPOLOGY)
+            session.execute(
+                "INSERT INTO processes SELECT 'w' || q, 'worker' || q, 'h', 1, 1700000000000000000, $now FROM range(4) r(q)",
+                {"now": time.time_ns()},
+            )
+
+
+def scratch(messages: int, only: str | None) -> None:
+    store = DuckDBStore.open(":memory:")
+    put(store, 1, 0, messages)
+    total = 0.0
+    for detector in DETECTORS:
+        if only is None or detector.name == only:
+            runner = Runner(store, detectors=(detector,))
+            started = time.process_time()
+            found = runner.settle()
+            spent = time.process_time() - started
+            total += spent
+            failed = " FAILED" if runner.failures else ""
+            say(f"{detector.name:24}{spent:8.2f} s CPU  {found['findings']} findings{failed}")
+    runner = Runner(store)
+    started = time.process_time()
+    runner.run()
+    say(f"{'again, nothing new':24}{time.process_time() - started:8.2f} s CPU")
+    say(f"{'all':24}{total:8.2f} s CPU, at most {peak_mib():,.0f} MiB resident")
+    store.close()
+
+
+def live(seconds: int, before: int) -> None:
+    store = DuckDBStore.open(":memory:")
+    put(store, 1, 0, before)
+    runner = Runner(store)
+    runner.run()
+    settled = peak_mib()
+    batch, first = 2, before
+    spent: list[float] = []
+    took: list[float] = []
+    for second in range(seconds):
+        for _ in range(LOADS_PER_S):
+            put(store, batch, first, RATE // LOADS_PER_S)
+            batch, first = batch + 1, first + RATE // LOADS_PER_S
+        due = second % int(POPULATION_PAUSE_S / DETECT_EVERY_S) == 0
+        runner._population_at = float("-inf") if due else time.monotonic()  # time is not waited for
+        cpu, wall = time.process_time(), time.monotonic()
+        runner.run()
+        spent.append(time.process_time() - cpu)
+        took.append(time.monotonic() - wall)
+    failed = f" FAILED {sorted(runner.failures)}" if runner.failures else ""
+    say(
+        f"beside {before:,} messages: {sum(spent) / seconds:.0%} of a core; a run takes {sum(took) / seconds:.2f} s, at most {max(took):.2f} s; "
+        f"delay {DETECT_EVERY_S + max(took):.2f} s at most; {settled:,.0f} MiB before, {peak_mib():,.0f} MiB after{failed}"
+    )
+    store.close()
+
+
+def peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser.add_argument("what", choices=("scratch", "live"))
+    parser.add_argument("--messages", type=int, default=1_000_000)
+    parser.add_argument("--only")
+    parser.add_argument("--seconds", type=int, default=10)
+    parser.add_argument("--before", type=int, default=1_000_000)
+    options = parser.parse_args()
+    if options.what == "scratch":
+        scratch(options.messages, options.only)
+    else:
+        live(options.seconds, options.before)
