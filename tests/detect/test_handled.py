@@ -11,6 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from strayline_collector.contract.model import Contract, Document, QueueChannel
+from strayline_collector.detect import detectors
+from strayline_collector.detect.runner import Runner
 from strayline_collector.store.duckdb.store import DuckDBStore
 from tests.detect.histories import Attempt, emptied, publish_row, write
 from tests.detect.judged import in_loads, verdicts
@@ -247,3 +250,21 @@ def test_four_failures_are_a_retry_and_five_a_loop(store: DuckDBStore) -> None:
     assert [(v["n"], v["role"], v["severity"], v["confidence"]) for v in found] == [
         (2, "looping", "warning", "proven")
     ]
+
+
+def test_what_a_contract_asks_of_a_queue_makes_an_error_of_it_and_without_it_a_warning_again(
+    store: DuckDBStore,
+) -> None:
+    late = [Attempt(2, 1, 1, 100, 110), Attempt(1, 1, 2, 120, 130)]
+    again = [a.but(queue="orders", n=3, tag=a.tag + 2) for a in twice()]
+    write(store, [*(a.but(queue="orders") for a in late), *again])
+    channel = QueueChannel("c", "orders", None, frozenset(), ordered="queue", exactly_once=True)
+    asked = Contract((Document("f", "t", None, (), (channel,), ()),), digest="d")
+    for contract, severity in ((asked, "error"), (Contract(), None), (asked, "error")):
+        Runner(store, detectors=detectors(contract)).settle()
+        with store.read() as session:
+            rows = session.rows(
+                "SELECT kind, severity FROM verdicts WHERE role IN ('late', 'copy') ORDER BY kind"
+            )
+        found = {row["kind"]: row["severity"] for row in rows}
+        assert found == {"duplicated": severity or "warning", "reordered": severity or "info"}

@@ -10,6 +10,7 @@ from strayline_collector.detect.dead_ends import register_dead_ends
 from strayline_collector.detect.detector import Detector
 from strayline_collector.detect.intended import register_strays
 from strayline_collector.detect.nowhere import register_nowhere
+from strayline_collector.detect.promises import promised
 from strayline_collector.detect.retries import register_retries
 from strayline_collector.store.duckdb.queries import load
 
@@ -82,4 +83,4 @@ the others run."""
 def detectors(contract: Contract) -> tuple[Detector, ...]:
     """Every detector. The one by contract is there without a contract too: it withdraws what it said
     by an earlier one."""
-    return (*DETECTORS, contract_detector(contract))
+    return (*(promised(d, contract) for d in DETECTORS), contract_detector(contract))

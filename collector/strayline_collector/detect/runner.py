@@ -21,6 +21,7 @@ from strayline_collector.detect import DETECTORS
 from strayline_collector.detect.detector import Detector
 from strayline_collector.detect.figures import Opened
 from strayline_collector.detect.findings import refresh, triaged_messages
+from strayline_collector.detect.promises import NOTHING_PROMISED
 from strayline_collector.detect.thresholds import DEFAULTS, Thresholds
 from strayline_collector.detect.watermark import Watermark, read_watermark, rfc3339
 from strayline_collector.query.wire import DetectionStatus, Settled
@@ -167,6 +168,7 @@ def _prepare(session: Session, moment_ns: int, thresholds: Thresholds) -> None:
     up to which telemetry is complete: once all that came was declared so, the time given then or
     the newest event."""
     session.register("queue_traits", session.table(load("detect/queue_traits")))
+    session.register("promises", NOTHING_PROMISED)  # a contract's own come with its detectors
     session.register("thresholds", thresholds.table())
     session.register("moment", pa.table({"now_ns": [moment_ns]}))
 

@@ -32,11 +32,13 @@ WITH tried AS (
     FROM handled GROUP BY key HAVING count(*) FILTER (WHERE time > 1) > 0
 ), rows AS (
     SELECT t.*, coalesce(t.message, t.stamped) AS identity, p.trace_id, p.span_id AS producer_span_id, p.message_id, p.n, p.service AS producer_service,
-        coalesce(p.exchange, t.way.exchange) AS exchange, coalesce(p.routing_key, t.way.routing_key) AS routing_key, coalesce(q.exactly_once, false) AS exactly_once
+        coalesce(p.exchange, t.way.exchange) AS exchange, coalesce(p.routing_key, t.way.routing_key) AS routing_key, coalesce(o.exactly_once, false) AS exactly_once
     FROM twice t
     LEFT JOIN publish_facts p ON p.message = coalesce(t.message, t.stamped)
     LEFT JOIN queue_traits q ON q.name = t.queue AND q.broker IS NOT DISTINCT FROM t.broker AND q.vhost IS NOT DISTINCT FROM t.vhost
         AND q.environment IS NOT DISTINCT FROM t.environment
+    LEFT JOIN promises o ON o.queue = t.queue AND o.broker IS NOT DISTINCT FROM t.broker AND o.vhost IS NOT DISTINCT FROM t.vhost
+        AND o.environment IS NOT DISTINCT FROM t.environment
     -- a stream hands every message to every consumer
     WHERE NOT coalesce(q.is_stream, false)
 )

@@ -12,9 +12,7 @@ WITH declared AS (
         max(arguments->>'$."x-dead-letter-exchange"') AS dead_letter_exchange,
         max(arguments->>'$."x-dead-letter-routing-key"') AS dead_letter_key,
         bool_or(durable) AS durable, bool_or(coalesce(auto_delete, false) OR coalesce(exclusive, false) OR (arguments->>'$."x-expires"') IS NOT NULL) AS short_lived,
-        min(seen_ns) AS declared_ns,
-        -- what contracts ask of it
-        false AS ordered, false AS exactly_once
+        min(seen_ns) AS declared_ns
     FROM topology_facts WHERE kind = 'queue' AND action = 'declare' AND json_valid(coalesce(arguments, '{}'))
     GROUP BY environment, broker, vhost, name
 ), policies AS (

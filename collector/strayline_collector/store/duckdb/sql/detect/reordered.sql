@@ -68,7 +68,7 @@ WITH delaying AS (
              ELSE coalesce(a.settled_ns, a.handled_end_ns, a.received_ns) END AS completed_ns,
         p.trace_id AS p_trace_id, p.span_id AS p_span_id, p.service AS producer_service, p.start_ns AS p_start_ns, p.end_ns AS p_end_ns,
         p.routing_key AS p_routing_key, p.message_id AS p_message_id,
-        q.single_active, q.ordered, q.max_priority, q.is_quorum, q.name IS NULL AS queue_unknown, q.declared_ns,
+        q.single_active, o.ordered, q.max_priority, q.is_quorum, q.name IS NULL AS queue_unknown, q.declared_ns,
         r.first, r.first_channel, r.first_n,
         CASE WHEN q.max_priority IS NOT NULL THEN least(coalesce(a.priority, 0), q.max_priority)
              WHEN q.is_quorum THEN CASE WHEN coalesce(a.priority, 0) > 4 THEN 1 ELSE 0 END
@@ -79,6 +79,8 @@ WITH delaying AS (
     LEFT JOIN retries r ON r.message = a.message
     LEFT JOIN queue_traits q ON q.name = a.queue AND q.broker IS NOT DISTINCT FROM a.broker AND q.vhost IS NOT DISTINCT FROM a.vhost
         AND q.environment IS NOT DISTINCT FROM a.environment
+    LEFT JOIN promises o ON o.queue = a.queue AND o.broker IS NOT DISTINCT FROM a.broker AND o.vhost IS NOT DISTINCT FROM a.vhost
+        AND o.environment IS NOT DISTINCT FROM a.environment
     LEFT JOIN delaying x ON x.name = a.stream_exchange AND x.broker IS NOT DISTINCT FROM a.broker AND x.vhost IS NOT DISTINCT FROM a.vhost
     WHERE a.from_last = 1 AND a.fits
       AND a.settlement IN ('ack', 'nack_drop', 'reject_drop', 'auto', 'sent')
