@@ -55,7 +55,7 @@ def main() -> None:
             "/api/v1/topology", definitions, role="intended", vhost="/", valid_from="0"
         )
         finding = collector.get("/api/v1/findings")["items"][0]
-        message = finding["messages"][0]
+        message, other = finding["messages"][:2]
         identity = f"{message['trace_id']}-{message['producer_span_id']}"
         queue = {"name": "billing.orders"}
         answers = {
@@ -80,6 +80,11 @@ def main() -> None:
             "get /api/v1/critical_path": collector.get(
                 "/api/v1/critical_path", service="gateway", operation="POST /orders", limit=2
             ),
+            "get /api/v1/traces/{a}/compare/{b}": collector.get(
+                f"/api/v1/traces/{message['trace_id']}/compare/{other['trace_id']}"
+            ),
+            "get /api/v1/compare": collector.get("/api/v1/compare", service="billing"),
+            "get /api/v1/latency": collector.get("/api/v1/latency"),
             "get /api/v1/export": collector.get("/api/v1/export", trace_id=message["trace_id"]),
             "get /api/v1/queues": collector.get("/api/v1/queues"),
             "get /api/v1/queues/order": collector.get("/api/v1/queues/order", **queue),

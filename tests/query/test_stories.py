@@ -160,3 +160,95 @@ def test_a_consumer_started_within_a_request_is_said_to_have_bled(
     assert [p["span_id"] for p in answer["critical_path"]] == [span_id("first")]
     other = collector.get(f"/api/v1/traces/{trace_id('b', int(trace[:16], 16))}", stitch="true")
     assert [s["name"] for s in other["spans"]] == ["send", "later"]
+
+
+def test_two_traces_are_compared_by_structure_durations_and_messages(
+    collector: RunningCollector,
+) -> None:
+    def shop(trace: str, at: float, *extra: Told) -> tuple[Told, ...]:
+        return (
+            Told("POST", "gate", SERVER, at, at + 100, trace=trace),
+            Told("send", "gate", PRODUCER, at + 80, at + 82, "POST", trace=trace, attributes=AMQP),
+            *extra,
+        )
+
+    def read(name: str, trace: str, start: float, end: float) -> Told:
+        return Told(name, "gate", CLIENT, start, end, "POST", trace=trace)
+
+    mails = {**AMQP, "strayline.queue": "mails"}
+    a = shop("a", 0, read("one", "a", 10, 20), read("two", "a", 30, 40), read("old", "a", 50, 60),
+             Told("mail", "mail", CONSUMER, 90, 120, "send", attributes=mails))  # fmt: skip
+    b = shop("b", 500, read("two", "b", 510, 525), read("one", "b", 530, 540), read("new", "b", 545, 550))  # fmt: skip
+    trace = told(collector, *a, *b)
+    other = trace_id("b", int(trace[:16], 16))
+    answer = collector.get(f"/api/v1/traces/{trace}/compare/{other}")
+    assert [(c["change"], c["operation"], c["depth"]) for c in answer["calls"]] == [
+        ("same", "POST", 0),
+        ("reordered", "two", 1),
+        ("same", "one", 1),
+        ("added", "new", 1),
+        ("missing", "old", 1),
+        ("same", "send", 1),
+        ("missing", "mail", 2),
+    ]
+    assert (answer["added"], answer["missing"], answer["reordered"]) == (1, 2, 1)
+    two = next(c for c in answer["calls"] if c["operation"] == "two")
+    assert (two["a_ms"], two["b_ms"], two["delta_ms"]) == (10, 15, 5)
+    assert (answer["a"]["duration_ms"], answer["b"]["duration_ms"]) == (120, 100)
+    assert answer["queues"] == [{"queue": "mails", "a_deliveries": 1, "b_deliveries": 0}]
+    assert {(o["operation"], o["a_calls"], o["b_calls"]) for o in answer["operations"]} == {
+        ("POST", 1, 1), ("one", 1, 1), ("two", 1, 1), ("old", 1, 0), ("new", 0, 1), ("send", 1, 1), ("mail", 1, 0),
+    }  # fmt: skip
+    same = collector.get(f"/api/v1/traces/{trace}/compare/{trace}")
+    assert {c["change"] for c in same["calls"]} == {"same"}
+
+
+def test_two_ranges_are_compared_by_operation_and_edge(collector: RunningCollector) -> None:
+    def served(trace: str, at: float, took: float, names: tuple[str, ...]) -> list[Told]:
+        return [
+            Told(f"{name}{n}", "ranged", SERVER, at + n, at + n + took, trace=trace, attributes={"http.request.method": "GET", "http.route": f"/{name}"})
+            for name in names
+            for n in range(12)
+        ]  # fmt: skip
+
+    early, late = 5_000_000, 6_000_000
+    spans = [*served("r", early, 10, ("keep", "gone")), *served("s", late, 30, ("keep", "new"))]
+    told(collector, *(Told("GET", s.service, s.kind, s.start_ms, s.end_ms, trace=f"{s.trace}{i}", attributes=s.attributes) for i, s in enumerate(spans)))  # fmt: skip
+
+    def at(milliseconds: float) -> str:
+        return str(START_NS + round(milliseconds * 1e6))
+
+    answer = collector.get(
+        "/api/v1/compare", start_a=at(early - 1), end_a=at(early + 900), start_b=at(late - 1),
+        end_b=at(late + 900), service="ranged",
+    )  # fmt: skip
+    found = {o["operation"]: (o["change"], o["a_calls"], o["b_calls"], o["a_p95_ms"], o["b_p95_ms"]) for o in answer["operations"]}  # fmt: skip
+    assert found == {
+        "GET /keep": ("slower", 12, 12, 10, 30),
+        "GET /gone": ("gone", 12, 0, 10, None),
+        "GET /new": ("new", 0, 12, None, 30),
+    }
+
+
+def test_the_time_of_calls_is_split_by_pair_of_services(collector: RunningCollector) -> None:
+    get = {"http.request.method": "GET", "server.address": "stock", "server.port": 80}
+    away = {"http.request.method": "GET", "server.address": "away"}
+    told(
+        collector,
+        Told("c1", "split", CLIENT, 0, 100, attributes=get),
+        Told("s1", "stockd", SERVER, 5010, 5070, "c1", attributes={"http.request.method": "GET"}),
+        Told("c2", "split", CLIENT, 200, 240, attributes=get),
+        Told("s2", "stockd", SERVER, 5210, 5300, "c2", attributes={"http.request.method": "GET"}),
+        Told("c3", "split", CLIENT, 300, 320, failed=True, attributes=get),
+        Told("c4", "split", CLIENT, 400, 407, attributes=away),
+    )
+    items = collector.get("/api/v1/latency", client="split")["items"]
+    names = (
+        "server", "peer", "protocol", "calls", "explained_calls", "outlasting_calls", "errors",
+        "total_ms", "server_total_ms", "network_total_ms", "unexplained_total_ms",
+    )  # fmt: skip
+    assert [tuple(item[name] for name in names) for item in items] == [
+        ("stockd", None, "http", 3, 2, 1, 1, 160, 100, 40, 20),
+        (None, "away", "http", 1, 0, 0, 0, 7, 0, 0, 7),
+    ]
+    assert collector.get("/api/v1/latency", server="stockd")["items"][0]["calls"] == 3

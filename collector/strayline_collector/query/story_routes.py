@@ -1,4 +1,4 @@
-"""Routes about whole stories: where the time of many went."""
+"""Routes about whole stories: where the time of many went, and what differs between two."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from fastapi import FastAPI, Query
 from starlette.responses import Response
 
 from strayline_collector.query import wire
+from strayline_collector.query.compare import compare_ranges, compare_traces
+from strayline_collector.query.latency import read_latency
 from strayline_collector.query.params import Read, Text, Time
 from strayline_collector.query.paths import MAX_STORIES, read_critical_path
 from strayline_collector.query.times import time_range
@@ -34,3 +36,32 @@ def add_story_routes(app: FastAPI, read: Read) -> None:
                 s, range_ns, service=service, operation=operation, through=through, limit=limit
             )
         )
+
+    @app.get("/api/v1/traces/{a}/compare/{b}", response_model=wire.TraceComparison, tags=["traces"])
+    async def compare(a: str, b: str, stitch: bool = True) -> Response:
+        """Two traces beside one another: calls added, missing and reordered in ``b``, durations,
+        counts and messages."""
+        return await read(lambda s: compare_traces(s, a.lower(), b.lower(), stitched=stitch))
+
+    @app.get("/api/v1/compare", response_model=wire.RangeComparison, tags=["graph"])
+    async def ranges(
+        start_a: Time = None,
+        end_a: Time = None,
+        start_b: Time = None,
+        end_b: Time = None,
+        service: Text = None,
+    ) -> Response:
+        """Two ranges of time beside one another: what is new, gone, slower or faster among
+        operations and the graph's edges."""
+        a = time_range(start_a, end_a, names=("start_a", "end_a"))
+        b = time_range(start_b, end_b, names=("start_b", "end_b"))
+        return await read(lambda s: compare_ranges(s, a, b, service=service))
+
+    @app.get("/api/v1/latency", response_model=wire.Latencies, tags=["graph"])
+    async def latency(
+        client: Text = None, server: Text = None, start: Time = None, end: Time = None
+    ) -> Response:
+        """Where the time of HTTP and gRPC calls sits, by pair of services: in the server, in
+        network and queueing, or unexplained because the server sent no span."""
+        range_ns = time_range(start, end)
+        return await read(lambda s: read_latency(s, range_ns, client=client, server=server))
