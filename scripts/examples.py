@@ -103,6 +103,14 @@ def main() -> None:
             },
             "get /api/v1/topology": topology,
             "put /api/v1/topology": topology,
+            "get /api/services": collector.get("/api/services"),
+            "get /api/services/{service}/operations": collector.get(
+                "/api/services/billing/operations"
+            ),
+            "get /api/operations": collector.get("/api/operations", service="billing"),
+            "get /api/traces": collector.get("/api/traces", service="billing", limit=1),
+            "get /api/traces/{trace_id}": collector.get(f"/api/traces/{message['trace_id']}"),
+            "get /api/dependencies": collector.get("/api/dependencies"),
         }
     TARGET.write_text(
         json.dumps(cut(answers), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"

@@ -32,6 +32,7 @@ from strayline_collector.query.export import MEDIA, Format, Wanted, export
 from strayline_collector.query.findings import change_triage, read_finding, read_findings
 from strayline_collector.query.graph import read_graph
 from strayline_collector.query.guard import Gate, Guard, problem
+from strayline_collector.query.jaeger_routes import add_jaeger_routes
 from strayline_collector.query.messages import read_messages
 from strayline_collector.query.openapi import with_examples
 from strayline_collector.query.overview import read_operations, read_rates, read_services
@@ -83,6 +84,7 @@ def build_api(store: Store, control: Control, gate: Gate) -> FastAPI:
     _finding_routes(app, store, read)
     _topology_routes(app, store, read)
     _sql_routes(app, Asking(store))
+    add_jaeger_routes(app, store)
     with_examples(app)
     return app
 
