@@ -198,6 +198,9 @@ class Collector:
     def _problems(self) -> list[str]:
         return [reason for reason in (self._journal.problem(), self._loader.problem()) if reason]
 
+    def doors_open(self) -> bool:
+        return self._doors_open
+
     def not_ready(self) -> list[str]:
         reasons = self._problems()
         if not self._doors_open:

@@ -25,6 +25,10 @@ class Control(Protocol):
         """Figures for ``GET /metrics``, in Prometheus' text format."""
         ...
 
+    def doors_open(self) -> bool:
+        """False once it stops: what would go on for ever has to end."""
+        ...
+
     def not_ready(self) -> list[str]:
         """Why the collector should not be sent traffic, one clear line each; empty when ready."""
         ...

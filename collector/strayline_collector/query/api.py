@@ -41,6 +41,7 @@ from strayline_collector.query.queues import read_order, read_queues
 from strayline_collector.query.search import compile_search
 from strayline_collector.query.sql import ARROW, Asking, as_arrow, as_json, parse_request
 from strayline_collector.query.story_routes import add_story_routes
+from strayline_collector.query.stream import Streams, add_stream_route
 from strayline_collector.query.times import parse_time, time_range
 from strayline_collector.query.topology import read_topology
 from strayline_collector.query.traces import read_trace, search_traces
@@ -77,6 +78,7 @@ def build_api(store: Store, control: Control, gate: Gate) -> FastAPI:
             return JSONResponse(await asyncio.to_thread(run))
 
     _operation_routes(app, control)
+    add_stream_route(app, Streams(store, control))
     _trace_routes(app, read)
     add_story_routes(app, read)
     _export_routes(app, store)

@@ -12,6 +12,7 @@ from strayline_collector.query.times import parse_time, rfc3339
 from strayline_collector.query.wire import (
     Episode,
     Finding,
+    FindingChange,
     FindingDelivery,
     FindingMessage,
     Findings,
@@ -113,6 +114,26 @@ def _finding(session: Session, row: Row, *, all_messages: bool) -> Finding:
         messages=[_message(item) for item in rows[:limit]],
         messages_truncated=len(rows) > limit,
         sql=_sql(identity),
+    )
+
+
+def told_briefly(row: Row) -> FindingChange:
+    """A row of ``findings`` without what it takes more questions to tell."""
+    return FindingChange(
+        id=row["id"],
+        kind=row["kind"],
+        verdict=row["verdict"],
+        cause=row["cause"],
+        severity=row["severity"],
+        confidence=row["confidence"],
+        status=row["status"],
+        triage=row["triage"],
+        title=row["title"],
+        count=row["count"],
+        subject=Subject(**{name: row[name] for name in (*IDENTITY[3:], "consumer_service")}),
+        first_seen=rfc3339(row["first_seen_ns"]),
+        last_seen=rfc3339(row["last_seen_ns"]),
+        updated_unix_nano=row["updated_ns"],
     )
 
 

@@ -608,6 +608,35 @@ class Finding(TypedDict):
     sql: str
 
 
+class FindingChange(TypedDict):
+    """A finding as the stream tells of it: without its messages, words of explanation and SQL."""
+
+    id: str
+    kind: str
+    verdict: str | None
+    cause: str | None
+    severity: Severity
+    confidence: Confidence
+    status: FindingStatus
+    triage: Triage
+    title: str
+    count: int
+    subject: Subject
+    first_seen: str
+    last_seen: str
+    updated_unix_nano: int
+
+
+class LiveRates(TypedDict):
+    """What the stream tells every two seconds."""
+
+    spans: int
+    traces: int
+    accepted_spans: int
+    spans_per_s: float
+    watermark: str | None
+
+
 class Findings(TypedDict):
     items: list[Finding]
     next_cursor: str | None
