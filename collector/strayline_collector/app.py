@@ -214,12 +214,14 @@ class Collector:
             self._loaded.clear()
             if self._stopping.is_set():
                 return
+            began = time.monotonic()
             try:
                 self._runner.run()
                 self._webhooks.wake()
             except Exception:
                 log.exception("detection failed; it is tried again")
-            self._stopping.wait(DETECT_EVERY_S)
+            # a long history must not leave loading without the machine: half of the time at most
+            self._stopping.wait(max(DETECT_EVERY_S, time.monotonic() - began))
 
 
 async def serve(

@@ -9,6 +9,7 @@ from strayline_collector.detect.contract import contract_detector
 from strayline_collector.detect.dead_ends import register_dead_ends
 from strayline_collector.detect.detector import Detector
 from strayline_collector.detect.intended import register_strays
+from strayline_collector.detect.needed import register_needed
 from strayline_collector.detect.nowhere import register_nowhere
 from strayline_collector.detect.promises import promised
 from strayline_collector.detect.retries import register_retries
@@ -19,7 +20,7 @@ DETECTORS: Final = (
         "reordered",
         touched=load("detect/reordered_touched"),
         judge=load("detect/reordered"),
-        prepare=register_retries,
+        prepare=register_needed,
     ),
     Detector(
         "reordered_inferred",

@@ -5,36 +5,63 @@
 -- at most 10 % K2, and this one K2 without K1. All four numbers are `thresholds`.
 -- `misrouted: outlier`  K2 is other kinds' (>= 90 % of its messages) and the message was delivered there.
 -- `unroutable`          K2 was never delivered anywhere, while K1 was (no broker's word needed).
-WITH pubs AS (
-    SELECT *, concat_ws('|', coalesce(environment, ''), service, coalesce('type ' || type, 'operation ' || operation)) AS message_kind,
-        CASE WHEN type IS NULL THEN trace_id || operation_span_id ELSE trace_id || span_id END AS unit
-    FROM publish_facts CROSS JOIN thresholds
-    WHERE start_ns >= (SELECT max(start_ns) FROM publish_facts) - (population_h * 3600e9)::BIGINT
+WITH ways AS (    -- what each kind publishes; most kinds go one way only, and nothing is odd there
+    SELECT any_value(environment) AS environment, any_value(exchange) AS exchange, any_value(routing_key) AS routing_key,
+        message_kind, count(*) AS messages
+    FROM (
+        SELECT environment, exchange, routing_key, hash(environment, service, type IS NULL, coalesce(type, operation)) AS message_kind
+        FROM publish_facts CROSS JOIN thresholds
+        WHERE start_ns >= (SELECT max(start_ns) FROM publish_facts) - (population_h * 3600e9)::BIGINT
+          AND exchange IS NOT NULL AND routing_key IS NOT NULL
+          AND NOT starts_with(routing_key, 'amq.rabbitmq.reply-to') AND NOT starts_with(routing_key, 'amq.gen-')
+    )
+    GROUP BY message_kind, hash(exchange, routing_key)
+), several AS (
+    SELECT message_kind FROM ways GROUP BY message_kind HAVING count(*) > 1 AND sum(messages) >= (SELECT outlier_kind_size FROM thresholds)
+), pubs AS (
+    SELECT *, hash(trace_id, CASE WHEN type IS NULL THEN operation_span_id ELSE span_id END) AS unit
+    FROM (SELECT *, hash(environment, service, type IS NULL, coalesce(type, operation)) AS message_kind FROM publish_facts)
+    WHERE message_kind IN (SELECT message_kind FROM several) AND coalesce(type, operation) IS NOT NULL
+      AND start_ns >= (SELECT max(start_ns) FROM publish_facts) - (SELECT (population_h * 3600e9)::BIGINT FROM thresholds)
       AND exchange IS NOT NULL AND routing_key IS NOT NULL
       AND NOT starts_with(routing_key, 'amq.rabbitmq.reply-to') AND NOT starts_with(routing_key, 'amq.gen-')
 ), kinds AS (
-    SELECT message_kind, count(DISTINCT unit) AS units FROM pubs GROUP BY message_kind HAVING count(DISTINCT unit) >= any_value(outlier_kind_size)
+    SELECT message_kind, count(DISTINCT unit) AS units FROM pubs GROUP BY message_kind HAVING count(DISTINCT unit) >= (SELECT outlier_kind_size FROM thresholds)
 ), keys AS (
     SELECT message_kind, exchange, routing_key, count(DISTINCT unit) AS units, count(*) AS messages FROM pubs GROUP BY ALL
 ), usual AS (     -- K1, one a kind: the most frequent
     SELECT k.message_kind, k.exchange, k.routing_key, k.units, n.units AS of_units
     FROM keys k JOIN kinds n USING (message_kind)
     WHERE k.units >= (SELECT outlier_share FROM thresholds) * n.units
+), rare AS (
+    SELECT DISTINCT u.message_kind
+    FROM usual u JOIN keys k ON k.message_kind = u.message_kind AND (k.exchange <> u.exchange OR k.routing_key <> u.routing_key)
+    WHERE k.units <= (SELECT outlier_rare_share FROM thresholds) * u.of_units
 ), totals AS (
-    SELECT environment, exchange, routing_key, count(*) AS messages FROM pubs GROUP BY ALL
+    SELECT environment, exchange, routing_key, sum(messages) AS messages FROM ways GROUP BY ALL
 ), delivered AS (
-    SELECT DISTINCT d.environment, d.exchange, d.routing_key FROM delivery_facts d WHERE d.death IS NULL
+    SELECT any_value(d.environment) AS environment, any_value(d.exchange) AS exchange, any_value(d.routing_key) AS routing_key
+    FROM delivery_facts d
+    WHERE d.death IS NULL AND d.exchange IS NOT NULL AND d.routing_key IS NOT NULL AND EXISTS (SELECT 1 FROM rare)
+    GROUP BY hash(d.environment, d.exchange, d.routing_key)
 ), received AS (
-    SELECT d.publish_trace_id, d.publish_span_id, d.queue, any_value(d.broker) AS broker, any_value(d.vhost) AS vhost,
+    SELECT p.trace_id AS publish_trace_id, p.span_id AS publish_span_id, d.queue, any_value(d.broker) AS broker, any_value(d.vhost) AS vhost,
         min(d.service) AS consumer_service, min(d.received_ns) AS received_ns, max(d.batch) AS batch,
         list({consumer_span_id: d.span_id, trace_id: d.trace_id, delivery_tag: d.delivery_tag, redelivered: d.redelivered,
             settled: d.settlement, time_ns: d.received_ns} ORDER BY d.received_ns, d.span_id) AS deliveries
-    FROM delivery_facts d WHERE d.publish_span_id IS NOT NULL AND d.queue IS NOT NULL AND d.death IS NULL
-    GROUP BY d.publish_trace_id, d.publish_span_id, d.queue
+    FROM (
+        SELECT p.trace_id, p.span_id FROM pubs p SEMI JOIN rare USING (message_kind)
+        ANTI JOIN usual u ON u.message_kind = p.message_kind AND u.exchange = p.exchange AND u.routing_key = p.routing_key
+    ) p
+    JOIN delivery_facts d ON d.publish_trace_id = p.trace_id AND d.publish_span_id = p.span_id
+    WHERE d.queue IS NOT NULL AND d.death IS NULL
+    GROUP BY p.trace_id, p.span_id, d.queue
 ), usual_queues AS (
-    SELECT u.message_kind, u.exchange, u.routing_key, list_sort(list(DISTINCT r.queue)) AS queues
-    FROM usual u JOIN pubs p ON p.message_kind = u.message_kind AND p.exchange = u.exchange AND p.routing_key = u.routing_key
-    JOIN received r ON r.publish_trace_id = p.trace_id AND r.publish_span_id = p.span_id
+    SELECT u.message_kind, u.exchange, u.routing_key, list_sort(list(DISTINCT d.queue)) AS queues
+    FROM usual u SEMI JOIN rare USING (message_kind)
+    JOIN pubs p ON p.message_kind = u.message_kind AND p.exchange = u.exchange AND p.routing_key = u.routing_key
+    JOIN delivery_facts d ON d.publish_trace_id = p.trace_id AND d.publish_span_id = p.span_id
+    WHERE d.queue IS NOT NULL AND d.death IS NULL
     GROUP BY u.message_kind, u.exchange, u.routing_key
 ), odd AS (
     SELECT p.*, u.exchange AS usual_exchange, u.routing_key AS usual_key, u.units AS usual_units, u.of_units, k.units AS odd_units,

@@ -8,15 +8,16 @@
 -- Places on one consuming channel compare by delivery tag; across channels by the clock that
 -- stamped them, and only where both ran on one host, which shares a clock. A lane is a consuming
 -- channel, whichever process handles what it brings: the children of a pool share their parent's.
+--
+-- `needed` (reordered_needed.sql) are the deliveries that can matter; all others came in order.
 WITH delaying AS (
     SELECT DISTINCT broker, vhost, name FROM topology_facts WHERE kind = 'exchange' AND type = 'x-delayed-message'
 ), seen AS (
-    SELECT f.*, string_split(f.stamp, '.') AS s,
+    SELECT f.*, w.placed_ns, string_split(f.stamp, '.') AS s,
         concat_ws('|', 'stamp', coalesce(environment, ''), coalesce(broker, ''), coalesce(vhost, ''), queue, string_split(f.stamp, '.')[2]) AS key,
         array_to_string(string_split(f.stamp, '.')[2:4], '.') AS stamped,
         CAST(coalesce(f.death, '[]') AS VARCHAR[]) AS deaths
-    FROM delivery_facts f
-    WHERE f.stamp IS NOT NULL AND f.queue IS NOT NULL AND NOT starts_with(f.queue, 'amq.rabbitmq.reply-to')
+    FROM delivery_facts f JOIN needed w ON w.rid = f.rowid
 ), classed AS (
     SELECT d.* REPLACE (d.stamped AS message), s[2] AS p_epoch, CAST(s[3] AS BIGINT) AS p_channel, CAST(s[4] AS BIGINT) AS n, s[6] AS okey, TRY_CAST(s[7] AS BIGINT) AS k,
         -- whose clock, and which consuming channel, this delivery was on
@@ -30,13 +31,9 @@ WITH delaying AS (
         -- the same stamp fresh again, with no new death, is a copy somebody republished
         NOT d.stamp_ok OR (d.redelivered IS NOT DISTINCT FROM false
             AND row_number() OVER (PARTITION BY d.key, d.stamped, d.stamp_ok, coalesce(d.death, ''), d.redelivered ORDER BY d.received_ns, d.delivery_tag, d.span_id) > 1) AS copy
-    FROM seen d SEMI JOIN touched USING (key)
-    -- dead-lettered into a queue that was not its first: no stream leads there
-    WHERE d.death IS NULL OR split_part(list_last(d.deaths), '|', 1) = d.queue
+    FROM seen d
 ), attempts AS (
     SELECT d.*,
-        -- a clock that steps back must not undo the order that the tags prove
-        max(d.received_ns) OVER (PARTITION BY d.key, d.lane ORDER BY d.delivery_tag ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS placed_ns,
         row_number() OVER (PARTITION BY d.key, d.message ORDER BY coalesce(d.died, 0) DESC, d.copy DESC, coalesce(d.redelivered, false) DESC,
             d.received_ns DESC, d.delivery_tag DESC, d.span_id DESC) AS from_last,
         -- only a message that was seen to come by its own exchange and key can have copies here
@@ -58,9 +55,14 @@ WITH delaying AS (
     SELECT environment, broker, vhost, queue, coalesce(host, epoch, instance, service) AS clock,
         CASE WHEN epoch IS NULL THEN concat_ws('/', service, coalesce(instance, ''), '', coalesce(channel, -1))
              ELSE concat_ws('/', service, epoch, coalesce(channel, -1)) END AS lane,
-        any_value(epoch) AS epoch, any_value(channel) AS channel, min(received_ns) AS first_ns, max(received_ns) AS last_ns
-    FROM delivery_facts d
-    WHERE queue IN (SELECT queue FROM attempts)
+        any_value(epoch) AS epoch, any_value(channel) AS channel, min(first_ns) AS first_ns, max(last_ns) AS last_ns
+    FROM (
+        SELECT any_value(environment) AS environment, any_value(broker) AS broker, any_value(vhost) AS vhost, any_value(queue) AS queue, any_value(host) AS host,
+            any_value(epoch) AS epoch, any_value(instance) AS instance, any_value(service) AS service, any_value(channel) AS channel,
+            min(received_ns) AS first_ns, max(received_ns) AS last_ns
+        FROM delivery_facts WHERE queue IN (SELECT queue FROM attempts)
+        GROUP BY hash(environment, broker, vhost, queue, host, epoch, instance, service, channel)
+    )
     GROUP BY ALL
 ), finals AS (
     SELECT a.* REPLACE (a.stream_exchange AS exchange), a.exchange AS came_by,
