@@ -385,6 +385,21 @@ def sql(
     )
 
 
+@app.command(epilog="Example: strayline mcp --api http://127.0.0.1:4319")
+def mcp(
+    api: ApiUrl = API_URL,
+    token: Token = None,
+    ca: Ca = None,
+    client_cert: ClientCert = None,
+    client_key: ClientKey = None,
+) -> None:
+    """Serves a running collector's knowledge to an assistant (Model Context Protocol, stdio)."""
+    _need("mcp", "mcp")
+    _need("strayline_collector.commands.mcp_server", "collector").run(
+        api, _credentials(token, ca, client_cert, client_key)
+    )
+
+
 contract_app = typer.Typer(help="Contracts: which message goes where.", no_args_is_help=True)
 app.add_typer(contract_app, name="contract")
 
