@@ -395,7 +395,7 @@ def mcp(
 ) -> None:
     """Serves a running collector's knowledge to an assistant (Model Context Protocol, stdio)."""
     _need("mcp", "mcp")
-    _need("strayline_collector.commands.mcp_server", "collector").run(
+    _need("strayline_collector.commands.mcp_server", "mcp").run(
         api, _credentials(token, ca, client_cert, client_key)
     )
 

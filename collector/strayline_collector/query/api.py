@@ -31,6 +31,7 @@ from strayline_collector.query import wire
 from strayline_collector.query.export import MEDIA, Format, Wanted, export
 from strayline_collector.query.findings import change_triage, read_finding, read_findings
 from strayline_collector.query.graph import read_graph
+from strayline_collector.query.graph_change import read_graph_beside
 from strayline_collector.query.guard import Gate, Guard, problem
 from strayline_collector.query.jaeger_routes import add_jaeger_routes
 from strayline_collector.query.messages import read_messages
@@ -150,10 +151,19 @@ def _trace_routes(app: FastAPI, read: Read) -> None:
 
     @app.get("/api/v1/graph", response_model=wire.Graph, tags=["graph"])
     async def graph(
-        start: Time = None, end: Time = None, level: Literal["service", "messaging"] = "service"
+        start: Time = None,
+        end: Time = None,
+        level: Literal["service", "messaging"] = "service",
+        compare_start: Time = None,
+        compare_end: Time = None,
     ) -> Response:
-        """Who calls whom; ``messaging`` shows exchanges and queues as nodes."""
+        """Who calls whom; ``messaging`` shows exchanges and queues as nodes. With a range to
+        compare with, ``compared`` tells what is new, gone, slower or faster than in that one."""
         range_ns = time_range(start, end)
+        if compare_start is not None or compare_end is not None:
+            names = ("compare_start", "compare_end")
+            before_ns = time_range(compare_start, compare_end, names=names)
+            return await read(lambda s: read_graph_beside(s, range_ns, before_ns, level))
         return await read(lambda s: read_graph(s, range_ns, level))
 
     @app.get("/api/v1/traces", response_model=wire.Traces, tags=["traces"])

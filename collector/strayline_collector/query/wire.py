@@ -111,6 +111,8 @@ class Edge(TypedDict):
 class Graph(TypedDict):
     nodes: list[Node]
     edges: list[Edge]
+    compared: NotRequired[GraphChange]
+    """With ``compare_start`` or ``compare_end``: every node and edge of either range."""
 
 
 class TraceSummary(TypedDict):
@@ -340,6 +342,41 @@ class TraceComparison(TypedDict):
 
 RangeChange = Literal["new", "gone", "slower", "faster", "same"]
 """Slower, faster: by half at p95 and at least 1 ms, of at least ten calls in each range."""
+
+
+class GraphNodeChange(TypedDict):
+    """A node now and ``before``; new and gone by being there, a service may serve no calls."""
+
+    id: str
+    kind: NodeKind
+    name: str
+    change: RangeChange
+    calls: int
+    before_calls: int
+    errors: int
+    before_errors: int
+    p95_ms: float | None
+    before_p95_ms: float | None
+
+
+class GraphEdgeChange(TypedDict):
+    source: str
+    target: str
+    protocol: Protocol
+    change: RangeChange
+    calls: int
+    before_calls: int
+    errors: int
+    before_errors: int
+    p95_ms: float | None
+    before_p95_ms: float | None
+    queue_wait_p95_ms: float | None
+    before_queue_wait_p95_ms: float | None
+
+
+class GraphChange(TypedDict):
+    nodes: list[GraphNodeChange]
+    edges: list[GraphEdgeChange]
 
 
 class ComparedFigures(TypedDict):
