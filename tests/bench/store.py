@@ -22,7 +22,8 @@ from strayline_collector.query.graph import read_graph
 from strayline_collector.query.search import compile_search
 from strayline_collector.query.status import SpanCounts
 from strayline_collector.query.times import BEGINNING, END
-from strayline_collector.query.traces import read_trace, search_traces
+from strayline_collector.query.trace import read_trace
+from strayline_collector.query.traces import search_traces
 from strayline_collector.store.duckdb.compact import compact
 from strayline_collector.store.duckdb.connection import without_pandas
 from strayline_collector.store.duckdb.store import DuckDBStore

@@ -32,8 +32,8 @@ def span_number(number: int) -> bytes:
     return number.to_bytes(8, "big")
 
 
-def request(first: int, last: int, rng: random.Random) -> bytes:
-    """Spans ``first`` to ``last`` of one trace: each below one of those shortly before it."""
+def request(first: int, last: int, rng: random.Random, open_spans: list[int]) -> bytes:
+    """Spans ``first`` to ``last`` of one trace: each below one of 200 that are open."""
     found = ExportTraceServiceRequest()
     scopes = []
     for service in range(SERVICES):
@@ -42,16 +42,20 @@ def request(first: int, last: int, rng: random.Random) -> bytes:
             group.resource.attributes.add(key=key).value.string_value = value
         scopes.append(group.scope_spans.add())
     for number in range(first, last):
-        parent = rng.randint(max(1, number - 500), number - 1) if number > 1 else None
+        parent = rng.choice(open_spans) if open_spans else None
+        start_ns = START_NS + number * 10_000
         span = scopes[number % SERVICES].spans.add(
             name=f"operation {number % 40}",
             kind=number % 5 + 1,
             trace_id=TRACE,
             span_id=span_number(number),
             parent_span_id=span_number(parent) if parent else b"",
-            start_time_unix_nano=START_NS + number * 10_000,
-            end_time_unix_nano=START_NS + number * 10_000 + rng.randint(10_000, 50_000_000),
+            start_time_unix_nano=start_ns,
+            end_time_unix_nano=start_ns + rng.randint(10_000, 50_000_000),
         )
+        open_spans.append(number)
+        if len(open_spans) > 200:
+            open_spans.pop(rng.randrange(1, 200))
         for index in range(8):
             item = span.attributes.add(key=f"attribute.number.{index}").value
             if index % 2:
@@ -62,10 +66,10 @@ def request(first: int, last: int, rng: random.Random) -> bytes:
 
 
 def main(spans: int) -> None:
-    rng = random.Random(7)
+    rng, open_spans = random.Random(7), list[int]()
     with running_collector() as collector, httpx.Client(timeout=120) as client:
         for first in range(1, spans + 1, CHUNK):
-            body = request(first, min(first + CHUNK, spans + 1), rng)
+            body = request(first, min(first + CHUNK, spans + 1), rng, open_spans)
             answer = client.post(
                 f"http://{collector.otlp_http}/v1/traces",
                 content=body,

@@ -45,7 +45,8 @@ from strayline_collector.query.story_routes import add_story_routes
 from strayline_collector.query.stream import Streams, add_stream_route
 from strayline_collector.query.times import parse_time, time_range
 from strayline_collector.query.topology import read_topology
-from strayline_collector.query.traces import read_trace, search_traces
+from strayline_collector.query.trace import trace_text
+from strayline_collector.query.traces import search_traces
 from strayline_collector.store.ports import Session, Store
 
 log = logging.getLogger(__name__)
@@ -68,15 +69,18 @@ def build_api(store: Store, control: Control, gate: Gate) -> FastAPI:
     app.add_middleware(Guard, gate=gate)
     _errors(app)
 
-    async def read(query: Callable[[Session], T]) -> JSONResponse:
+    async def read(query: Callable[[Session], T]) -> Response:
         def run() -> T:
             with store.read() as session:
                 return query(session)
 
         try:
-            return JSONResponse(await asyncio.to_thread(run))
+            told = await asyncio.to_thread(run)
         except GivenUp:
-            return JSONResponse(await asyncio.to_thread(run))
+            told = await asyncio.to_thread(run)
+        if isinstance(told, bytes):  # JSON already
+            return Response(told, media_type="application/json")
+        return JSONResponse(told)
 
     _operation_routes(app, control)
     add_stream_route(app, Streams(store, control))
@@ -186,7 +190,7 @@ def _trace_routes(app: FastAPI, read: Read) -> None:
         lists what causality says of the hosts' clocks; ``clock=corrected`` sets them by it, the
         root's unmoved, so that nothing is served or handled before it was sent."""
         wanted = trace_id.lower()
-        return await read(lambda s: read_trace(s, wanted, stitched=stitch, clock=clock))
+        return await read(lambda s: trace_text(s, wanted, stitched=stitch, clock=clock))
 
 
 def _export_routes(app: FastAPI, store: Store) -> None:

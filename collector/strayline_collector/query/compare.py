@@ -51,11 +51,8 @@ def compare_traces(session: Session, a: str, b: str, *, stitched: bool) -> Trace
 
 
 def _story(loaded: Loaded) -> Story:
-    rows = zip(loaded.rows, loaded.tree, strict=True)
-    return Story(
-        loaded.tree,
-        {span.key: Signature(row["service"], row["kind"], row["name"]) for row, span in rows},
-    )
+    told = zip(loaded.tree, loaded.signatures, strict=True)
+    return Story(loaded.tree, {span.key: Signature(*signature) for span, signature in told})
 
 
 def _side(trace_id: str, loaded: Loaded) -> ComparedSide:
@@ -66,7 +63,7 @@ def _side(trace_id: str, loaded: Loaded) -> ComparedSide:
         start_unix_nano=start_ns,
         duration_ms=(max(span.end_ns for span in loaded.tree) - start_ns) / 1e6,
         spans=len(loaded.tree),
-        errors=sum(row["status_code"] == 2 for row in loaded.rows),
+        errors=sum(loaded.failed),
         messages=len(loaded.deliveries),
         queue_wait_ms=max(waits) / 1e6 if waits else None,
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -20,7 +20,6 @@ from strayline_collector.trace.stitch import (
     Known,
     Link,
     SpanKey,
-    Story,
     stitch,
 )
 from strayline_collector.trace.tree import Missing, TreeSpan
@@ -31,18 +30,24 @@ MAX_ROWS: Final = 2 * MAX_SPANS
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A story as it is stored: ``rows`` and ``tree`` hold the same spans in the same order."""
+    """A story as it is stored: all lists hold the same spans in the same order."""
 
     trace_ids: list[str]
-    rows: list[Row]
-    deliveries: dict[SpanKey, Row]
     tree: list[TreeSpan]
+    signatures: list[tuple[str, int, str]]
+    """Service, kind and name."""
+    failed: list[bool]
+    texts: list[str]
+    """What else is told of each, see ``trace_spans.sql``."""
+    events: list[str | None]
+    links: list[str | None]
+    deliveries: dict[SpanKey, Row]
     cut: frozenset[Cap]
 
     def moved(self, tree: Sequence[TreeSpan], offsets: Mapping[str, int]) -> list[TreeSpan]:
         """``tree`` with the waits that are left when each clock is set back by its offset."""
         return [
-            replace(span, wait_ns=wait_ns(self.deliveries[span.key], offsets))
+            span._replace(wait_ns=wait_ns(self.deliveries[span.key], offsets))
             if span.key in self.deliveries
             else span
             for span in tree
@@ -52,29 +57,80 @@ class Loaded:
 def read_story(session: Session, trace_id: str, *, stitched: bool) -> Loaded:
     """Raises ``NotFound`` when nothing bears that trace id."""
     reader = _Reader(session)
-    first = reader.lookup([trace_id])
-    if not first.parents:
+    table = reader.spans([trace_id])
+    if not table.num_rows:
         raise NotFound(f"no trace {trace_id}: nothing stored bears that id")
+    cut: set[Cap] = set()
     if stitched:
+        first = reader.lookup([trace_id])
         story = stitch(trace_id, lambda ids: first if ids == [trace_id] else reader.lookup(ids))
+        cut |= story.cut
+        trace_ids = sorted({key.trace_id for key in story.spans} | {trace_id})
+        table = reader.spans(trace_ids)
+        if table.num_rows > MAX_ROWS:
+            cut.add("spans")
+        pairs = zip(table["trace_id"].to_pylist(), table["span_id"].to_pylist(), strict=True)
+        here = [SpanKey(*pair) in story.spans for pair in pairs]
+        if not all(here):
+            table = table.filter(pa.array(here))
     else:
-        story = Story(frozenset(first.parents), first.cut & {"spans"})
-    trace_ids = sorted({key.trace_id for key in story.spans} | {trace_id})
-    rows = reader.spans(trace_ids)
-    cut = set(story.cut)
-    if len(rows) > MAX_ROWS:
-        cut.add("spans")
-    rows = [row for row in rows if SpanKey(row["trace_id"], row["span_id"]) in story.spans]
-    deliveries = {
-        SpanKey(row["trace_id"], row["span_id"]): row
-        for row in session.rows(load("query/trace_waits"), reader.loads)
-    }
-    replies = {
-        SpanKey(row["trace_id"], row["span_id"]): row
-        for row in session.rows(load("query/trace_replies"), reader.loads)
-    }
-    tree = [tree_span(row, deliveries, replies, _links(row)) for row in rows]
-    return Loaded(trace_ids, rows, deliveries, tree, frozenset(cut))
+        trace_ids = [trace_id]
+        if table.num_rows > MAX_SPANS:
+            cut.add("spans")
+            table = table.slice(0, MAX_SPANS)
+    deliveries = _by_span(session.rows(load("query/trace_waits"), reader.loads))
+    replies = _by_span(session.rows(load("query/trace_replies"), reader.loads))
+    columns = {name: table[name].to_pylist() for name in table.column_names}
+    return Loaded(
+        trace_ids=trace_ids,
+        tree=_tree(columns, deliveries, replies),
+        signatures=list(zip(columns["service"], columns["kind"], columns["name"], strict=True)),
+        failed=columns["failed"],
+        texts=columns["text"],
+        events=columns["events"],
+        links=columns["links"],
+        deliveries=deliveries,
+        cut=frozenset(cut),
+    )
+
+
+def _by_span(rows: Sequence[Row]) -> dict[SpanKey, Row]:
+    return {SpanKey(row["trace_id"], row["span_id"]): row for row in rows}
+
+
+def _tree(
+    columns: Mapping[str, list[Any]],
+    deliveries: Mapping[SpanKey, Row],
+    replies: Mapping[SpanKey, Row],
+) -> list[TreeSpan]:
+    names = ("trace_id", "span_id", "parent_span_id", "links", "start_ns", "end_ns", "kind", "clock", "process")  # fmt: skip
+    found: list[TreeSpan] = []
+    for trace_id, span_id, parent, links, start_ns, end_ns, kind, clock, process in zip(
+        *(columns[name] for name in names), strict=True
+    ):
+        key = SpanKey(trace_id, span_id)
+        delivery, reply = deliveries.get(key), replies.get(key)
+        found.append(
+            TreeSpan(
+                key,
+                SpanKey(trace_id, parent) if parent else None,
+                _links(links) if links else (),
+                start_ns,
+                end_ns if end_ns > start_ns else start_ns,
+                None if delivery is None else wait_ns(delivery, {}),
+                kind,
+                clock,
+                process,
+                None if delivery is None else delivery["received_ns"],
+                None if reply is None else reply["reply_to"],
+                None if reply is None else reply["replies_to"],
+            )
+        )
+    return found
+
+
+def _links(text: str) -> tuple[SpanKey, ...]:
+    return tuple(SpanKey(link["trace_id"], link["span_id"]) for link in json.loads(text))
 
 
 def never_seen(session: Session, named: Sequence[Missing]) -> list[Missing]:
@@ -103,27 +159,26 @@ class _Reader:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._asked: list[str] = []
-        self._rows: list[Row] = []
+        self._spans: pa.Table | None = None
         self.loads: dict[str, int] = {}
         """Between which loads the traces asked for last came; they are ``found``."""
 
     def lookup(self, trace_ids: Sequence[str]) -> Known:
         """Parents and links of these traces."""
         parents: dict[SpanKey, SpanKey | None] = {}
-        for row in self._parents(list(trace_ids)):
-            parent = row["parent_span_id"]
+        table = self._parents(list(trace_ids))
+        names = ("trace_id", "span_id", "parent_span_id")
+        for trace_id, span_id, parent in zip(*(table[n].to_pylist() for n in names), strict=True):
             parents.setdefault(
-                SpanKey(row["trace_id"], row["span_id"]),
-                SpanKey(row["trace_id"], parent) if parent else None,
+                SpanKey(trace_id, span_id), SpanKey(trace_id, parent) if parent else None
             )
+        asked = {**self.loads, "limit": MAX_LINKS + 1}
         links = [
             Link(
                 SpanKey(row["trace_id"], row["span_id"]),
                 SpanKey(row["to_trace_id"], row["to_span_id"]),
             )
-            for row in self._session.rows(
-                load("query/trace_links"), {**self.loads, "limit": MAX_LINKS + 1}
-            )
+            for row in self._session.rows(load("query/trace_links"), asked)
         ]
         cut: set[Cap] = set()
         if len(parents) > MAX_SPANS:
@@ -133,23 +188,22 @@ class _Reader:
             cut.add("links")
         return Known(parents, links[:MAX_LINKS], frozenset(cut))
 
-    def spans(self, trace_ids: list[str]) -> list[Row]:
-        """Whole spans of these traces in order of their start, one more than ``MAX_ROWS`` at most."""
-        if self._asked != trace_ids or not self._rows:
+    def spans(self, trace_ids: list[str]) -> pa.Table:
+        """Spans of these traces in order of their start, one more than ``MAX_ROWS`` at most."""
+        if self._asked != trace_ids or self._spans is None:
             self._ask(trace_ids)
-            self._rows = self._session.rows(
-                load("query/trace_spans"), {**self.loads, "limit": MAX_ROWS + 1}
-            )
-        return self._rows
+            asked = {**self.loads, "limit": MAX_ROWS + 1}
+            self._spans = self._session.table(load("query/trace_spans"), asked)
+        return self._spans
 
-    def _parents(self, trace_ids: list[str]) -> list[Row]:
+    def _parents(self, trace_ids: list[str]) -> pa.Table:
         if len(trace_ids) == 1:
             return self.spans(trace_ids)
         self._ask(trace_ids)
-        return self._session.rows(load("query/trace_parents"), self.loads)
+        return self._session.table(load("query/trace_parents"), self.loads)
 
     def _ask(self, trace_ids: list[str]) -> None:
-        self._asked, self._rows = trace_ids, []
+        self._asked, self._spans = trace_ids, None
         self.loads = found_in(self._session, trace_ids)
 
 
@@ -158,11 +212,6 @@ def found_in(session: Session, trace_ids: Sequence[str]) -> dict[str, int]:
     session.register("found", pa.table({"trace_id": pa.array(trace_ids, pa.string())}))
     loads = session.rows(load("query/trace_loads"))[0]
     return {name: -1 if batch is None else batch for name, batch in loads.items()}
-
-
-def _links(row: Row) -> tuple[SpanKey, ...]:
-    links = json.loads(row["links"]) if row["links"] else ()
-    return tuple(SpanKey(link["trace_id"], link["span_id"]) for link in links)
 
 
 def tree_span(

@@ -12,7 +12,7 @@ root's beginning to the end.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Literal, NamedTuple
@@ -22,8 +22,10 @@ from strayline_collector.trace.tree import (
     CLIENT,
     CONSUMER,
     SERVER,
+    Spans,
     TreeSpan,
     ancestors,
+    by_key_of,
     children_of,
     drawing_order,
     story_root,
@@ -73,26 +75,33 @@ class _Frame:
 
 
 def critical_path(
-    spans: Sequence[TreeSpan],
+    spans: Spans,
     parents: Mapping[SpanKey, SpanKey | None],
     root: SpanKey | None = None,
     through: Through = "story",
+    children: Mapping[SpanKey | None, list[SpanKey]] | None = None,
 ) -> list[Segment]:
     """The critical path below ``root`` (else the first span without a parent), oldest segment
-    first: to the end of all that followed, or with ``response`` to the end of the root's span."""
-    if not spans:
+    first: to the end of all that followed, or with ``response`` to the end of the root's span.
+    ``children``: of ``children_of``, where they are known already."""
+    by_key = by_key_of(spans)
+    if not by_key:
         return []
-    return _Walk(spans, parents).run(root, through)
+    return _Walk(by_key, parents, children or children_of(by_key, parents)).run(root, through)
 
 
 class _Walk:
     def __init__(
-        self, spans: Sequence[TreeSpan], parents: Mapping[SpanKey, SpanKey | None]
+        self,
+        spans: Mapping[SpanKey, TreeSpan],
+        parents: Mapping[SpanKey, SpanKey | None],
+        children: Mapping[SpanKey | None, list[SpanKey]],
     ) -> None:
-        self._spans = {span.key: span for span in spans}
+        self._spans = spans
         self._parents = parents
-        self._children = children_of(self._spans, parents)
-        self._returns = self._all_returns()
+        self._children = children
+        self._answers = replies(spans, parents)
+        self._lifted = self._all_lifted()
         self._found: list[Segment] = []
         self._at_ns = 0
         self._stack: list[_Frame] = []
@@ -115,37 +124,41 @@ class _Walk:
                 last = self._spans[key]
         return last
 
-    def _all_returns(self) -> dict[SpanKey, list[_Return]]:
-        """What returned to each span: its children, those further below that outlasted whoever
-        called them (a handler that left its promise behind), and answers."""
+    def _returned(self, span: TreeSpan, parent: TreeSpan) -> _Return:
+        entry = self._answers.get(span.key, span.key)
+        at_ns = max(span.end_ns, self._spans[entry].end_ns)
+        if parent.kind == CLIENT and span.kind == SERVER:
+            at_ns = min(at_ns, parent.end_ns)  # what it does later nobody waits for
+        return _Return(at_ns, entry, span.key)
+
+    def _all_lifted(self) -> dict[SpanKey, list[_Return]]:
+        """What outlasted whoever called it (a handler that left its promise behind) and returned
+        further above."""
         found: dict[SpanKey, list[_Return]] = defaultdict(list)
-        answers = replies(self._spans, self._parents)
-        for span in self._spans.values():
-            above = self._parents[span.key]
-            if above is None or is_message(span, self._parents):
+        for key, above in self._parents.items():
+            if above is None:
                 continue
-            parent = self._spans[above]
-            entry = self._spans[answers.get(span.key, span.key)]
-            at_ns = max(span.end_ns, entry.end_ns)
-            if parent.kind == CLIENT and span.kind == SERVER:
-                at_ns = min(at_ns, parent.end_ns)  # what it does later nobody waits for
-            found[above].append(_Return(at_ns, entry.key, span.key))
-            called = above
+            span, parent = self._spans[key], self._spans[above]
+            if span.end_ns <= parent.end_ns and key not in self._answers:
+                continue
+            if is_message(span, self._parents):
+                continue
+            back, called = self._returned(span, parent), above
             for caller in islice(ancestors(above, self._parents), MAX_HOPS):
                 called_span = self._spans[called]
-                if at_ns <= called_span.end_ns or is_message(called_span, self._parents):
+                if back.at_ns <= called_span.end_ns or is_message(called_span, self._parents):
                     break
-                found[caller].append(_Return(at_ns, entry.key, called))
+                found[caller].append(back._replace(until=called))
                 called = caller
-        for returns in found.values():
-            returns.sort()
         return found
 
     def _push(
         self, span: TreeSpan, floor_ns: int, until: SpanKey, after_end: SegmentKind = "gap"
     ) -> None:
-        returns = list(self._returns.get(span.key, ()))
-        self._stack.append(_Frame(span, floor_ns, until, after_end, returns))
+        below = (self._spans[key] for key in self._children.get(span.key, ()))
+        returns = [self._returned(c, span) for c in below if not is_message(c, self._parents)]
+        returns += self._lifted.get(span.key, ())
+        self._stack.append(_Frame(span, floor_ns, until, after_end, sorted(returns)))
 
     def _step(self, here: _Frame) -> None:
         span, at_ns = here.span, self._at_ns
@@ -211,6 +224,9 @@ def replies(
     that asked, else its publish. A reply goes to the nearest request above it that names its
     address, or names none."""
     handled: dict[SpanKey, TreeSpan] = {}
+    told = [span for span in spans.values() if span.replies_to is not None]
+    if not told:
+        return {}
     for span in spans.values():
         cause = parents[span.key]
         if cause is not None and span.kind == CONSUMER:
@@ -218,9 +234,7 @@ def replies(
             if earlier is None or (span.start_ns, span.key) < (earlier.start_ns, earlier.key):
                 handled[cause] = span
     found: dict[SpanKey, SpanKey] = {}
-    for reply in sorted(spans.values(), key=lambda s: (s.end_ns, s.key)):
-        if reply.replies_to is None:
-            continue
+    for reply in sorted(told, key=lambda s: (s.end_ns, s.key)):
         for above in islice(ancestors(reply.key, parents), MAX_HOPS):
             request = parents[above]
             if spans[above].kind != CONSUMER or request is None:
@@ -233,15 +247,13 @@ def replies(
     return found
 
 
-def self_times(
-    spans: Sequence[TreeSpan], parents: Mapping[SpanKey, SpanKey | None]
-) -> dict[SpanKey, int]:
+def self_times(spans: Spans, parents: Mapping[SpanKey, SpanKey | None]) -> dict[SpanKey, int]:
     """Nanoseconds of each span in which none of its children ran; consumers of what it published
     run elsewhere and do not count. Children at once count once."""
-    by_key = {span.key: span for span in spans}
+    by_key = by_key_of(spans)
     covered: dict[SpanKey, int] = {}
     reached: dict[SpanKey, int] = {}
-    for span in sorted(spans, key=lambda s: (s.start_ns, s.key)):
+    for span in sorted(by_key.values(), key=lambda s: (s.start_ns, s.key)):
         cause = parents[span.key]
         if cause is None or is_message(span, parents):
             continue

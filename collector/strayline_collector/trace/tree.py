@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, NamedTuple, cast
 
 from strayline_collector.trace.stitch import SpanKey
 
@@ -18,8 +18,7 @@ MAX_LOCAL: Final = 100
 """Spans between a request's and one that it is thought to have caused, in its process."""
 
 
-@dataclass(frozen=True, slots=True)
-class TreeSpan:
+class TreeSpan(NamedTuple):
     """What the shape and the times of a trace need of a span, kinds as OTLP numbers them."""
 
     key: SpanKey
@@ -46,8 +45,7 @@ class TreeSpan:
         if not by_ns:
             return self
         received_ns = None if self.received_ns is None else self.received_ns + by_ns
-        return replace(
-            self,
+        return self._replace(
             start_ns=self.start_ns + by_ns,
             end_ns=self.end_ns + by_ns,
             received_ns=received_ns,
@@ -78,16 +76,29 @@ def bled_spans(by_key: Mapping[SpanKey, TreeSpan]) -> set[SpanKey]:
     return found
 
 
-def display_parents(spans: Iterable[TreeSpan]) -> dict[SpanKey, SpanKey | None]:
+Spans = Mapping[SpanKey, TreeSpan] | Iterable[TreeSpan]
+
+
+def by_key_of(spans: Spans) -> Mapping[SpanKey, TreeSpan]:
+    """Spans by their keys, which is what they may be given as too."""
+    if isinstance(spans, Mapping):
+        return cast("Mapping[SpanKey, TreeSpan]", spans)
+    return {span.key: span for span in spans}
+
+
+def display_parents(spans: Spans) -> dict[SpanKey, SpanKey | None]:
     """The span each is drawn under: its parent where that is here and caused it, else what it
     links to; a consumer's link before its parent, when that is the publish. A parent that leads
     round in a circle is dropped, at the circle's earliest span."""
-    by_key = {span.key: span for span in spans}
+    by_key = by_key_of(spans)
     bled = bled_spans(by_key)
     parents: dict[SpanKey, SpanKey | None] = {}
     for key, span in by_key.items():
         parents[key] = _cause(span, by_key, bled) if span.parent or span.links else None
     safe: set[SpanKey] = set()
+    late = [k for k, p in parents.items() if p is not None and _begins_before(by_key, k, p)]
+    if not late:  # no circle without a child that begins before its parent
+        return parents
     for key in sorted(by_key, key=lambda k: (by_key[k].start_ns, k)):
         path: list[SpanKey] = []
         on_path: set[SpanKey] = set()
@@ -102,6 +113,10 @@ def display_parents(spans: Iterable[TreeSpan]) -> dict[SpanKey, SpanKey | None]:
             at = parents[at]
         safe |= on_path
     return parents
+
+
+def _begins_before(by_key: Mapping[SpanKey, TreeSpan], key: SpanKey, parent: SpanKey) -> bool:
+    return by_key[key].start_ns <= by_key[parent].start_ns
 
 
 def _cause(
@@ -139,13 +154,18 @@ class Missing:
     linked: tuple[SpanKey, ...]
 
 
-def missing_spans(spans: Iterable[TreeSpan]) -> list[Missing]:
+def missing_spans(spans: Spans) -> list[Missing]:
     """One for each id that is named and not here, by the earliest that names it."""
-    by_key = {span.key: span for span in spans}
+    by_key = by_key_of(spans)
     children: dict[SpanKey, list[SpanKey]] = defaultdict(list)
     linked: dict[SpanKey, list[SpanKey]] = defaultdict(list)
     named: dict[SpanKey, None] = {}
-    for span in sorted(by_key.values(), key=lambda s: (s.start_ns, s.key)):
+    naming = [
+        span
+        for span in by_key.values()
+        if (span.parent is not None and span.parent not in by_key) or span.links
+    ]
+    for span in sorted(naming, key=lambda s: (s.start_ns, s.key)):
         if span.parent is not None and span.parent not in by_key:
             children[span.parent].append(span.key)
             named[span.parent] = None
