@@ -172,7 +172,7 @@ def test_a_stream_hands_every_message_to_every_consumer(store: DuckDBStore) -> N
 def test_a_copy_that_somebody_published_again_counts_when_both_succeeded(
     store: DuckDBStore, fits: bool
 ) -> None:
-    write(store, twice(redelivered=False, fits=fits))
+    write(store, twice(redelivered=False, fits=fits), {})
     copy = verdicts(store, "duplicated")[0]
     assert (copy["role"], evidence(copy)["republished"]) == ("copy", True)
 

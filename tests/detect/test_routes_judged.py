@@ -19,9 +19,9 @@ PROGRAM = Path(__file__).parent / "service.py"
 
 
 def run_service(
-    collector: RunningCollector, url: str, name: str, plan: dict[str, Any]
+    collector: RunningCollector, url: str, name: str, plan: dict[str, Any], program: Path = PROGRAM
 ) -> dict[str, Any]:
-    """Runs ``service.py`` as a process of its own with the stock environment variables."""
+    """Runs ``service.py``, or another program, as a process of its own with the stock environment variables."""
     environment = {
         "PATH": "/usr/bin:/bin",
         "AMQP_URL": url,
@@ -30,7 +30,7 @@ def run_service(
         "OTEL_BSP_SCHEDULE_DELAY": "50",
     }
     done = subprocess.run(
-        [sys.executable, str(PROGRAM), json.dumps(plan)],
+        [sys.executable, str(program), json.dumps(plan)],
         env=environment,
         capture_output=True,
         text=True,

@@ -10,7 +10,7 @@ from strayline_collector.detect.dead_ends import register_dead_ends
 from strayline_collector.detect.detector import Detector
 from strayline_collector.detect.intended import register_strays
 from strayline_collector.detect.needed import register_needed
-from strayline_collector.detect.nowhere import register_nowhere
+from strayline_collector.detect.nowhere import named_by, register_nowhere
 from strayline_collector.detect.promises import promised
 from strayline_collector.detect.retries import register_retries
 from strayline_collector.store.duckdb.queries import load
@@ -84,4 +84,5 @@ the others run."""
 def detectors(contract: Contract) -> tuple[Detector, ...]:
     """Every detector. The one by contract is there without a contract too: it withdraws what it said
     by an earlier one."""
-    return (*(promised(d, contract) for d in DETECTORS), contract_detector(contract))
+    weighing = (named_by(promised(d, contract), contract) for d in DETECTORS)
+    return (*weighing, contract_detector(contract))

@@ -16,6 +16,7 @@ from strayline_collector.detect.words.fate import (
 from strayline_collector.detect.words.hops import context_lost, uninstrumented
 from strayline_collector.detect.words.order import reordered
 from strayline_collector.detect.words.routing import (
+    alternate,
     contract,
     outlier,
     refused,
@@ -31,6 +32,7 @@ WORDS: Final[dict[tuple[str, str | None], Callable[[Row, dict[str, Any]], Words]
     ("misrouted", "outlier"): outlier,
     ("misrouted", "refused"): refused,
     ("unroutable", None): unroutable,
+    ("unroutable", "alternate"): alternate,
     ("lost", None): lost,
     ("stalled", None): stalled,
     ("duplicated", None): duplicated,

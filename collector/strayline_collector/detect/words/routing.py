@@ -52,6 +52,16 @@ def unroutable(incident: Row, evidence: dict[str, Any]) -> Words:
     )
 
 
+def alternate(incident: Row, evidence: dict[str, Any]) -> Words:
+    key, where = quoted(incident["routing_key"]), exchange(incident)
+    return Words(
+        f"Only the alternate exchange of {where} takes {key}",
+        f"{count(incident)} published by {incident['producer_service']} to {where} with key {key} matched none of its bindings; "
+        f"its alternate exchange took them {queues(evidence.get('actual_queues'))}.",
+        f"Bind a queue to {where} for {key}, or correct the key, unless what nobody takes is meant to be kept there.",
+    )
+
+
 def refused(incident: Row, evidence: dict[str, Any]) -> Words:
     queue, key = incident["queue"], quoted(incident["routing_key"])
     takers = ", ".join(evidence.get("expected_queues") or [])

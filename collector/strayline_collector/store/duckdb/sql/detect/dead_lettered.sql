@@ -11,13 +11,13 @@ WITH seen AS (
     WHERE d.queue IS NOT NULL AND (d.message IS NOT NULL OR d.stamp IS NOT NULL)
 ), told AS (         -- by x-death, wherever it came to light
     SELECT met, environment, broker, vhost, split_part(told, '|', 1) AS queue, split_part(told, '|', 2) AS reason,
-        max(TRY_CAST(split_part(told, '|', 3) AS BIGINT)) AS times, min(received_ns) AS seen_ns, max(done_ns) AS until_ns, max(batch) AS batch,
+        max(TRY_CAST(split_part(told, '|', 3) AS BIGINT)) AS times, min(received_ns) AS seen_ns, max(done_ns) AS until_ns, max(batch) AS batch, bool_or(source = 'shim') AS sure,
         list(DISTINCT queue ORDER BY queue) AS came_to, NULL::VARCHAR AS consumer_service
     FROM (SELECT *, unnest(deaths) AS told FROM seen WHERE len(deaths) > 0)
     GROUP BY ALL
 ), dropped AS (      -- by its consumer's own word
     SELECT s.met, s.environment, s.broker, s.vhost, s.queue, 'rejected' AS reason, count(*) AS times, min(s.done_ns) AS seen_ns, max(s.done_ns) AS until_ns,
-        max(s.batch) AS batch, any_value(s.exchange) AS exchange, any_value(s.routing_key) AS routing_key, min(s.service) AS consumer_service
+        max(s.batch) AS batch, bool_or(s.source = 'shim') AS sure, any_value(s.exchange) AS exchange, any_value(s.routing_key) AS routing_key, min(s.service) AS consumer_service
     FROM seen s
     JOIN queue_traits q ON q.name = s.queue AND q.dead_letter_exchange IS NOT NULL AND q.broker IS NOT DISTINCT FROM s.broker
         AND q.vhost IS NOT DISTINCT FROM s.vhost AND q.environment IS NOT DISTINCT FROM s.environment
@@ -26,7 +26,8 @@ WITH seen AS (
 ), deaths AS (
     SELECT coalesce(t.met, d.met) AS met, coalesce(t.environment, d.environment) AS environment, coalesce(t.broker, d.broker) AS broker, coalesce(t.vhost, d.vhost) AS vhost,
         coalesce(t.queue, d.queue) AS queue, coalesce(t.reason, d.reason) AS reason, greatest(t.times, d.times) AS times, coalesce(d.seen_ns, t.seen_ns) AS died_ns,
-        greatest(t.until_ns, d.until_ns) AS until_ns, greatest(t.batch, d.batch) AS batch, coalesce(t.came_to, []) AS came_to, d.exchange, d.routing_key, d.consumer_service
+        greatest(t.until_ns, d.until_ns) AS until_ns, greatest(t.batch, d.batch) AS batch,
+        coalesce(t.sure, false) OR coalesce(d.sure, false) AS sure, coalesce(t.came_to, []) AS came_to, d.exchange, d.routing_key, d.consumer_service
     FROM told t FULL JOIN dropped d ON d.met = t.met AND d.queue = t.queue AND d.reason = t.reason AND d.broker IS NOT DISTINCT FROM t.broker
         AND d.vhost IS NOT DISTINCT FROM t.vhost AND d.environment IS NOT DISTINCT FROM t.environment
 ), afterwards AS (   -- what became of each after it had died there
@@ -71,7 +72,7 @@ WITH seen AS (
     ) d ON d.met = s.met AND d.environment IS NOT DISTINCT FROM s.environment
 )
 SELECT 'all' AS key, 'dead_lettered' AS kind, NULL AS verdict, NULL AS cause, CASE WHEN rests_in IS NULL THEN 'info' ELSE 'warning' END AS severity,
-    'proven' AS confidence, 'dead_lettered' AS role, met AS message, trace_id, span_id AS producer_span_id, message_id, environment, broker, vhost, queue,
+    CASE WHEN sure THEN 'proven' ELSE 'inferred' END AS confidence, 'dead_lettered' AS role, met AS message, trace_id, span_id AS producer_span_id, message_id, environment, broker, vhost, queue,
     coalesce(p_exchange, exchange) AS exchange, coalesce(p_routing_key, routing_key) AS routing_key, producer_service, consumer_service,
     to_json({reason: reason, times: times, path: CASE WHEN rests_in IS NOT NULL THEN [queue, rests_in] WHEN len(came_to) > 0 THEN list_concat([queue], list_filter(came_to, lambda q: q <> queue)) ELSE [queue] END,
         rests_in: rests_in, sequence: n, deliveries: deliveries}) AS evidence,

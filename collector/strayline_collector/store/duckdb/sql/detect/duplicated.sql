@@ -39,8 +39,8 @@ WITH tried AS (
         AND q.environment IS NOT DISTINCT FROM t.environment
     LEFT JOIN promises o ON o.queue = t.queue AND o.broker IS NOT DISTINCT FROM t.broker AND o.vhost IS NOT DISTINCT FROM t.vhost
         AND o.environment IS NOT DISTINCT FROM t.environment
-    -- a stream hands every message to every consumer
-    WHERE NOT coalesce(q.is_stream, false)
+    -- a stream hands every message to every consumer, fresh each time; so may a queue that nobody told of
+    WHERE NOT coalesce(q.is_stream, t.republished)
 )
 SELECT key, 'duplicated' AS kind, 'handled' AS verdict, NULL AS cause,
     CASE WHEN exactly_once AND stamped_all THEN 'error' ELSE 'warning' END AS severity, CASE WHEN stamped_all THEN 'proven' ELSE 'inferred' END AS confidence,

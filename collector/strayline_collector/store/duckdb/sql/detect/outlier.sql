@@ -94,4 +94,11 @@ SELECT 'all', 'unroutable', NULL, NULL, 'warning', 'inferred', 'missing',
     o.start_ns, o.end_ns, o.batch
 FROM odd o
 -- the broker's own word (returned) is judged in unroutable.sql
-WHERE NOT o.key_delivered AND o.outcome IS DISTINCT FROM 'returned';
+WHERE NOT o.key_delivered AND o.outcome IS DISTINCT FROM 'returned'
+  -- a mandatory publish that was confirmed was routed; a delayed one may come yet
+  AND NOT coalesce(o.mandatory AND o.outcome = 'confirmed', false) AND o.delay_ms IS NULL
+  -- nor where somebody bound or declared a queue for it, or its exchange holds back or routes by chance
+  AND NOT EXISTS (SELECT 1 FROM topology_facts t WHERE (t.vhost IS NULL OR t.vhost IS NOT DISTINCT FROM o.vhost) AND CASE t.kind
+        WHEN 'binding' THEN t.action = 'bind' AND t.source_name = o.exchange AND t.routing_key = o.routing_key
+        WHEN 'queue' THEN t.action = 'declare' AND o.exchange = '' AND t.name = o.routing_key
+        WHEN 'exchange' THEN t.name = o.exchange AND t.type IN ('x-delayed-message', 'fanout', 'headers') END);

@@ -1,15 +1,23 @@
 -- Messages that go round in a queue (docs/messages.md, section 5): at least five handlings of one
 -- identity that each ended in an error or gave it back. Ten within ten seconds turn a loop that
--- wastes work into one that burns it. These numbers are `thresholds`.
+-- wastes work into one that burns it. These numbers are `thresholds`. A retry that its queue arranged,
+-- with a pause (`x-death` tells of a queue in which it waited), is a policy until it has gone on four
+-- times as long.
 WITH tried AS (
     SELECT d.*, concat_ws('|', coalesce(d.environment, ''), coalesce(d.broker, ''), coalesce(d.vhost, ''), d.queue,
             coalesce(d.message, array_to_string(string_split(d.stamp, '.')[2:4], '.'))) AS key,
+        coalesce(d.message, array_to_string(string_split(d.stamp, '.')[2:4], '.')) AS met,
         coalesce(d.settled_ns, d.handled_end_ns, d.received_ns) AS done_ns
     FROM delivery_facts d SEMI JOIN touched ON touched.key = concat_ws('|', coalesce(d.environment, ''), coalesce(d.broker, ''), coalesce(d.vhost, ''), d.queue,
             coalesce(d.message, array_to_string(string_split(d.stamp, '.')[2:4], '.')))
     WHERE d.queue IS NOT NULL AND (d.settlement IN ('nack_requeue', 'reject_requeue') OR coalesce(d.failed, false))
+), waited AS (
+    SELECT DISTINCT queue, environment, broker, vhost, coalesce(message, array_to_string(string_split(stamp, '.')[2:4], '.')) AS met FROM delivery_facts WHERE contains(death, '|expired|')
 ), timed AS (
-    SELECT *, done_ns - lag(done_ns, (SELECT greatest(1, ceil(loop_rate_per_s * loop_rate_window_s)::INTEGER - 1) FROM thresholds)) OVER (PARTITION BY key ORDER BY done_ns, span_id) AS ten_took_ns FROM tried
+    SELECT t.* EXCLUDE (met), w.met IS NOT NULL AND t.settlement IN ('nack_drop', 'reject_drop') AS paused, done_ns - lag(done_ns, (SELECT greatest(1, ceil(loop_rate_per_s * loop_rate_window_s)::INTEGER - 1) FROM thresholds)) OVER (PARTITION BY key ORDER BY done_ns, span_id) AS ten_took_ns
+    FROM tried t
+    LEFT JOIN waited w ON w.met = t.met AND w.queue = t.queue AND w.environment IS NOT DISTINCT FROM t.environment AND w.broker IS NOT DISTINCT FROM t.broker
+        AND w.vhost IS NOT DISTINCT FROM t.vhost
 ), loops AS (
     SELECT key, any_value(environment) AS environment, any_value(broker) AS broker, any_value(vhost) AS vhost, any_value(queue) AS queue,
         max(message) AS message, any_value(array_to_string(string_split(stamp, '.')[2:4], '.')) AS stamped,
@@ -19,7 +27,8 @@ WITH tried AS (
         min(done_ns) AS first_ns, max(done_ns) AS last_ns, max(batch) AS batch,
         list({consumer_span_id: span_id, trace_id: trace_id, delivery_tag: delivery_tag, redelivered: redelivered, settled: settlement, time_ns: received_ns}
             ORDER BY received_ns, delivery_tag, span_id)[:50] AS deliveries
-    FROM timed GROUP BY key HAVING count(*) >= (SELECT loop_tries FROM thresholds)
+    FROM timed GROUP BY key 
+    HAVING count(*) FILTER (WHERE NOT paused) >= (SELECT loop_tries FROM thresholds) OR count(*) >= 4 * (SELECT loop_tries FROM thresholds)
 )
 SELECT l.key, 'redelivery_loop' AS kind, NULL AS verdict, NULL AS cause,
     CASE WHEN l.stamped_all AND l.ten_took_ns <= (SELECT loop_rate_window_s * 1e9 FROM thresholds) THEN 'error' ELSE 'warning' END AS severity,

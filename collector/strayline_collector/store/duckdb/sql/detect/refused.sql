@@ -7,10 +7,16 @@ WITH tried AS (
     FROM delivery_facts d
     WHERE d.queue IS NOT NULL AND d.exchange IS NOT NULL AND d.routing_key IS NOT NULL AND d.death IS NULL
       AND d.received_ns >= (SELECT max(received_ns) FROM delivery_facts) - (SELECT (population_h * 3600e9)::BIGINT FROM thresholds)
+), handled AS (    -- in the end, if only after a retry that its queue arranged
+    SELECT DISTINCT environment, broker, vhost, queue, message FROM delivery_facts
+    WHERE message IS NOT NULL AND queue IS NOT NULL AND NOT coalesce(failed, false) AND handled_end_ns IS NOT NULL AND coalesce(settlement, 'ack') IN ('ack', 'sent', 'auto')
+      AND message IN (SELECT message FROM tried WHERE refused)
 ), ways AS (
-    SELECT environment, broker, vhost, queue, service, exchange, routing_key, count(*) FILTER (WHERE succeeded) AS succeeded,
-        count(DISTINCT coalesce(message, span_id)) FILTER (WHERE refused) AS refused
-    FROM tried GROUP BY ALL
+    SELECT t.environment, t.broker, t.vhost, t.queue, t.service, t.exchange, t.routing_key,
+        count(*) FILTER (WHERE t.succeeded OR h.message IS NOT NULL) AS succeeded, count(DISTINCT coalesce(t.message, t.span_id)) FILTER (WHERE t.refused) AS refused
+    FROM tried t LEFT JOIN handled h ON h.message = t.message AND h.queue = t.queue AND h.environment IS NOT DISTINCT FROM t.environment
+        AND h.broker IS NOT DISTINCT FROM t.broker AND h.vhost IS NOT DISTINCT FROM t.vhost
+    GROUP BY ALL
 ), wrong AS (
     SELECT w.*
     FROM ways w
