@@ -234,6 +234,13 @@ def test_what_is_no_retry(store: DuckDBStore, publishes: dict[int, Any]) -> None
     assert late(store) == {}
 
 
+def test_the_same_message_in_another_vhost_is_no_retry_and_hides_none(store: DuckDBStore) -> None:
+    tried = {1: {"outcome": "unknown", "body_hash": "b"}, 4: {"message_id": "m1", "body_hash": "b"}}
+    elsewhere = {"message_id": "m1", "body_hash": "b", "vhost": "other"}
+    write(store, in_order(4)[1:], publishes={**tried, 3: elsewhere})
+    assert causes(store) == {4: ("publish_retry", "warning")}
+
+
 def test_threads_that_share_a_channel_convict_nobody(store: DuckDBStore) -> None:
     """Both publishes under way at once: whose number was taken first need not have been sent first."""
     write(

@@ -30,14 +30,15 @@ def register_retries(session: Session) -> None:
 def retries(publishes: Iterable[Row]) -> list[Row]:
     """``publishes`` have the columns of ``detect/retry_candidates``.
 
-    A retry begins after a try of unknown outcome ended, in the same process, with the same
-    exchange and key, and has its message id; or, where clients make a new id for each try or
+    A retry begins after a try of unknown outcome ended, in the same process and vhost, with
+    the same exchange and key, and has its message id; or, where clients make a new id for each try or
     send none, its body, provided that nothing else has that body: all but its last publish are
     then of unknown outcome. A body that many messages share tells none of them from another.
     """
-    groups: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
+    groups: dict[tuple[str | None, ...], list[Row]] = defaultdict(list)
     for row in publishes:
-        groups[row["epoch"], row["exchange"], row["routing_key"]].append(row)
+        place = (row["broker"], row["vhost"], row["exchange"], row["routing_key"])
+        groups[row["epoch"], *place].append(row)
     found: list[Row] = []
     for group in groups.values():
         group.sort(key=lambda p: (p["start_ns"], p["channel"], p["n"]))
