@@ -1,0 +1,119 @@
+"""Live scenarios on a real broker: what is found is exactly what the programs' own logs say."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from demo_services.broker import Broker
+from tests.scenarios.log import Expected, Truth, nothing, read
+from tests.scenarios.scenarios import SCENARIOS
+from tests.support.collector import RunningCollector, running_collector
+from tests.support.programs import environment
+
+pytestmark = pytest.mark.broker
+CONTEXT = ("overtaker", "original")
+PLAYS = [
+    (scenario, twin) for scenario in SCENARIOS for twin in (False, True)
+    if twin or scenario.faulty is not None
+]  # fmt: skip
+NAMED = [f"{scenario.name}{' (healthy)' * twin}" for scenario, twin in PLAYS]
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[RunningCollector]:
+    with running_collector() as found:
+        yield found
+
+
+def played(
+    collector: RunningCollector, broker: Broker, folder: Path, names: list[str]
+) -> dict[str, tuple[Truth, Truth]]:
+    """Plays them all at once: name → what must be found, what was found."""
+    login = f"{broker.user}:{broker.password}@"
+    parts = urlsplit(broker.management)
+    management = parts._replace(netloc=login + parts.netloc).geturl()
+    wanted = {name: play for name, play in zip(NAMED, PLAYS, strict=True) if name in names}
+    with ExitStack() as stack:
+        urls = {name: stack.enter_context(broker.vhost()) for name in wanted}
+        plans = [
+            {"name": scenario.name, "twin": twin, "url": urls[name], "log": str(folder / f"{name}.log"), "management": management}
+            for name, (scenario, twin) in wanted.items()
+        ]  # fmt: skip
+        (folder / "plans").write_text(json.dumps(plans))
+        world = subprocess.run(
+            [sys.executable, "-m", "tests.scenarios.world", str(folder / "plans")],
+            env=environment(
+                f"http://{collector.otlp_http}", OTEL_SERVICE_NAME="world", OTEL_BSP_SCHEDULE_DELAY="200"
+            ),
+            capture_output=True, text=True, timeout=170, cwd=Path(__file__).parents[2],
+        )  # fmt: skip
+        assert world.returncode == 0, world.stderr[-3000:]
+    collector.settle()
+    found: dict[str, Truth] = defaultdict(dict)
+    for finding in collector.findings():
+        vhost = finding["subject"]["vhost"]
+        for expected, messages in _as_truth(finding).items():
+            before = found[vhost].get(expected, frozenset())
+            found[vhost][expected] = before | messages
+    results: dict[str, tuple[Truth, Truth]] = {}
+    for name, (scenario, twin) in wanted.items():
+        error = folder / f"{name}.error"
+        assert not error.exists(), f"{name}: {error.read_text()[-3000:]}"
+        facts = read(p for p in (folder / f"{name}.log", folder / f"{name}.holder") if p.exists())
+        truth = (nothing if twin else scenario.truth)(facts)
+        vhost = unquote(urlsplit(urls[name]).path[1:])
+        results[name] = ({k: v for k, v in truth.items() if v}, found.pop(vhost, {}))
+    return results
+
+
+def _as_truth(finding: dict[str, Any]) -> Truth:
+    subject = finding["subject"]
+    place = subject["queue"] or f"{subject['exchange'] or ''}/{subject['routing_key']}"
+    expected = Expected(
+        finding["kind"], finding["verdict"] or "", finding["cause"] or "", finding["severity"], place
+    )  # fmt: skip
+    return {
+        expected: frozenset(
+            m["message_id"] for m in finding["messages"] if m["role"] not in CONTEXT
+        )
+    }
+
+
+@pytest.fixture(scope="module")
+def outcome(
+    collector: RunningCollector, broker: Broker, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, tuple[Truth, Truth]]:
+    return played(collector, broker, tmp_path_factory.mktemp("scenarios"), NAMED)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_exactly_what_the_programs_log_says_is_found(
+    outcome: dict[str, tuple[Truth, Truth]], name: str
+) -> None:
+    truth, found = outcome[name]
+    assert found == truth
+    if "healthy" not in name:
+        assert truth, "the scenario did not do what it is for"
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("number", range(20))
+def test_twenty_rounds_find_the_same(
+    collector: RunningCollector, broker: Broker, tmp_path: Path, number: int
+) -> None:
+    results = played(collector, broker, tmp_path, NAMED)
+    assert {n: found for n, (_, found) in results.items()} == {
+        n: t for n, (t, _) in results.items()
+    }
+    assert all(truth for name, (truth, _) in results.items() if "healthy" not in name)
