@@ -103,6 +103,7 @@ def main() -> None:
             },
             "get /api/v1/topology": topology,
             "put /api/v1/topology": topology,
+            "get /api/v1/search/complete": collector.get("/api/v1/search/complete", q="queue=bi"),
             "get /api/services": collector.get("/api/services"),
             "get /api/services/{service}/operations": collector.get(
                 "/api/services/billing/operations"

@@ -40,6 +40,7 @@ from strayline_collector.query.overview import read_operations, read_rates, read
 from strayline_collector.query.params import Cursor, Limit, Read, Text, Time
 from strayline_collector.query.queues import read_order, read_queues
 from strayline_collector.query.search import compile_search
+from strayline_collector.query.search_routes import add_search_routes
 from strayline_collector.query.sql import ARROW, Asking, as_arrow, as_json, parse_request
 from strayline_collector.query.story_routes import add_story_routes
 from strayline_collector.query.stream import Streams, add_stream_route
@@ -91,6 +92,7 @@ def build_api(store: Store, control: Control, gate: Gate) -> FastAPI:
     _finding_routes(app, store, read)
     _topology_routes(app, store, read)
     _sql_routes(app, Asking(store))
+    add_search_routes(app, read)
     add_jaeger_routes(app, store)
     with_examples(app)
     return app

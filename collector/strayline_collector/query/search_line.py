@@ -57,6 +57,22 @@ def parse_line(q: str | None) -> tuple[Term, ...]:
     return tuple(terms)
 
 
+def begun_at(text: str) -> tuple[tuple[Term, ...], int]:
+    """The whole terms of what is typed so far, and where (from 0) the one at its end begins."""
+    terms: list[Term] = []
+    at = _skip(text, 0)
+    while at < len(text):
+        try:
+            term, end = _term(text, at)
+        except NotUnderstood:
+            break
+        if end == len(text):
+            break
+        terms.append(term)
+        at = _skip(text, end)
+    return tuple(terms), at
+
+
 def quoted(value: str) -> str:
     """A value as a line takes it: bare where it can be."""
     if value and _BARE.fullmatch(value) and value[0] not in "=<>~!":

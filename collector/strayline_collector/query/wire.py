@@ -758,6 +758,24 @@ class Problem(TypedDict):
     expected: NotRequired[str]
 
 
+class Completion(TypedDict):
+    kind: Literal["field", "attribute", "has", "value"]
+    text: str
+    insert: str
+    """What to put in place: values in quotes where they need them, names with ``=``."""
+    spans: int | None
+    """How often it was found among the newest spans or messages; null for what is fixed."""
+
+
+class Completions(TypedDict):
+    """``GET /api/v1/search/complete``: each item replaces the characters ``replace_from`` up to
+    ``replace_to`` of ``q``, counted from 0."""
+
+    replace_from: int
+    replace_to: int
+    items: list[Completion]
+
+
 class SqlColumn(TypedDict):
     """A column of an answer to SQL: its name and DuckDB's type."""
 
