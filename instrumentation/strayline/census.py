@@ -19,6 +19,7 @@ from strayline.provider import dropped_spans, say
 from strayline.stamp import stamper
 
 EVERY_S: Final = 10.0
+_CONSUMING: Final = ("channel", "queues", "delivery_tag", "unsettled", "closed")
 _lock = threading.Lock()
 _wanted = False
 _thread: threading.Thread | None = None
@@ -46,10 +47,12 @@ def stop() -> None:
         running.join(1.0)
 
 
-def tell() -> None:
-    """Sends one census now, once there is anything to tell of."""
+def tell(*, last: bool = False) -> None:
+    """Sends one census now, once there is anything to tell of. ``last``: the process ends."""
     with survived("taking the census"):
         document = census()
+        if last:
+            document["last"] = True
         if document["channels"] or document["spans_dropped"]:
             say(CENSUS_SPAN, {CENSUS: json.dumps(document), EPOCH: stamper.epoch})
 
@@ -61,7 +64,7 @@ def census() -> dict[str, Any]:
     return {
         "channels": [{"channel": ch["channel"], "n": ch["n"]} for ch in told],
         "consumers": [
-            {key: ch[key] for key in ("channel", "queues", "delivery_tag", "unsettled")}
+            {key: ch[key] for key in _CONSUMING if key in ch}
             for ch in told
             if "queues" in ch
         ],
@@ -90,7 +93,7 @@ def _forever() -> None:
 
 def _last_word() -> None:
     if _wanted or dropped_spans():
-        tell()
+        tell(last=True)
 
 
 def _after_fork() -> None:

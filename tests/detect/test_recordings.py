@@ -10,11 +10,11 @@ from tests.support.corpus import RECORDINGS, load_recording, truth
 
 
 def judged(store: DuckDBStore) -> list[str]:
-    """Everything that was said, without what depends on arrival."""
+    """Everything that stands, without what depends on arrival: what was said too early was taken back."""
     Runner(store).settle()
     with store.read() as session:
         verdicts = session.rows("SELECT * EXCLUDE (batch) FROM verdicts ORDER BY ALL")
-        findings = session.rows("SELECT * EXCLUDE (updated_ns) FROM findings ORDER BY id")
+        findings = session.rows("SELECT * EXCLUDE (updated_ns) FROM findings WHERE status <> 'retracted' ORDER BY id")
         publishes = session.rows("SELECT * FROM publishes ORDER BY ALL")
         deliveries = session.rows("SELECT * FROM deliveries ORDER BY ALL")
     return [str(rows) for rows in (verdicts, findings, publishes, deliveries)]

@@ -8,6 +8,7 @@ from strayline_collector.contract.model import Contract
 from strayline_collector.detect.contract import contract_detector
 from strayline_collector.detect.dead_ends import register_dead_ends
 from strayline_collector.detect.detector import Detector
+from strayline_collector.detect.expected import register_expected
 from strayline_collector.detect.intended import register_strays
 from strayline_collector.detect.needed import register_needed
 from strayline_collector.detect.nowhere import named_by, register_nowhere
@@ -75,6 +76,14 @@ DETECTORS: Final = (
         judge=load("detect/dead_lettered"),
         prepare=register_dead_ends,
         population=True,
+    ),
+    Detector(
+        "lost",
+        touched=load("detect/lost_touched"),
+        judge=load("detect/lost"),
+        prepare=register_expected,
+        population=True,
+        clocked=True,
     ),
 )
 """Every detector that needs no contract. Each stands alone: one that fails leaves its keys unknown,

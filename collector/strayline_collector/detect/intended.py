@@ -117,7 +117,7 @@ def said_by(said: Iterable[Row]) -> list[Said]:
             from_ns, to_ns = row["seen_ns"], row["until_ns"] or FOREVER
         if row["kind"] == "binding":
             to_ns = min(to_ns, ended.get(_identity(row), FOREVER))
-        found.append(Said(_part(row), bool(row["complete"]), from_ns, to_ns, from_ns, to_ns))
+        found.append(Said(part_of(row), bool(row["complete"]), from_ns, to_ns, from_ns, to_ns))
     return found
 
 
@@ -125,7 +125,7 @@ def _polled(row: Row) -> Said:
     """Sights are on the collector's clock, publishes on their services'."""
     first, last = row["possibly_from_ns"], row["possibly_to_ns"]
     return Said(
-        _part(row),
+        part_of(row),
         bool(row["complete"]),
         row["seen_ns"] + CLOCK_MARGIN_NS,
         (row["until_ns"] or row["seen_ns"]) - CLOCK_MARGIN_NS,
@@ -253,7 +253,7 @@ def _identity(row: Row) -> tuple[Any, ...]:
     return (row["source_name"], row["destination"], row["destination_kind"], row["routing_key"])
 
 
-def _part(row: Row) -> Binding | Exchange | Queue | Policy:
+def part_of(row: Row) -> Binding | Exchange | Queue | Policy:
     arguments = _arguments(row["arguments"])
     name = row["name"] or ""
     if row["kind"] == "binding":

@@ -71,7 +71,7 @@ class Channel(Publishing, Consuming):
 
     def __del__(self) -> None:
         if self.epoch is stamper.epoch and (self.n or self.queues):
-            _finished.append(self.told())
+            _finished.append({**self.told(), "closed": True})
 
 
 def set_channel_watcher(watcher: Callable[[], None] | None) -> None:

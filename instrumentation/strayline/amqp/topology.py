@@ -53,6 +53,16 @@ def deleted(kind: str, given: Mapping[str, Any], last_queue: str = "") -> dict[s
     return {"action": "delete", "kind": kind, "name": name}
 
 
+def purged(given: Mapping[str, Any], last_queue: str = "") -> dict[str, Any]:
+    """The item of a purged queue."""
+    return {"action": "purge", "kind": "queue", "name": given.get("queue") or last_queue}
+
+
+def emptied(item: dict[str, Any], messages: object) -> dict[str, Any]:
+    """The item of a deleted or purged queue with how many messages went with it, as the broker said."""
+    return {**item, "arguments": {"messages": messages}} if isinstance(messages, int) else item
+
+
 def options(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """The named yes-or-no arguments of a declare, and its table of others."""
     found: dict[str, Any] = {name: bool(given.get(name)) for name in names}

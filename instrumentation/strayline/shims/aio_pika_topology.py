@@ -73,7 +73,13 @@ def _binding(
 def _deleted(
     kind: str, channel: Channel, given: Mapping[str, Any], answer: Any
 ) -> Mapping[str, Any]:
-    return topology.deleted(kind, given, channel.last_queue)
+    item = topology.deleted(kind, given, channel.last_queue)
+    return topology.emptied(item, getattr(answer, "message_count", None))
+
+
+def _purged(channel: Channel, given: Mapping[str, Any], answer: Any) -> Mapping[str, Any]:
+    item = topology.purged(given, channel.last_queue)
+    return topology.emptied(item, getattr(answer, "message_count", None))
 
 
 _METHODS: Final[tuple[tuple[str, Describe], ...]] = (
@@ -84,5 +90,6 @@ _METHODS: Final[tuple[tuple[str, Describe], ...]] = (
     ("exchange_bind", functools.partial(_binding, "bind", "exchange")),
     ("exchange_unbind", functools.partial(_binding, "unbind", "exchange")),
     ("queue_delete", functools.partial(_deleted, "queue")),
+    ("queue_purge", _purged),
     ("exchange_delete", functools.partial(_deleted, "exchange")),
 )

@@ -24,7 +24,9 @@ def is_nowait(method: Any) -> bool:
 
 
 def told(item: Item, answer: Any) -> Item:
-    """The item with what the broker's answer adds: the name that it made up."""
+    """The item with what the broker's answer adds: the name that it made up, how many messages went."""
+    if item["action"] in ("delete", "purge"):
+        return topology.emptied(item, getattr(answer, "message_count", None))
     name = getattr(answer, "queue", None)
     return {**item, "name": name} if name and item["kind"] == "queue" else item
 
@@ -56,11 +58,16 @@ def _deleted(kind: str, method: Any, last_queue: str) -> Item:
     return topology.deleted(kind, vars(method), last_queue)
 
 
+def _purged(method: Any, last_queue: str) -> Item:
+    return topology.purged(vars(method), last_queue)
+
+
 CHANGES: Final[dict[type, Callable[[Any, str], Item]]] = {
     spec.Queue.Declare: _queue_declare,
     spec.Queue.Bind: functools.partial(_binding, "bind", "queue"),
     spec.Queue.Unbind: functools.partial(_binding, "unbind", "queue"),
     spec.Queue.Delete: functools.partial(_deleted, "queue"),
+    spec.Queue.Purge: _purged,
     spec.Exchange.Declare: _exchange_declare,
     spec.Exchange.Bind: functools.partial(_binding, "bind", "exchange"),
     spec.Exchange.Unbind: functools.partial(_binding, "unbind", "exchange"),
@@ -71,6 +78,7 @@ ANSWERS: Final = (
     spec.Queue.BindOk,
     spec.Queue.UnbindOk,
     spec.Queue.DeleteOk,
+    spec.Queue.PurgeOk,
     spec.Exchange.DeclareOk,
     spec.Exchange.BindOk,
     spec.Exchange.UnbindOk,

@@ -74,7 +74,11 @@ def _binding(
 
 
 def _deleted(kind: str, record: Record, given: Given, answer: Any) -> Mapping[str, Any]:
-    return topology.deleted(kind, given, record.last_queue)
+    return topology.emptied(topology.deleted(kind, given, record.last_queue), answer)
+
+
+def _purged(record: Record, given: Given, answer: Any) -> Mapping[str, Any]:
+    return topology.emptied(topology.purged(given, record.last_queue), answer)
 
 
 _METHODS: Final[tuple[tuple[str, Describe], ...]] = (
@@ -85,5 +89,6 @@ _METHODS: Final[tuple[tuple[str, Describe], ...]] = (
     ("exchange_bind", functools.partial(_binding, "bind", "exchange")),
     ("exchange_unbind", functools.partial(_binding, "unbind", "exchange")),
     ("queue_delete", functools.partial(_deleted, "queue")),
+    ("queue_purge", _purged),
     ("exchange_delete", functools.partial(_deleted, "exchange")),
 )

@@ -24,5 +24,5 @@ SELECT DISTINCT
     item.destination_kind AS destination_kind, item.routing_key AS routing_key,
     coalesce(sane_ns(CAST(item.at_unix_nano AS VARCHAR)), start_ns) AS seen_ns
 FROM said
-WHERE item.action IN ('declare', 'delete', 'bind', 'unbind', 'check')
+WHERE item.action IN ('declare', 'delete', 'purge', 'bind', 'unbind', 'check')
   AND item.kind IN ('exchange', 'queue', 'binding');

@@ -9,6 +9,7 @@ WITH declared AS (
         min(TRY_CAST(arguments->>'$."x-message-ttl"' AS BIGINT)) AS ttl_ms,
         min(TRY_CAST(arguments->>'$."x-max-length"' AS BIGINT)) AS max_length,
         min(TRY_CAST(arguments->>'$."x-max-length-bytes"' AS BIGINT)) AS max_length_bytes,
+        max(arguments->>'$."x-overflow"') AS overflow,
         max(arguments->>'$."x-dead-letter-exchange"') AS dead_letter_exchange,
         max(arguments->>'$."x-dead-letter-routing-key"') AS dead_letter_key,
         bool_or(durable) AS durable, bool_or(coalesce(auto_delete, false) OR coalesce(exclusive, false) OR (arguments->>'$."x-expires"') IS NOT NULL) AS short_lived,
@@ -30,6 +31,7 @@ SELECT * EXCLUDE (definition) REPLACE (
     least(ttl_ms, TRY_CAST(definition->>'$."message-ttl"' AS BIGINT)) AS ttl_ms,
     least(max_length, TRY_CAST(definition->>'$."max-length"' AS BIGINT)) AS max_length,
     least(max_length_bytes, TRY_CAST(definition->>'$."max-length-bytes"' AS BIGINT)) AS max_length_bytes,
+    coalesce(overflow, definition->>'$.overflow') AS overflow,
     coalesce(dead_letter_exchange, definition->>'$."dead-letter-exchange"') AS dead_letter_exchange,
     coalesce(dead_letter_key, definition->>'$."dead-letter-routing-key"') AS dead_letter_key
 )

@@ -1,0 +1,249 @@
+-- Messages that the broker took for a queue and nobody ever handled (docs/messages.md, section 5).
+--
+-- `missing` (detect/missing.sql) holds what was expected and never seen. That a message is absent
+-- proves nothing; each cause rests on a fact of its own:
+--   left       a later message of its stream and priority came out of the queue, so it had left by then
+--   emptied    a purge, a deletion, or the end of a channel that acknowledged by itself, with how many
+--              messages went: never more may be missing than went
+--   expired    its time was over before any later one came out
+--   max_length as many as the queue holds were behind it before any of those came out
+-- Whatever a consuming channel may still hold, or was given without being seen to handle it (tags
+-- without a span), is claimed by nobody.
+WITH lacking AS (
+    SELECT m.*,
+        CASE WHEN m.n IS NOT NULL THEN concat_ws('|', m.epoch, m.channel, m.exchange) ELSE concat_ws('|', m.service, coalesce(m.instance, ''), m.exchange) END AS stream,
+        CASE WHEN m.n IS NOT NULL THEN m.n + 1 ELSE m.end_ns END AS after,
+        q.name IS NOT NULL AS declared, q.dead_letter_exchange, q.single_active, q.max_length, q.max_length_bytes, q.overflow,
+        least(q.ttl_ms, m.expiration_ms) AS ttl_ms,
+        CASE WHEN q.max_priority IS NOT NULL THEN least(coalesce(m.priority, 0), q.max_priority) WHEN q.name IS NULL OR q.is_quorum THEN coalesce(m.priority, 0) ELSE 0 END AS weight
+    FROM missing m
+    LEFT JOIN queue_traits q ON q.name = m.queue AND q.broker IS NOT DISTINCT FROM m.broker AND q.vhost IS NOT DISTINCT FROM m.vhost
+        AND q.environment IS NOT DISTINCT FROM m.environment
+), places AS (
+    SELECT DISTINCT environment, broker, vhost, queue, key FROM missing
+), got AS (
+    SELECT d.*, w.key, q.max_priority, q.name IS NOT NULL AS declared, q.is_quorum
+    FROM delivery_facts d
+    JOIN places w ON w.queue = d.queue AND w.broker IS NOT DISTINCT FROM d.broker AND w.vhost IS NOT DISTINCT FROM d.vhost AND w.environment IS NOT DISTINCT FROM d.environment
+    LEFT JOIN queue_traits q ON q.name = d.queue AND q.broker IS NOT DISTINCT FROM d.broker AND q.vhost IS NOT DISTINCT FROM d.vhost AND q.environment IS NOT DISTINCT FROM d.environment
+), sums AS (
+    SELECT key, count(DISTINCT hash(message)) AS seen, bool_or(epoch IS NULL) AS told_by_spans, approx_count_distinct(instance) AS instances,
+        min(received_ns) AS first_ns, max(received_ns) AS last_ns, max(batch) AS batch, min(service) AS consumer_service
+    FROM got GROUP BY key
+), came AS (         -- what came out, in the order in which it went in
+    SELECT key, concat_ws('|', string_split(stamp, '.')[2], string_split(stamp, '.')[3], exchange) AS stream, routing_key,
+        CAST(string_split(stamp, '.')[4] AS BIGINT) AS ord, received_ns,
+        CASE WHEN max_priority IS NOT NULL THEN least(coalesce(priority, 0), max_priority) WHEN NOT declared OR is_quorum THEN coalesce(priority, 0) ELSE 0 END AS weight
+    FROM got WHERE stamp IS NOT NULL AND stamp_ok AND death IS NULL
+    UNION ALL
+    SELECT g.key, concat_ws('|', p.service, coalesce(p.instance, ''), p.exchange), p.routing_key, p.start_ns, g.received_ns,
+        CASE WHEN g.max_priority IS NOT NULL THEN least(coalesce(p.priority, 0), g.max_priority) WHEN NOT g.declared OR g.is_quorum THEN coalesce(p.priority, 0) ELSE 0 END
+    FROM got g JOIN publish_facts p ON p.trace_id = g.publish_trace_id AND p.span_id = g.publish_span_id
+    WHERE g.stamp IS NULL AND p.n IS NULL
+), outs AS (          -- of each missing message: when the first of those behind it came out
+    SELECT key, message, out_ns FROM (
+        SELECT *, min(received_ns) OVER (PARTITION BY key, stream, weight ORDER BY ord DESC, is_missing ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS out_ns
+        FROM (
+            SELECT key, stream, weight, ord, received_ns, NULL AS message, false AS is_missing FROM came SEMI JOIN (SELECT key, stream FROM lacking WHERE sure) l USING (key, stream)
+            UNION ALL
+            SELECT key, stream, weight, after, NULL, message, true FROM lacking WHERE sure
+        )
+    ) WHERE is_missing
+    UNION ALL        -- where nothing tells what is bound, only its own key shows that it still led there
+    SELECT key, message, out_ns FROM (
+        SELECT *, min(received_ns) OVER (PARTITION BY key, stream, weight, routing_key ORDER BY ord DESC, is_missing ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS out_ns
+        FROM (
+            SELECT key, stream, weight, routing_key, ord, received_ns, NULL AS message, false AS is_missing
+            FROM came SEMI JOIN (SELECT key, stream, routing_key FROM lacking WHERE NOT sure) l USING (key, stream, routing_key)
+            UNION ALL
+            SELECT key, stream, weight, routing_key, after, NULL, message, true FROM lacking WHERE NOT sure
+        )
+    ) WHERE is_missing
+), left_by AS (
+    SELECT l.*, o.out_ns FROM lacking l JOIN outs o ON o.key = l.key AND o.message = l.message
+), words AS (        -- the last word of each process, and of each channel that was closed
+    SELECT epoch, at_ns, json_transform(census, '{"consumers":[{"channel":"BIGINT","queues":["VARCHAR"],"delivery_tag":"BIGINT","closed":"BOOLEAN"}],
+        "spans_dropped":"BIGINT","last":"BOOLEAN"}') AS doc
+    FROM census
+    WHERE epoch IS NOT NULL AND json_valid(census) AND EXISTS (SELECT 1 FROM missing)
+    QUALIFY row_number() OVER (PARTITION BY epoch ORDER BY at_ns DESC, census) = 1 OR contains(census, '"closed": true')
+), processes_known AS (
+    SELECT epoch, max(at_ns) AS census_ns, coalesce(bool_or(doc.last), false) AS ended, coalesce(max(doc.spans_dropped), 0) > 0 AS dropped
+    FROM words GROUP BY epoch
+), channels AS (
+    SELECT w.epoch, c.consumer.channel AS channel, arg_max(c.consumer.queues, w.at_ns) AS queues, max(c.consumer.delivery_tag) AS delivery_tag,
+        max(w.at_ns) AS at_ns, bool_or(coalesce(c.consumer.closed, false) OR coalesce(w.doc.last, false)) AS ended
+    FROM words w, unnest(w.doc.consumers) AS c(consumer)
+    GROUP BY w.epoch, c.consumer.channel
+), lanes AS (
+    SELECT DISTINCT epoch, channel, queue FROM got WHERE epoch IS NOT NULL AND channel IS NOT NULL
+    UNION
+    SELECT epoch, channel, q.name FROM channels, unnest(queues) AS q(name) WHERE q.name IN (SELECT queue FROM places)
+), tags AS (
+    SELECT d.epoch, d.channel, d.delivery_tag AS tag, min(d.received_ns) AS received_ns, bool_and(d.settlement IS NOT DISTINCT FROM 'auto') AS auto
+    FROM delivery_facts d SEMI JOIN lanes l ON l.epoch = d.epoch AND l.channel = d.channel
+    WHERE d.delivery_tag IS NOT NULL
+    GROUP BY ALL
+), steps AS (
+    SELECT *, lag(tag, 1, 0) OVER lane AS tag_before, lag(received_ns, 1, 0) OVER lane AS before_ns
+    FROM tags WINDOW lane AS (PARTITION BY epoch, channel ORDER BY tag)
+), lane_sums AS (
+    SELECT epoch, channel, max(tag) AS tag, max(received_ns) AS last_ns, bool_and(auto) AS auto, bool_or(tag - tag_before > 1) AS torn FROM steps GROUP BY ALL
+), tails AS (        -- given to a channel after the last that it was seen to handle
+    SELECT c.epoch, c.channel, c.queues, c.delivery_tag - coalesce(s.tag, 0) AS tags, coalesce(s.last_ns, 0) AS from_ns, c.at_ns, c.ended,
+        coalesce(s.auto AND NOT s.torn, false) AS auto, p.dropped
+    FROM channels c
+    SEMI JOIN lanes l ON l.epoch = c.epoch AND l.channel = c.channel
+    LEFT JOIN lane_sums s ON s.epoch = c.epoch AND s.channel = c.channel
+    JOIN processes_known p ON p.epoch = c.epoch
+    WHERE c.delivery_tag > coalesce(s.tag, 0)
+), gaps AS (
+    SELECT l.queue, g.from_ns, max(g.to_ns) OVER (PARTITION BY l.queue ORDER BY g.from_ns RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS to_ns
+    FROM (
+        SELECT epoch, channel, before_ns AS from_ns, received_ns AS to_ns FROM steps WHERE tag - tag_before > 1
+        UNION ALL
+        SELECT epoch, channel, from_ns, CASE WHEN ended THEN at_ns ELSE 9223372036854775807 END FROM tails WHERE NOT (auto AND ended AND NOT dropped)
+    ) g JOIN lanes l ON l.epoch = g.epoch AND l.channel = g.channel
+), blind_spots AS (  -- from when on nobody knows what a consuming process took
+    SELECT queue, known_ns, max(alive_ns) OVER (PARTITION BY queue ORDER BY known_ns RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS alive_ns
+    FROM (
+        SELECT g.queue, g.epoch,
+            CASE WHEN any_value(p.dropped) THEN 0 WHEN any_value(p.ended) THEN 9223372036854775807 ELSE coalesce(any_value(p.census_ns), 0) END AS known_ns,
+            CASE WHEN any_value(p.dropped) THEN 9223372036854775807 ELSE greatest(max(g.received_ns), coalesce(any_value(p.census_ns), 0)) + 15000000000 END AS alive_ns
+        FROM got g LEFT JOIN processes_known p ON p.epoch = g.epoch
+        WHERE g.epoch IS NOT NULL
+        GROUP BY g.queue, g.epoch
+    )
+), covers AS (       -- one consumer that was there before and after
+    SELECT key, first_ns, max(last_ns) OVER (PARTITION BY key ORDER BY first_ns RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS last_ns
+    FROM (
+        SELECT key, min(received_ns) AS first_ns, max(received_ns) AS last_ns FROM got
+        GROUP BY key, service, coalesce(epoch, instance), channel
+    )
+), emptyings AS (
+    SELECT l.queue, CASE t.action WHEN 'purge' THEN 'purged' ELSE 'queue_deleted' END AS cause, t.seen_ns AS from_ns, t.seen_ns AS at_ns,
+        TRY_CAST(t.arguments->>'$.messages' AS BIGINT) AS went, concat_ws('|', t.action, t.seen_ns) AS event
+    FROM (SELECT DISTINCT broker, vhost, queue FROM places) l
+    JOIN topology_facts t ON t.kind = 'queue' AND t.action IN ('purge', 'delete') AND t.source = 'shim' AND t.name = l.queue
+        AND t.broker IS NOT DISTINCT FROM l.broker AND t.vhost IS NOT DISTINCT FROM l.vhost AND json_valid(coalesce(t.arguments, '{}'))
+    WHERE coalesce(TRY_CAST(t.arguments->>'$.messages' AS BIGINT), 1) > 0
+    UNION ALL
+    SELECT queues[1], 'auto_ack_consumer', from_ns, at_ns, tags, concat_ws('|', epoch, channel)
+    FROM tails WHERE auto AND ended AND NOT dropped AND len(queues) = 1
+), bounded AS (      -- queues that drop their oldest: what went in, and how many by when
+    SELECT DISTINCT e.key, p.message, p.start_ns, p.end_ns, f.received_ns
+    FROM (SELECT DISTINCT key, environment, broker, vhost, queue FROM lacking WHERE max_length IS NOT NULL AND coalesce(overflow, 'drop-head') = 'drop-head') e
+    JOIN expected x ON x.queue = e.queue AND x.environment IS NOT DISTINCT FROM e.environment AND x.broker IS NOT DISTINCT FROM e.broker AND x.vhost IS NOT DISTINCT FROM e.vhost
+    JOIN publish_facts p ON p.exchange = x.exchange AND p.routing_key = x.routing_key AND p.start_ns BETWEEN x.from_ns AND x.to_ns
+        AND p.environment IS NOT DISTINCT FROM x.environment AND p.broker IS NOT DISTINCT FROM x.broker AND p.vhost IS NOT DISTINCT FROM x.vhost
+        AND p.routing_headers IS NOT DISTINCT FROM x.routing_headers AND p.outcome IN ('confirmed', 'committed') AND p.delay_ms IS NULL
+        AND (p.mandatory OR NOT x.if_mandatory)
+    LEFT JOIN (SELECT key, message, min(received_ns) AS received_ns FROM got GROUP BY ALL) f ON f.key = e.key AND f.message = p.message
+), entered AS (
+    SELECT key, start_ns, row_number() OVER (PARTITION BY key ORDER BY start_ns, message) - 1 AS before,
+        min(received_ns) OVER (PARTITION BY key ORDER BY start_ns, message ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS out_ns
+    FROM bounded
+), confirmed AS (
+    SELECT key, end_ns, max(row_number) AS so_far FROM (SELECT key, end_ns, row_number() OVER (PARTITION BY key ORDER BY end_ns, message) AS row_number FROM bounded) GROUP BY ALL
+), depths AS (       -- how many that were published after it were in the queue before any of those came out
+    SELECT l.key, l.message, c.so_far - coalesce(b.before, t.total) AS depth
+    FROM lacking l
+    JOIN (SELECT key, count(*) AS total FROM bounded GROUP BY key) t ON t.key = l.key
+    ASOF LEFT JOIN (SELECT key, start_ns, min(before) AS before, min(out_ns) AS out_ns FROM entered GROUP BY ALL) b ON b.key = l.key AND b.start_ns > l.end_ns
+    ASOF LEFT JOIN confirmed c ON c.key = l.key AND c.end_ns <= coalesce(b.out_ns, 9223372036854775807)
+    WHERE l.sure AND l.max_length IS NOT NULL
+), weighed AS (
+    SELECT l.*, s.seen, s.told_by_spans, s.batch AS seen_batch, s.consumer_service, s.instances, s.last_ns,
+        coalesce(l.out_ns, m.now_ns) AS until_ns, m.now_ns, v.cause AS event_cause, v.event, v.at_ns, v.went,
+        v.event IS NOT NULL AND (l.out_ns IS NULL OR l.out_ns >= v.from_ns) AS fits,
+        d.depth
+    FROM left_by l
+    CROSS JOIN moment m
+    LEFT JOIN sums s ON s.key = l.key
+    LEFT JOIN depths d ON d.key = l.key AND d.message = l.message
+    ASOF LEFT JOIN emptyings v ON v.queue = l.queue AND v.at_ns >= l.end_ns
+), doubted AS (
+    SELECT w.*,
+        coalesce(g.to_ns >= w.start_ns, false) AS maybe_held,
+        coalesce(b.alive_ns >= w.start_ns, false) AS blind,
+        coalesce(c.last_ns >= w.until_ns, false) AS covered,
+        count(*) FILTER (WHERE w.fits) OVER (PARTITION BY w.key, w.event) AS gone,
+        count(*) OVER (PARTITION BY w.key) AS absent
+    FROM weighed w
+    ASOF LEFT JOIN gaps g ON g.queue = w.queue AND g.from_ns <= w.until_ns
+    ASOF LEFT JOIN blind_spots b ON b.queue = w.queue AND b.known_ns < w.until_ns
+    ASOF LEFT JOIN covers c ON c.key = w.key AND c.first_ns <= w.start_ns
+), judged AS (
+    SELECT *,
+        CASE
+            WHEN NOT sure THEN NULL
+            WHEN fits AND gone <= went AND at_ns <= now_ns THEN event_cause
+            WHEN seen IS NULL OR NOT declared OR dead_letter_exchange IS NOT NULL OR maybe_held THEN NULL
+            WHEN ttl_ms IS NOT NULL AND end_ns + ttl_ms * 1000000 <= now_ns AND coalesce(out_ns >= start_ns + ttl_ms * 1000000, true)
+                AND (event IS NULL OR at_ns >= start_ns + ttl_ms * 1000000) THEN 'expired'
+            WHEN depth >= max_length AND (event IS NULL OR out_ns < at_ns) THEN 'max_length'
+            WHEN out_ns <= now_ns AND NOT blind AND NOT told_by_spans AND single_active AND covered
+                AND ttl_ms IS NULL AND max_length IS NULL AND max_length_bytes IS NULL AND NOT fits THEN 'unknown'
+        END AS proven_cause,
+        out_ns <= now_ns AND NOT maybe_held AND NOT (coalesce(dead_letter_exchange IS NOT NULL, false) AND (ttl_ms IS NOT NULL OR max_length IS NOT NULL OR max_length_bytes IS NOT NULL))
+            AND NOT (told_by_spans AND now_ns - out_ns < 30000000000) AS unseen
+    FROM doubted
+), rejected AS (
+    SELECT d.*, concat_ws('|', coalesce(d.environment, ''), coalesce(d.broker, ''), coalesce(d.vhost, ''), d.queue) AS key
+    FROM delivery_facts d
+    WHERE d.settlement IN ('nack_drop', 'reject_drop') AND d.message IS NOT NULL AND d.queue IS NOT NULL
+    QUALIFY row_number() OVER (PARTITION BY d.environment, d.broker, d.vhost, d.queue, d.message ORDER BY d.received_ns DESC, d.span_id DESC) = 1
+)
+SELECT key, 'lost' AS kind, CASE WHEN proven_cause IS NULL THEN 'unseen' END AS verdict, proven_cause AS cause,
+    CASE
+        WHEN proven_cause IN ('expired', 'max_length', 'purged') THEN 'info'
+        WHEN proven_cause IS NOT NULL THEN 'error'
+        WHEN sure AND seen >= 0.8 * (seen + absent) AND NOT blind AND (NOT told_by_spans OR covered AND instances = 1) THEN 'warning'
+        ELSE 'info'
+    END AS severity,
+    CASE WHEN proven_cause IS NULL THEN 'inferred' ELSE 'proven' END AS confidence, 'missing' AS role,
+    message, trace_id, span_id AS producer_span_id, message_id, environment, broker, vhost, queue, exchange, routing_key,
+    service AS producer_service, consumer_service,
+    to_json({expected_queues: [queue], actual_queues: []::VARCHAR[], sequence: n, left_by_ns: out_ns, ttl_ms: ttl_ms, max_length: max_length, depth: depth,
+        emptied_ns: CASE WHEN proven_cause = event_cause THEN at_ns END, went: CASE WHEN proven_cause = event_cause THEN went END,
+        seen: seen, missing: absent,
+        missing_evidence: CASE WHEN proven_cause IS NULL THEN list_filter([
+            CASE WHEN NOT sure THEN 'what the queue was bound to is not known' END,
+            CASE WHEN NOT declared THEN 'whether its messages expire is not known' END,
+            CASE WHEN ttl_ms IS NOT NULL OR max_length IS NOT NULL OR max_length_bytes IS NOT NULL THEN 'it may have expired or been dropped by the queue''s limit' END,
+            CASE WHEN fits THEN 'the queue was emptied, but more are missing than went' END,
+            CASE WHEN blind THEN 'telemetry of a consumer that ended without a last word' END,
+            'a consumer without instrumentation may have taken it'], lambda x: x IS NOT NULL) END,
+        deliveries: []::VARCHAR[]}) AS evidence,
+    CASE WHEN proven_cause = event_cause THEN at_ns WHEN proven_cause = 'expired' THEN end_ns + ttl_ms * 1000000 ELSE coalesce(out_ns, end_ns) END AS event_ns,
+    CASE WHEN proven_cause = event_cause THEN at_ns WHEN proven_cause = 'expired' THEN end_ns + ttl_ms * 1000000
+         WHEN proven_cause = 'max_length' THEN coalesce(out_ns, last_ns, end_ns) ELSE out_ns END AS facts_until_ns,
+    greatest(batch, coalesce(seen_batch, 0)) AS batch
+FROM judged
+WHERE proven_cause IS NOT NULL OR unseen
+UNION ALL
+-- Rejected for good from a queue that no dead-letter exchange follows.
+SELECT r.key, 'lost', NULL, 'discarded', 'warning',
+    -- a policy may add a dead-letter exchange, which only a complete source of the broker's own would tell
+    CASE WHEN EXISTS (SELECT 1 FROM topology_facts t WHERE t.role = 'actual' AND t.complete AND t.vhost IS NOT DISTINCT FROM r.vhost
+        AND (t.broker IS NULL OR r.broker IS NULL OR t.broker = r.broker)) THEN 'proven' ELSE 'inferred' END, 'missing',
+    r.message, r.publish_trace_id, r.publish_span_id, r.message_id, r.environment, r.broker, r.vhost, r.queue, r.exchange, r.routing_key,
+    p.service, r.service,
+    to_json({expected_queues: [r.queue], actual_queues: [r.queue], sequence: p.n, settlement: r.settlement,
+        deliveries: [{consumer_span_id: r.span_id, trace_id: r.trace_id, delivery_tag: r.delivery_tag, redelivered: r.redelivered,
+            settled: r.settlement, time_ns: r.received_ns}]}),
+    coalesce(r.settled_ns, r.received_ns), coalesce(r.settled_ns, r.received_ns), greatest(r.batch, coalesce(p.batch, 0))
+FROM rejected r
+SEMI JOIN touched t ON t.key = r.key
+JOIN queue_traits q ON q.name = r.queue AND q.broker IS NOT DISTINCT FROM r.broker AND q.vhost IS NOT DISTINCT FROM r.vhost
+    AND q.environment IS NOT DISTINCT FROM r.environment AND q.dead_letter_exchange IS NULL AND NOT q.is_stream
+LEFT JOIN publish_facts p ON p.trace_id = r.publish_trace_id AND p.span_id = r.publish_span_id
+-- its dead letters were seen: some policy gives it a dead-letter exchange all the same
+ANTI JOIN (SELECT DISTINCT broker, vhost, split_part(unnest(CAST(death AS VARCHAR[])), '|', 1) AS queue FROM delivery_facts WHERE death IS NOT NULL) x
+    ON x.queue = r.queue AND x.broker IS NOT DISTINCT FROM r.broker AND x.vhost IS NOT DISTINCT FROM r.vhost
+-- it was accepted there in another delivery, or whoever refused it sent it on
+ANTI JOIN (
+    SELECT d.message, d.queue FROM delivery_facts d SEMI JOIN rejected r ON r.message = d.message WHERE d.settlement IN ('ack', 'auto', 'sent')
+) a ON a.message = r.message AND a.queue = r.queue
+ANTI JOIN (SELECT p.message_id, p.start_ns, p.span_id FROM publish_facts p SEMI JOIN rejected r ON r.message_id = p.message_id) c
+    ON c.message_id = r.message_id AND c.start_ns >= r.received_ns AND c.span_id <> r.publish_span_id;

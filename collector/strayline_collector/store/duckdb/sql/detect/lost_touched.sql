@@ -1,0 +1,18 @@
+-- Keys of `lost`: one queue. Its deliveries touch it; publishes, topology and census touch every
+-- queue, because what is missing names none. Time alone touches those whose messages expire, and
+-- what was absent when the last telemetry was still to come.
+WITH news AS (
+    SELECT now_ns, EXISTS (SELECT 1 FROM publish_facts WHERE batch > $since) OR EXISTS (SELECT 1 FROM topology_facts WHERE batch > $since)
+        OR EXISTS (SELECT 1 FROM census WHERE batch > $since)
+        OR EXISTS (SELECT 1 FROM publish_facts p WHERE p.expiration_ms IS NOT NULL
+            AND p.end_ns + p.expiration_ms * 1000000 BETWEEN now_ns - 600000000000 AND now_ns + 600000000000) AS everywhere
+    FROM moment
+)
+SELECT DISTINCT concat_ws('|', coalesce(environment, ''), coalesce(broker, ''), coalesce(vhost, ''), queue) AS key
+FROM (
+    SELECT environment, broker, vhost, queue FROM delivery_facts, news
+    WHERE queue IS NOT NULL AND (everywhere OR batch > $since OR received_ns > now_ns - 120000000000)
+    GROUP BY ALL
+    UNION ALL
+    SELECT environment, broker, vhost, name FROM queue_traits, news WHERE everywhere OR ttl_ms IS NOT NULL
+);
