@@ -64,9 +64,7 @@ def census() -> dict[str, Any]:
     return {
         "channels": [{"channel": ch["channel"], "n": ch["n"]} for ch in told],
         "consumers": [
-            {key: ch[key] for key in _CONSUMING if key in ch}
-            for ch in told
-            if "queues" in ch
+            {key: ch[key] for key in _CONSUMING if key in ch} for ch in told if "queues" in ch
         ],
         "spans_dropped": dropped_spans(),
         "at_unix_nano": time.time_ns(),

@@ -1,6 +1,5 @@
 """A small shop of one queue, told by JSON what befalls it; prints what the application knows."""
 
-import strayline.auto  # noqa: I001 - first, as users do it
 import asyncio
 import json
 import os
@@ -10,6 +9,8 @@ from typing import Any
 
 import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
+
+from strayline.lifecycle import leave
 
 
 async def main(plan: dict[str, Any]) -> dict[str, list[str]]:
@@ -45,37 +46,32 @@ async def main(plan: dict[str, Any]) -> dict[str, list[str]]:
 async def consume(connection: Any, count: int, plan: dict[str, Any], told: Any) -> None:
     """Takes so many, one by one, and acks or rejects."""
     channel = await connection.channel()
-    await channel.set_qos(prefetch_count=1)
     queue = await channel.get_queue("work", ensure=False)
-    async with queue.iterator(timeout=20) as messages:
-        async for message in messages:
-            await settle(message, plan)
-            told["handled"].append(str(message.message_id))
-            count -= 1
-            if not count:
-                break
+    for _ in range(count):
+        message = await queue.get(timeout=20)
+        if plan.get("reject"):
+            await message.reject(requeue=False)
+        else:
+            await message.ack()
+        told["handled"].append(str(message.message_id))
     await channel.close()
-
-
-async def settle(message: AbstractIncomingMessage, plan: dict[str, Any]) -> None:
-    if plan.get("reject"):
-        await message.reject(requeue=False)
-    else:
-        await message.ack()
 
 
 async def buffer(connection: Any, count: int, told: Any) -> None:
     """Has all of them delivered as acknowledged, and handles so many before it ends."""
     channel = await connection.channel()
     queue = await channel.get_queue("work", ensure=False)
-    messages = queue.iterator(no_ack=True)
-    await messages.consume()
-    await asyncio.sleep(0.5)
-    for _ in range(count):
-        message = await messages.__anext__()
+
+    async def handle(message: AbstractIncomingMessage) -> None:
+        if len(told["handled"]) >= count:
+            await asyncio.Event().wait()
         told["handled"].append(str(message.message_id))
+
+    await queue.consume(handle, no_ack=True)
+    await asyncio.sleep(0.5)
     print(json.dumps(told), flush=True)
-    sys.exit(0)
+    leave()
+    os._exit(0)
 
 
 if __name__ == "__main__":

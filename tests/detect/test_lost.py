@@ -89,7 +89,9 @@ def test_what_came_out_before_its_time_was_over_did_not_expire(store: DuckDBStor
     assert {c[0] for c in claims(store, 9_000_000).values()} == {"unseen"}
 
 
-def test_expired_messages_that_a_dead_letter_exchange_keeps_are_not_lost(store: DuckDBStore) -> None:
+def test_expired_messages_that_a_dead_letter_exchange_keeps_are_not_lost(
+    store: DuckDBStore,
+) -> None:
     published = sent(1, 2, 3, 4)
     published[4] = {"start_ns": 3_000_000, "end_ns": 3_000_000}
     lose(store, got(1, 4, start=3_000_100), published, **{"x-message-ttl": 1, "x-dead-letter-exchange": "dlx"})  # fmt: skip
@@ -126,7 +128,9 @@ def test_what_a_process_may_still_handle_or_did_not_tell_is_not_lost(
     assert claims(store) == {}
 
 
-def test_prefetched_messages_are_not_lost_though_later_ones_were_handled(store: DuckDBStore) -> None:
+def test_prefetched_messages_are_not_lost_though_later_ones_were_handled(
+    store: DuckDBStore,
+) -> None:
     attempts = [Attempt(1, 1, 1, 1000, 1005), Attempt(4, 2, 1, 1100, 1105)]
     both = [{"channel": lane, "queues": ["work"], "delivery_tag": tag} for lane, tag in ((1, 3), (2, 1))]  # fmt: skip
     lose(store, attempts, sent(1, 2, 3, 4), words=[{**census(2000, 1), "consumers": both}])

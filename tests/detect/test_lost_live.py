@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,9 @@ def run(collector: RunningCollector, url: str, name: str, *steps: tuple[str, flo
     done = subprocess.run(
         [sys.executable, str(PROGRAM), json.dumps({"steps": steps, **plan})],
         env={
+            **{name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ},
             "PATH": "/usr/bin:/bin", "AMQP_URL": url, "OTEL_SERVICE_NAME": name,
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{collector.otlp_http}", "OTEL_BSP_SCHEDULE_DELAY": "50",
-            **{key: value for key, value in __import__("os").environ.items() if key == "PYTHONPATH"},
         },
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
@@ -33,10 +35,18 @@ def run(collector: RunningCollector, url: str, name: str, *steps: tuple[str, flo
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def alarms(collector: RunningCollector) -> dict[str, dict[str, Any]]:
+@pytest.fixture(scope="module")
+def collector() -> Iterator[RunningCollector]:
+    """One for all: each test's vhost keeps its findings apart."""
+    with running_collector() as found:
+        yield found
+
+
+def alarms(collector: RunningCollector, url: str) -> dict[str, dict[str, Any]]:
     collector.settle()
-    found = {f["cause"] or f["verdict"] or f["kind"]: f for f in collector.findings()}
-    return found
+    vhost = url.rsplit("/", 1)[1]
+    here = [f for f in collector.findings() if f["subject"]["vhost"] == vhost]
+    return {f["cause"] or f["verdict"] or f["kind"]: f for f in here}
 
 
 CASES: dict[str, tuple[dict[str, Any], list[tuple[str, float]], list[tuple[str, float]], str]] = {
@@ -50,18 +60,19 @@ CASES: dict[str, tuple[dict[str, Any], list[tuple[str, float]], list[tuple[str, 
 
 
 @pytest.mark.parametrize("cause", CASES)
-def test_each_cause_is_told_and_its_healthy_twin_is_silent(vhost: str, cause: str) -> None:
+def test_each_cause_is_told_and_its_healthy_twin_is_silent(
+    collector: RunningCollector, vhost: str, cause: str
+) -> None:
     plan, losing, healthy, severity = CASES[cause]
-    with running_collector() as collector:
-        run(collector, vhost, "shop", *healthy, **({} if cause == "discarded" else plan))
-        if cause == "discarded":
-            run(collector, vhost, "shop", ("consume", 1))
-        assert alarms(collector) == {}
-        truth = run(collector, vhost, "shop", *losing, **plan)
-        lost = set(truth["sent"]) - (set() if plan.get("reject") else set(truth["handled"]))
-        if cause == "purged":
-            lost -= set(run(collector, vhost, "shop", ("consume", 2))["handled"])
-        found = alarms(collector)
+    run(collector, vhost, "shop", *healthy, **({} if cause == "discarded" else plan))
+    if cause == "discarded":
+        run(collector, vhost, "shop", ("consume", 1))
+    assert alarms(collector, vhost) == {}
+    truth = run(collector, vhost, "shop", *losing, **plan)
+    lost = set(truth["sent"]) - (set[str]() if plan.get("reject") else set(truth["handled"]))
+    if cause == "purged":
+        lost -= set(run(collector, vhost, "shop", ("consume", 2))["handled"])
+    found = alarms(collector, vhost)
     assert set(found) == {cause}
     assert offenders(found[cause]) == lost
     assert found[cause]["severity"] == severity

@@ -14,7 +14,9 @@ def judged(store: DuckDBStore) -> list[str]:
     Runner(store).settle()
     with store.read() as session:
         verdicts = session.rows("SELECT * EXCLUDE (batch) FROM verdicts ORDER BY ALL")
-        findings = session.rows("SELECT * EXCLUDE (updated_ns) FROM findings WHERE status <> 'retracted' ORDER BY id")
+        findings = session.rows(
+            "SELECT * EXCLUDE (updated_ns) FROM findings WHERE status <> 'retracted' ORDER BY id"
+        )
         publishes = session.rows("SELECT * FROM publishes ORDER BY ALL")
         deliveries = session.rows("SELECT * FROM deliveries ORDER BY ALL")
     return [str(rows) for rows in (verdicts, findings, publishes, deliveries)]

@@ -11,8 +11,8 @@ from strayline_collector.detect.intended import (
     FOREVER,
     Said,
     part_of,
-    same_place,
     said_by,
+    same_place,
     stretches,
     text_headers,
     topology_of,
@@ -86,12 +86,8 @@ def held_by(rows: Iterable[Row]) -> list[Said]:
     """What was there, each thing between its first and last sight: what shims saw agreed to, cut
     where one saw it go, and what actual documents say."""
     told = list(rows)
-    found = [
-        item
-        for item in said_by(
-            row for row in told if row["source"] != "shim" and row["role"] == "actual"
-        )
-    ]
+    documents = (row for row in told if row["source"] != "shim" and row["role"] == "actual")
+    found = said_by(documents)
     shim = [row for row in told if row["source"] == "shim"]
     gone = [row for row in shim if row["action"] in ("delete", "unbind")]
     sights: dict[Any, list[Row]] = {}
@@ -117,7 +113,7 @@ def _between(seen: Sequence[Row], ends: Sequence[int]) -> list[list[Row]]:
 
 def _certain(topology: Topology, answer: Route) -> frozenset[str]:
     """The queues reached for certain, although more may be bound than is known."""
-    if answer.delayed or answer.alternate and not topology.complete:
+    if answer.delayed or (answer.alternate and not topology.complete):
         return frozenset()
     if any(topology.exchange_type(binding.source) in CHANCE for binding in answer.matched):
         return frozenset()

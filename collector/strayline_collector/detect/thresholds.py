@@ -54,7 +54,7 @@ class Thresholds:
         3, 1, 1000, "times its longest earlier gap before a queue stalls, at least"
     )
     unseen_share: float = _number(
-        0.5, 0, 1, "of a queue's messages seen for the unseen ones to be a warning, at least"
+        0.8, 0, 1, "of a queue's messages seen for the unseen ones to be a warning, at least"
     )
     uninstrumented_messages: int = _number(
         20, 1, 1_000_000, "expected and never seen before a hop is called uninstrumented"
