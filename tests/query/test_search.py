@@ -399,3 +399,18 @@ def test_a_messages_fields_find_the_traces_that_it_touched() -> None:
         waited = _pages(store, f"{q} has:queue_wait", EVERYTHING, "start", 300)
         assert len(waited) == sum(wait > 0 for wait in waits)
     store.close()
+
+
+def test_spans_of_nameless_processes_are_found_outside_the_times_of_named_ones() -> None:
+    store = DuckDBStore.open(":memory:")
+    named = Made("billing", "b", 2, 0, 20, 1, None, {}, {"service.instance.id": "one"})
+    others = [Made("orders", name, 2, 0, at, 1, None, {}, {}) for name, at in (("a", 0), ("c", 50))]
+    body = _request([[others[0]], [named], [others[1]]], 1).SerializeToString()
+    for limit in (1, 5):
+        assert _pages(store, "", EVERYTHING, "-start", limit) == []
+    store.append(decode([body], 1), Position(1, 1), 1)
+    for sort, wanted in (("-start", "cba"), ("start", "abc")):
+        for limit in (1, 5):
+            found = _pages(store, "", EVERYTHING, sort, limit)
+            assert "".join(item["root_name"] for item in found) == wanted
+    store.close()
