@@ -16,6 +16,7 @@ import pytest
 
 from demo_services.broker import Broker
 from tests.scenarios.log import Expected, Truth, nothing, read
+from tests.scenarios.routing import CONTRACT
 from tests.scenarios.scenarios import SCENARIOS
 from tests.support.collector import RunningCollector, running_collector
 from tests.support.programs import environment
@@ -30,8 +31,10 @@ NAMED = [f"{scenario.name}{' (healthy)' * twin}" for scenario, twin in PLAYS]
 
 
 @pytest.fixture(scope="module")
-def collector() -> Iterator[RunningCollector]:
-    with running_collector() as found:
+def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCollector]:
+    contract = tmp_path_factory.mktemp("contract") / "shop.yaml"
+    contract.write_text(CONTRACT)
+    with running_collector(contracts=[str(contract)]) as found:
         yield found
 
 
