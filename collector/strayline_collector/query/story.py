@@ -105,15 +105,22 @@ def _tree(
 ) -> list[TreeSpan]:
     names = ("trace_id", "span_id", "parent_span_id", "links", "start_ns", "end_ns", "kind", "clock", "process")  # fmt: skip
     found: list[TreeSpan] = []
-    for trace_id, span_id, parent, links, start_ns, end_ns, kind, clock, process in zip(
+    known: dict[SpanKey, SpanKey] = {}  # one object a name: equal ones are found without comparing
+    traces: dict[str, str] = {}
+    for told, span_id, parent_id, links, start_ns, end_ns, kind, clock, process in zip(
         *(columns[name] for name in names), strict=True
     ):
+        trace_id = traces.setdefault(told, told)
         key = SpanKey(trace_id, span_id)
+        key = known.setdefault(key, key)
+        parent = SpanKey(trace_id, parent_id) if parent_id else None
+        if parent is not None:
+            parent = known.setdefault(parent, parent)
         delivery, reply = deliveries.get(key), replies.get(key)
         found.append(
             TreeSpan(
                 key,
-                SpanKey(trace_id, parent) if parent else None,
+                parent,
                 _links(links) if links else (),
                 start_ns,
                 end_ns if end_ns > start_ns else start_ns,

@@ -75,8 +75,8 @@ def _collecting_later() -> Generator[None]:
 
 
 def _text(session: Session, trace_id: str, story: Loaded, clock: ClockMode) -> bytes:
-    found = orders(story.tree)
     by_key = {span.key: span for span in story.tree}
+    found = orders(by_key)
     parents = display_parents(by_key)
     root = by_key[story_root(by_key, parents)]
     change = correction(found, root.clock or "")
@@ -130,31 +130,37 @@ def _spans(
     findings: Mapping[SpanKey, list[str]],
 ) -> list[str]:
     """Each span's JSON, in drawing order."""
-    own = self_times(by_key, parents)
+    own = self_times(by_key, parents, children)
     bled = bled_spans(by_key)
-    place = {key: index for index, key in enumerate(drawing_order(children))}
-    told: list[tuple[int, str]] = []
+    told: dict[SpanKey, str] = {}
     for index, (span, text) in enumerate(zip(tree, story.texts, strict=True)):
         key = span.key
         above = parents[key]
-        under = "null" if above is None else f'"{above.trace_id}-{above.span_id}"'
-        more = _delivered(story, span) if key in story.deliveries else _ALONE
-        later_ns = span.start_ns - story.tree[index].start_ns
-        told.append(
-            (
-                place[key],
-                f'{{{text},"start_unix_nano":{span.start_ns},"end_unix_nano":{span.end_ns},{more}'
-                f'"events":{_events(story.events[index], later_ns)},"links":{_links(story.links[index])},'
-                f'"self_ns":{own[key]},"display_parent":{under},'
-                f'"context_bleed":{"true" if key in bled else "false"},'
-                f'"findings":{json.dumps(sorted(findings[key])) if key in findings else "[]"}}}',
-            )
+        under = "null" if above is None else f'"{above[0]}-{above[1]}"'
+        more = _ALONE
+        if key in story.deliveries:
+            more = _delivered(story, span)
+        if story.events[index] or story.links[index]:
+            later_ns = span.start_ns - story.tree[index].start_ns
+            more += f'"events":{_events(story.events[index], later_ns)},"links":{_links(story.links[index])},'
+        else:
+            more += _PLAIN
+        if key in findings:
+            more += f'"findings":{json.dumps(sorted(findings[key]))},'
+        else:
+            more += _SOUND
+        one = (
+            f'{{{text},{more}"start_unix_nano":{span.start_ns},"end_unix_nano":{span.end_ns},"self_ns":{own[key]},'
+            f'"display_parent":{under},"context_bleed":{"true" if key in bled else "false"}}}'
         )
-    told.sort()
-    return [text for _, text in told]
+        # a client and a server may share an id (Zipkin)
+        told[key] = f"{told[key]},{one}" if key in told else one
+    return [told[key] for key in drawing_order(children)]
 
 
 _ALONE: Final = '"queue":null,"queue_wait_ns":null,'
+_PLAIN: Final = '"events":[],"links":[],'
+_SOUND: Final = '"findings":[],'
 
 
 def _delivered(story: Loaded, span: TreeSpan) -> str:

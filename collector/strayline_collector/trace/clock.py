@@ -11,28 +11,24 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from strayline_collector.trace.stitch import SpanKey
-from strayline_collector.trace.tree import CLIENT, CONSUMER, SERVER, TreeSpan
+from strayline_collector.trace.tree import CLIENT, CONSUMER, SERVER, Spans, TreeSpan, by_key_of
 
 MAX_CLOCKS: Final = 100
 """Corrected at most: closing the bounds of n clocks takes n³ steps."""
 INFINITE: Final = 2**63
 
 
-class Order(NamedTuple):
-    """What clock ``sender`` read ``sent_ns`` at was no later than ``receiver`` at ``received_ns``."""
-
-    sender: str
-    receiver: str
-    sent_ns: int
-    received_ns: int
+Ceilings = dict[tuple[str, str], int]
+"""(a, b) → the most that clock b may be ahead of a: something was at a's reading s, and what came
+later at b's reading r, so no more than r - s, the least of all that went from a to b."""
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """All that must have come before something else, by how surely.
+    """What must have come before something else, by how surely.
 
     ``sends``: certain. ``responses``: the server's span ends before its client's, true unless it
     goes on after it has answered, as ``answered`` allows (it began before the client had ended).
@@ -40,10 +36,10 @@ class Orders:
     confirm does not promise.
     """
 
-    sends: list[Order]
-    responses: list[Order]
-    answered: list[Order]
-    settled: list[Order]
+    sends: Ceilings
+    responses: Ceilings
+    answered: Ceilings
+    settled: Ceilings
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +64,29 @@ class Correction:
     possible: bool
 
 
-def orders(spans: Iterable[TreeSpan]) -> Orders:
+def orders(spans: Spans) -> Orders:
     """What the spans show to have come before what, across clocks."""
-    by_key = {span.key: span for span in spans}
-    found = Orders([], [], [], [])
+    by_key = by_key_of(spans)
+    found = Orders({}, {}, {}, {})
     for span in by_key.values():
+        if span.parent is None and not span.links:
+            continue
+        here = span.clock
         for key in _causes(span):
             cause = by_key.get(key)
-            if cause is None or cause.clock == span.clock or not (cause.clock and span.clock):
+            if cause is None or cause.clock == here or not (cause.clock and here):
                 continue
             received_ns = span.start_ns if span.received_ns is None else span.received_ns
-            found.sends.append(Order(cause.clock, span.clock, cause.start_ns, received_ns))
+            there = (cause.clock, here)
+            _lower(found.sends, there, received_ns - cause.start_ns)
             if span.kind == SERVER and cause.kind == CLIENT:
-                found.answered.append(Order(span.clock, cause.clock, span.start_ns, cause.end_ns))
+                back = (here, cause.clock)
                 longer = span.end_ns - span.start_ns > cause.end_ns - cause.start_ns
                 told_ns = span.start_ns if longer else span.end_ns
-                found.responses.append(Order(span.clock, cause.clock, told_ns, cause.end_ns))
+                _lower(found.answered, back, cause.end_ns - span.start_ns)
+                _lower(found.responses, back, cause.end_ns - told_ns)
             elif span.kind == CONSUMER and received_ns < cause.start_ns:
-                found.settled.append(Order(cause.clock, span.clock, cause.end_ns, span.start_ns))
+                _lower(found.settled, there, span.start_ns - cause.end_ns)
     return found
 
 
@@ -93,8 +94,8 @@ def bounds(found: Orders) -> list[Bound]:
     """One for each pair of clocks that anything went between, by name. Where responses contradict
     what was sent, a server that goes on after answering is likelier than a clock that drifts: then
     only its beginning counts."""
-    told = _ceilings(found.sends + found.responses)
-    careful = _ceilings(found.sends + found.answered)
+    told = _lowest(found.sends, found.responses)
+    careful = _lowest(found.sends, found.answered)
     pairs = sorted({(min(pair), max(pair)) for pair in told})
     tight = [_bound(a, b, told) for a, b in pairs]
     return [bound if bound.consistent else _bound(bound.a, bound.b, careful) for bound in tight]
@@ -104,20 +105,19 @@ def correction(found: Orders, root: str) -> Correction:
     """The offsets relative to ``root`` that put everything in order, each the nearest to none:
     0 where that is possible, else the middle of its bounds, else the only bound."""
     sends, responses = found.sends, found.responses
-    names = {name for order in sends for name in (order.sender, order.receiver)}
-    clocks = [root, *sorted(names - {root})]
+    clocks = [root, *sorted({name for pair in sends for name in pair} - {root})]
     still = Correction(dict.fromkeys(clocks, 0), possible=True)
-    if all(order.sent_ns <= order.received_ns for order in sends + responses):
+    if all(gap_ns >= 0 for gap_ns in (*sends.values(), *responses.values())):
         return still
     if len(clocks) <= MAX_CLOCKS:
         for tier in (
-            sends + responses + found.settled,
-            sends + responses,
-            sends + found.answered + found.settled,
-            sends + found.answered,
-            sends,
+            (sends, responses, found.settled),
+            (sends, responses),
+            (sends, found.answered, found.settled),
+            (sends, found.answered),
+            (sends,),
         ):
-            offsets = _nearest(clocks, _ceilings(tier))
+            offsets = _nearest(clocks, _lowest(*tier))
             if offsets is not None:
                 return Correction(offsets, possible=True)
     return Correction(still.offsets, possible=False)
@@ -128,21 +128,22 @@ def corrected(spans: Sequence[TreeSpan], offsets: Mapping[str, int]) -> list[Tre
     return [span.shifted(-offsets.get(span.clock or "", 0)) for span in spans]
 
 
-def _causes(span: TreeSpan) -> set[SpanKey]:
+def _causes(span: TreeSpan) -> Iterable[SpanKey]:
     """A parent's context was made in its span; a consumer links what it was sent."""
-    linked = span.links if span.kind == CONSUMER else ()
-    return {key for key in (span.parent, *linked) if key is not None}
+    above = () if span.parent is None else (span.parent,)
+    return {*above, *span.links} if span.kind == CONSUMER and span.links else above
 
 
-Ceilings = dict[tuple[str, str], int]
-"""(a, b) → the most that b may be ahead of a."""
+def _lower(most: Ceilings, pair: tuple[str, str], gap_ns: int) -> None:
+    if gap_ns < most.get(pair, INFINITE):
+        most[pair] = gap_ns
 
 
-def _ceilings(found: Iterable[Order]) -> Ceilings:
+def _lowest(*several: Ceilings) -> Ceilings:
     most: Ceilings = {}
-    for order in found:
-        pair, gap = (order.sender, order.receiver), order.received_ns - order.sent_ns
-        most[pair] = min(gap, most.get(pair, gap))
+    for ceilings in several:
+        for pair, gap_ns in ceilings.items():
+            _lower(most, pair, gap_ns)
     return most
 
 

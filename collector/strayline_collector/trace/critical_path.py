@@ -120,8 +120,9 @@ class _Walk:
         """What ended last, of several the nearest to the root."""
         last = first
         for key in drawing_order(self._children, [first.key]):
-            if self._spans[key].end_ns > last.end_ns:
-                last = self._spans[key]
+            span = self._spans[key]
+            if span.end_ns > last.end_ns:
+                last = span
         return last
 
     def _returned(self, span: TreeSpan, parent: TreeSpan) -> _Return:
@@ -213,8 +214,10 @@ def is_coarse(span: TreeSpan) -> bool:
 
 def is_message(span: TreeSpan, parents: Mapping[SpanKey, SpanKey | None]) -> bool:
     """Whether what caused it did not wait for it: a consumer, or a span that is only linked."""
+    if span.kind == CONSUMER or not span.links:
+        return span.kind == CONSUMER
     cause = parents[span.key]
-    return span.kind == CONSUMER or (cause is not None and cause != span.parent)
+    return cause is not None and cause != span.parent
 
 
 def replies(
@@ -247,20 +250,26 @@ def replies(
     return found
 
 
-def self_times(spans: Spans, parents: Mapping[SpanKey, SpanKey | None]) -> dict[SpanKey, int]:
+def self_times(
+    spans: Spans,
+    parents: Mapping[SpanKey, SpanKey | None],
+    children: Mapping[SpanKey | None, list[SpanKey]] | None = None,
+) -> dict[SpanKey, int]:
     """Nanoseconds of each span in which none of its children ran; consumers of what it published
     run elsewhere and do not count. Children at once count once."""
     by_key = by_key_of(spans)
-    covered: dict[SpanKey, int] = {}
-    reached: dict[SpanKey, int] = {}
-    for span in sorted(by_key.values(), key=lambda s: (s.start_ns, s.key)):
-        cause = parents[span.key]
-        if cause is None or is_message(span, parents):
+    own = {key: span.end_ns - span.start_ns for key, span in by_key.items()}
+    for cause, below in (children or children_of(by_key, parents)).items():
+        if cause is None:
             continue
         parent = by_key[cause]
-        since_ns = max(span.start_ns, reached.get(cause, parent.start_ns))
-        until_ns = min(span.end_ns, parent.end_ns)
-        if until_ns > since_ns:
-            covered[cause] = covered.get(cause, 0) + until_ns - since_ns
-            reached[cause] = until_ns
-    return {key: span.end_ns - span.start_ns - covered.get(key, 0) for key, span in by_key.items()}
+        reached_ns, end_ns, covered_ns = parent.start_ns, parent.end_ns, 0
+        for key in below:
+            child = by_key[key]
+            since_ns = child.start_ns if child.start_ns > reached_ns else reached_ns
+            until_ns = child.end_ns if child.end_ns < end_ns else end_ns
+            if until_ns > since_ns and not is_message(child, parents):
+                covered_ns += until_ns - since_ns
+                reached_ns = until_ns
+        own[cause] -= covered_ns
+    return own

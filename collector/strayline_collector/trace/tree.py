@@ -94,7 +94,10 @@ def display_parents(spans: Spans) -> dict[SpanKey, SpanKey | None]:
     bled = bled_spans(by_key)
     parents: dict[SpanKey, SpanKey | None] = {}
     for key, span in by_key.items():
-        parents[key] = _cause(span, by_key, bled) if span.parent or span.links else None
+        above = span.parent
+        if span.links or key in bled or above == key:
+            above = _cause(span, by_key, bled)
+        parents[key] = above if above in by_key else None
     safe: set[SpanKey] = set()
     late = [k for k, p in parents.items() if p is not None and _begins_before(by_key, k, p)]
     if not late:  # no circle without a child that begins before its parent
@@ -136,7 +139,7 @@ def children_of(
 ) -> dict[SpanKey | None, list[SpanKey]]:
     """Children of each span by start; under None the roots, the story's own first."""
     children: dict[SpanKey | None, list[SpanKey]] = defaultdict(list)
-    for key in sorted(spans, key=lambda k: (spans[k].start_ns, k)):
+    for _, key in sorted([(span.start_ns, key) for key, span in spans.items()]):
         children[parents[key]].append(key)
     if len(children[None]) > 1:
         first = story_root(spans, parents)
