@@ -10,10 +10,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
-from strayline_collector.decode.otlp import decode
+from strayline_collector.decode.otlp import decode, examine
 from strayline_collector.errors import BadInput, StoreError
 from strayline_collector.metrics import Counter, Gauge, Histogram, Metric
 from strayline_collector.receive.journal import BEGINNING, Journal
@@ -178,23 +178,31 @@ class Loader:
     def _load(self) -> None:
         rows_in = self._journal.rows_in()
         chunk = self._journal.read(self._position, self._batch_bytes)
-        started = time.monotonic()
-        if chunk.records:
-            table = _decode(chunk.records)
-            self._store.append(table, chunk.after, chunk.records[-1].received_ns)
-            took = time.monotonic() - started
-            self._pace_s = took if not self._pace_s else 0.7 * self._pace_s + 0.3 * took
-            self._loads.observe(took)
-            self._rows.add(table.num_rows)
-            self.batch_rows = table.num_rows
-            self._unmaintained = True
-        self._rows_out += sum(record.rows for record in chunk.records)
+        for piece in _pieces(chunk.records):
+            self._load_piece(piece)
+            if piece[-1] is not chunk.records[-1]:
+                self._maintain()
         self._position = chunk.after
         if not self._waiting():  # rows that came back from disk were not counted
             self._rows_out = max(self._rows_out, rows_in)
         self._journal.forget(chunk.after)
         self._ended = time.monotonic()
         self._on_load()
+
+    def _load_piece(self, records: list[Record]) -> None:
+        started = time.monotonic()
+        table = _decode(records)
+        after = records[-1].after
+        self._store.append(table, after, records[-1].received_ns)
+        took = time.monotonic() - started
+        self._pace_s = took if not self._pace_s else 0.7 * self._pace_s + 0.3 * took
+        self._loads.observe(took)
+        self._rows.add(table.num_rows)
+        self.batch_rows = table.num_rows
+        self._unmaintained = True
+        self._rows_out += sum(record.rows for record in records)
+        self._position = after
+        self._journal.forget(after)
 
     def _maintain(self) -> None:
         if not self._unmaintained or self._stopping:
@@ -210,6 +218,26 @@ class Loader:
             self._checkpoint_failed = False
             self._checkpoints.observe(self._maintained - started)
             self._unmaintained = False
+
+
+def _pieces(records: list[Record]) -> Iterator[list[Record]]:
+    """Runs of records that unfold to no more than a single request may: a table repeats a resource
+    for each span, and a few megabytes of requests could fill any memory."""
+    if len(records) < 2 or _fit(records):
+        if records:
+            yield records
+        return
+    middle = len(records) // 2
+    yield from _pieces(records[:middle])
+    yield from _pieces(records[middle:])
+
+
+def _fit(records: list[Record]) -> bool:
+    try:
+        examine(b"".join(record.body for record in records))  # one after the other, one request
+    except BadInput:
+        return False
+    return True
 
 
 def _decode(records: list[Record]):

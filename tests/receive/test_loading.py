@@ -8,14 +8,17 @@ import time
 from pathlib import Path
 
 import httpx
+import pyarrow as pa
 import pytest
 
+from strayline_collector.decode.otlp import decode
 from strayline_collector.load import Loader
 from strayline_collector.metrics import Counter, Gauge, Histogram, render
 from strayline_collector.receive.journal import FileJournal
 from strayline_collector.receive.segment import HEAD_BYTES
 from strayline_collector.store.duckdb.store import DuckDBStore
 from tests.bench.receive import request
+from tests.support import otlp
 from tests.support.collector import RunningCollector, running_collector
 from tests.support.faults import full_disk, wait_for
 
@@ -142,6 +145,45 @@ def test_a_full_batch_does_not_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert spans(store) == 16
     loader.stop()
     journal.close()
+    store.close()
+
+
+def test_requests_that_unfold_to_more_than_one_may_are_loaded_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three requests of 160 KiB are 120 MiB each once the resource stands beside every span."""
+    decoded: list[int] = []
+
+    def measured(bodies: list[bytes], received_ns: int) -> pa.Table:
+        table = decode(bodies, received_ns)
+        decoded.append(table.nbytes)
+        # what the store makes of long text is not this test's
+        return table.set_column(
+            table.schema.get_field_index("resource"), "resource", pa.array(["{}"] * table.num_rows)
+        )
+
+    monkeypatch.setattr("strayline_collector.load.decode", measured)
+    store = DuckDBStore.open(":memory:")
+    journal = FileJournal(tmp_path / "j", None)
+    bodies = [otlp.request(number, spans=1000) for number in range(1, 4)]
+    for body in bodies:
+        resource = body.resource_spans[0].resource
+        resource.attributes.add(key="notes").value.string_value = "x" * 125_000
+
+    async def append() -> None:
+        small = (otlp.request(number, spans=2) for number in range(4, 9))
+        for each in (*bodies, *small):
+            await journal.append(each.SerializeToString(), 1)
+
+    asyncio.run(append())
+    loader = Loader(journal, store, lambda: None)
+    loader.start()
+    loader.drain()
+    loader.stop()
+    journal.close()
+    assert spans(store) == 3 * 1000 + 5 * 2
+    assert len(decoded) > 1
+    assert max(decoded) < 300 * 2**20
     store.close()
 
 

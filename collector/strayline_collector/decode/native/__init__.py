@@ -44,7 +44,7 @@ def decode(requests: Sequence[bytes], received_ns: int) -> pa.Table:
         stream = _decoder.decode(tuple(requests), received_ns)
     except ValueError as error:
         raise BadInput(f"not an ExportTraceServiceRequest: {error}") from None
-    return pa.table(_Stream(stream))
+    return pa.RecordBatchReader.from_stream(_Stream(stream)).read_all()
 
 
 def from_json(body: bytes) -> bytes:
