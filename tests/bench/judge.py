@@ -25,7 +25,7 @@ from strayline_collector.store.duckdb.store import DuckDBStore
 LOADS_PER_S = 4
 RATE = 20_000
 _NUMBERED = """
-    SELECT i, i % 4 AS q, i % 8 AS p, i // 8 % 5 AS c, i // 40 + 1 AS n, i % 20000 = 777 AS late,
+    SELECT i, i % 4 AS q, i % 8 AS p, i // 8 % 5 AS c, i // 40 + 1 AS n, i % 20011 = 777 AS late,
         1700000000000000000 + i * 50000 AS at_ns
     FROM range($first, $first + $messages) r(i)
 """

@@ -1,50 +1,64 @@
 -- The deliveries that `reordered` needs to see of its touched keys: nearly all messages come in order,
--- and judging is dear. A superset, found by three sorts of narrow rows: whatever is overtaken by, or
--- overtakes, another of its channel, by delivery or by completion (everything between the two is one
--- or the other, so that extents are counted right); ordering keys of which a later message began
--- before an earlier one was done; retries with all that was sent since their first try. Then every
--- delivery of those messages. `placed_ns`: a clock that steps back must not undo the order that the
--- tags prove, so that it goes by all deliveries of the channel.
+-- and judging is dear. A superset, found by sorting narrow rows. Whatever overtakes, or is overtaken by,
+-- another of its channel, by delivery or by completion: everything between two such is one or the
+-- other, so that extents are counted right. Blocks of 256 messages by `n` that are sorted, and that no
+-- other block reaches into, are put aside first. Ordering keys of which a later message began before
+-- an earlier one was done. Retries, with all that was sent since their first try. Then every delivery
+-- of those messages. `placed_ns`: a clock that steps back must not undo the order that the tags prove.
 WITH seen AS (
-    SELECT rowid AS rid, hash(concat_ws('|', 'stamp', coalesce(environment, ''), coalesce(broker, ''), coalesce(vhost, ''), queue, substr(stamp, 3, 16))) AS k,
+    SELECT rowid AS rid, hash(environment, broker, vhost, queue, substr(stamp, 3, 16)) AS k,
         CAST(split_part(stamp, '.', 3) AS BIGINT) AS c, CAST(split_part(stamp, '.', 4) AS BIGINT) AS n,
         hash(coalesce(host, epoch, instance, service)) AS clock,
-        CASE WHEN epoch IS NULL THEN concat_ws('/', service, coalesce(instance, ''), '', coalesce(channel, -1)) ELSE concat_ws('/', service, epoch, coalesce(channel, -1)) END AS lane,
-        delivery_tag, received_ns, handled_start_ns, greatest(settled_ns, handled_end_ns, received_ns) AS done_ns,
+        hash(environment, broker, vhost, queue, substr(stamp, 3, 16), service, coalesce(epoch, instance), epoch IS NULL, channel) AS lane,
+        delivery_tag, received_ns, coalesce(handled_start_ns, received_ns) AS began_ns, greatest(settled_ns, handled_end_ns, received_ns) AS done_ns,
         CASE WHEN settlement = 'auto' THEN coalesce(handled_end_ns, received_ns) ELSE coalesce(settled_ns, handled_end_ns, received_ns) END AS completed_ns,
-        split_part(stamp, '.', 6) AS okey, TRY_CAST(split_part(stamp, '.', 7) AS BIGINT) AS okey_n
+        CASE WHEN split_part(stamp, '.', 6) <> '' THEN hash(environment, broker, vhost, queue, substr(stamp, 3, 16), split_part(stamp, '.', 6)) END AS okey,
+        TRY_CAST(split_part(stamp, '.', 7) AS BIGINT) AS okey_n
     FROM delivery_facts
     WHERE stamp IS NOT NULL AND queue IS NOT NULL AND NOT starts_with(queue, 'amq.rabbitmq.reply-to')
+      -- dead-lettered into a queue that was not its first: no stream leads there
       AND (death IS NULL OR split_part(list_last(CAST(death AS VARCHAR[])), '|', 1) = queue)
       AND hash(concat_ws('|', 'stamp', coalesce(environment, ''), coalesce(broker, ''), coalesce(vhost, ''), queue, substr(stamp, 3, 16))) IN (SELECT hash(key) FROM touched)
-), lanes AS (      -- as numbers that sort as their names do
-    SELECT lane, row_number() OVER (ORDER BY lane) AS l FROM (SELECT DISTINCT lane FROM seen)
+), stepped AS (     -- consuming channels whose clock stepped back
+    SELECT DISTINCT lane FROM (SELECT lane, received_ns < lag(received_ns) OVER (PARTITION BY lane ORDER BY delivery_tag) AS back FROM seen) WHERE back
 ), placed AS (
-    SELECT s.* EXCLUDE (lane), l.l, max(received_ns) OVER (PARTITION BY k, l.l ORDER BY delivery_tag ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS placed_ns
-    FROM seen s JOIN lanes l USING (lane)
-), compared AS (
-    SELECT rid, k, c, n, okey, placed_ns,
-        max(n) OVER (delivered ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) > n OR min(n) OVER (delivered ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) < n AS astray,
-        max(n) OVER (completed ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) > n OR min(n) OVER (completed ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) < n AS done_astray
-    FROM placed
-    WINDOW delivered AS (PARTITION BY k, c, clock ORDER BY placed_ns, l, delivery_tag), completed AS (PARTITION BY k, c, clock ORDER BY completed_ns, n)
+    SELECT *, received_ns AS placed_ns FROM seen ANTI JOIN stepped USING (lane)
+    UNION ALL
+    SELECT *, max(received_ns) OVER (PARTITION BY lane ORDER BY delivery_tag ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) FROM seen SEMI JOIN stepped USING (lane)
+), numbered AS (
+    SELECT k, c, n, clock, placed_ns, completed_ns, row_number() OVER by_n // 256 AS block,
+        coalesce(placed_ns <= lag(placed_ns) OVER by_n OR completed_ns <= lag(completed_ns) OVER by_n, false) AS turned
+    FROM placed WINDOW by_n AS (PARTITION BY k, c, clock ORDER BY n)
+), blocks AS (
+    SELECT k, c, clock, block, bool_or(turned) AS turned, min(placed_ns) AS from_ns, max(placed_ns) AS to_ns, min(completed_ns) AS done_from_ns, max(completed_ns) AS done_to_ns
+    FROM numbered GROUP BY ALL
+), unsorted AS (
+    SELECT k, c, clock, block FROM blocks
+    WINDOW before AS (PARTITION BY k, c, clock ORDER BY block ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
+        after AS (PARTITION BY k, c, clock ORDER BY block ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)
+    QUALIFY turned OR max(to_ns) OVER before >= from_ns OR max(done_to_ns) OVER before >= done_from_ns
+        OR min(from_ns) OVER after <= to_ns OR min(done_from_ns) OVER after <= done_to_ns
+), astray AS (      -- of equal places either may have been first
+    SELECT k, c, n FROM numbered SEMI JOIN unsorted USING (k, c, clock, block)
+    WINDOW delivered AS (PARTITION BY k, c, clock ORDER BY placed_ns), completed AS (PARTITION BY k, c, clock ORDER BY completed_ns)
+    QUALIFY max(n) OVER (delivered RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) > n OR min(n) OVER (delivered RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) < n
+        OR max(n) OVER (completed RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) > n OR min(n) OVER (completed RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) < n
 ), broken_keys AS (
-    SELECT DISTINCT k, okey FROM (
-        SELECT k, okey, done_ns > min(handled_start_ns) OVER (PARTITION BY k, okey ORDER BY okey_n ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS broken
-        FROM placed WHERE okey <> ''
+    SELECT DISTINCT okey FROM (
+        SELECT okey, lag(done_ns) OVER (PARTITION BY okey ORDER BY okey_n) > began_ns OR began_ns > done_ns AS broken FROM placed WHERE okey IS NOT NULL
     ) WHERE broken
 ), retried AS (
     SELECT p.k, p.c, p.n, r.first_channel, r.first_n, p.placed_ns
     FROM placed p JOIN (
-        SELECT split_part(message, '.', 1) AS epoch, CAST(split_part(message, '.', 2) AS BIGINT) AS c, CAST(split_part(message, '.', 3) AS BIGINT) AS n, first_channel, first_n FROM retries
+        SELECT CAST(split_part(message, '.', 2) AS BIGINT) AS c, CAST(split_part(message, '.', 3) AS BIGINT) AS n, first_channel, first_n FROM retries
     ) r ON r.c = p.c AND r.n = p.n
 ), wanted AS (
-    SELECT k, c, n FROM compared WHERE astray OR done_astray
+    SELECT k, c, n FROM astray
     UNION
-    SELECT p.k, p.c, p.n FROM placed p SEMI JOIN broken_keys b ON b.k = p.k AND b.okey = p.okey
+    SELECT k, c, n FROM placed SEMI JOIN broken_keys USING (okey)
     UNION
     SELECT k, c, n FROM retried
     UNION
     SELECT p.k, p.c, p.n FROM placed p SEMI JOIN retried r ON r.k = p.k AND r.first_channel = p.c AND p.n > r.first_n AND p.placed_ns <= r.placed_ns
 )
-SELECT p.rid, p.placed_ns FROM placed p SEMI JOIN wanted w ON w.k = p.k AND w.c = p.c AND w.n = p.n;
+SELECT rid, placed_ns FROM placed SEMI JOIN wanted USING (k, c, n);
