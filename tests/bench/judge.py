@@ -121,7 +121,8 @@ def live(seconds: int, before: int) -> None:
             put(store, batch, first, RATE // LOADS_PER_S)
             batch, first = batch + 1, first + RATE // LOADS_PER_S
         due = second % int(POPULATION_PAUSE_S / DETECT_EVERY_S) == 0
-        runner._population_at = float("-inf") if due else time.monotonic()  # time is not waited for
+        at = float("-inf") if due else time.monotonic()  # time is not waited for
+        runner._population_at = at  # pyright: ignore[reportPrivateUsage]
         cpu, wall = time.process_time(), time.monotonic()
         runner.run()
         spent.append(time.process_time() - cpu)

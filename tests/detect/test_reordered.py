@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,7 +22,7 @@ from tests.detect.histories import (
     put,
     write,
 )
-from tests.detect.order_oracle import histories, oracle
+from tests.detect.order_oracle import Queue, histories, oracle
 
 
 def late(store: DuckDBStore) -> dict[int, tuple[str, frozenset[str], int | None, str]]:
@@ -54,12 +55,34 @@ def reused() -> Iterator[DuckDBStore]:
 
 @settings(max_examples=80, deadline=None)
 @given(histories(), st.randoms(use_true_random=False))
-def test_the_detector_agrees_with_its_oracle(reused: DuckDBStore, case: Any, random: Any) -> None:
+def test_the_detector_agrees_with_its_oracle(reused: DuckDBStore, case: Any, shuffled: Any) -> None:
     attempts, queue, publishes = case
-    random.shuffle(attempts)
+    shuffled.shuffle(attempts)
     write(emptied(reused), attempts, queue.arguments, publishes)
     found = {n: (cause, bases, level) for n, (cause, bases, _, level) in late(reused).items()}
     assert found == oracle(attempts, queue, publishes)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_it_agrees_over_a_long_history_too(store: DuckDBStore, seed: int) -> None:
+    """Some thousand messages, a few given back and come again at once, or long after."""
+    chance = random.Random(seed)
+    attempts: list[Attempt] = []
+    for n in range(1, 3001):
+        at = 100 * n
+        if chance.random() < 0.004:
+            attempts.append(Attempt(n, n % 2, 0, at, at + 5, settlement="nack_requeue"))
+            at += chance.choice((150, 1_000, 30_000, 120_000)) + chance.randint(1, 90)
+            attempts.append(Attempt(n, chance.randint(0, 1), 0, at, at + 5, redelivered=True))
+        else:
+            slow = chance.choice((250, 9_000)) if chance.random() < 0.003 else 5
+            attempts.append(Attempt(n, n % 2, 0, at, at + slow))
+    attempts.sort(key=lambda a: a.received)
+    attempts = [a.but(tag=tag) for tag, a in enumerate(attempts, start=1)]
+    write(store, attempts, {})
+    found = {n: (cause, bases, level) for n, (cause, bases, _, level) in late(store).items()}
+    assert found == oracle(attempts, Queue(known=True))
+    assert len(found) > 12
 
 
 def in_order(count: int) -> list[Attempt]:
