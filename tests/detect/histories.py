@@ -70,19 +70,18 @@ def delivery_row(index: int, a: Attempt) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def write(
-    store: DuckDBStore,
+def rows_of(
     attempts: list[Attempt],
     queue_arguments: dict[str, Any] | None = None,
     publishes: Mapping[int, Mapping[str, Any]] | None = None,
     census: list[dict[str, Any]] | None = None,
     topology: list[dict[str, Any]] | None = None,
-) -> None:
-    """Puts a history into the store's tables, as one load. ``publishes`` changes or adds rows by
-    ``n``; ``topology`` and ``census`` (their documents, of the consumer) add facts."""
+) -> dict[str, list[dict[str, Any]]]:
+    """A history as rows by table. ``publishes`` changes or adds rows by ``n``; ``topology`` and
+    ``census`` (their documents, of the consumer) add facts."""
     wanted = publishes or {}
     keys = {a.n: {"ordering_key": a.key, "k": a.k, "priority": a.priority} for a in attempts}
-    rows: dict[str, list[dict[str, Any]]] = {
+    return {
         "publish_facts": [
             publish_row(n, **{**keys.get(n, {}), **wanted.get(n, {})})
             for n in sorted({*keys, *wanted})
@@ -103,7 +102,11 @@ def write(
             ]
         ],
     }  # fmt: skip
-    put(store, rows)
+
+
+def write(store: DuckDBStore, attempts: list[Attempt], *facts: Any, **more: Any) -> None:
+    """Puts ``rows_of`` a history into the store's tables, as one load."""
+    put(store, rows_of(attempts, *facts, **more))
 
 
 _FACT = {
