@@ -32,8 +32,8 @@ def span_number(number: int) -> bytes:
     return number.to_bytes(8, "big")
 
 
-def request(first: int, last: int, rng: random.Random, open_spans: list[int]) -> bytes:
-    """Spans ``first`` to ``last`` of one trace: each below one of 200 that are open."""
+def request(first: int, last: int, rng: random.Random, open_spans: list[tuple[int, int]]) -> bytes:
+    """Spans ``first`` to ``last`` of one trace: each within one of 50 that are open."""
     found = ExportTraceServiceRequest()
     scopes = []
     for service in range(SERVICES):
@@ -42,8 +42,9 @@ def request(first: int, last: int, rng: random.Random, open_spans: list[int]) ->
             group.resource.attributes.add(key=key).value.string_value = value
         scopes.append(group.scope_spans.add())
     for number in range(first, last):
-        parent = rng.choice(open_spans) if open_spans else None
         start_ns = START_NS + number * 10_000
+        open_spans[1:] = [span for span in open_spans[1:] if span[1] > start_ns]
+        parent, until_ns = rng.choice(open_spans) if open_spans else (None, START_NS + 10**10)
         span = scopes[number % SERVICES].spans.add(
             name=f"operation {number % 40}",
             kind=number % 5 + 1,
@@ -51,11 +52,11 @@ def request(first: int, last: int, rng: random.Random, open_spans: list[int]) ->
             span_id=span_number(number),
             parent_span_id=span_number(parent) if parent else b"",
             start_time_unix_nano=start_ns,
-            end_time_unix_nano=start_ns + rng.randint(10_000, 50_000_000),
+            end_time_unix_nano=until_ns if parent is None else rng.randint(start_ns, until_ns),
         )
-        open_spans.append(number)
-        if len(open_spans) > 200:
-            open_spans.pop(rng.randrange(1, 200))
+        open_spans.append((number, span.end_time_unix_nano))
+        if len(open_spans) > 50:
+            open_spans.pop(rng.randrange(1, 50))
         for index in range(8):
             item = span.attributes.add(key=f"attribute.number.{index}").value
             if index % 2:
@@ -66,7 +67,7 @@ def request(first: int, last: int, rng: random.Random, open_spans: list[int]) ->
 
 
 def main(spans: int) -> None:
-    rng, open_spans = random.Random(7), list[int]()
+    rng, open_spans = random.Random(7), list[tuple[int, int]]()
     with running_collector() as collector, httpx.Client(timeout=120) as client:
         for first in range(1, spans + 1, CHUNK):
             body = request(first, min(first + CHUNK, spans + 1), rng, open_spans)

@@ -264,7 +264,7 @@ def ticked(spans: Sequence[TreeSpan]) -> dict[int, tuple[str, str]]:
         return [*above, (s.start_ns, s.key)]
 
     end = max(s.end_ns for s in spans)
-    last = min((s for s in spans if s.end_ns == end), key=trail)
+    last = min((s for s in spans if s.end_ns == end), key=lambda s: (depth(s), trail(s)))
     charged: dict[int, tuple[str, str]] = {}
 
     def returned(child: TreeSpan) -> int:

@@ -27,7 +27,6 @@ from strayline_collector.trace.tree import (
     ancestors,
     by_key_of,
     children_of,
-    drawing_order,
     story_root,
 )
 
@@ -119,10 +118,16 @@ class _Walk:
     def _last_below(self, first: TreeSpan) -> TreeSpan:
         """What ended last, of several the nearest to the root."""
         last = first
-        for key in drawing_order(self._children, [first.key]):
-            span = self._spans[key]
-            if span.end_ns > last.end_ns:
-                last = span
+        wave = [first.key]
+        while wave:  # level by level; of one level the first drawn
+            below: list[SpanKey] = []
+            for key in wave:
+                span = self._spans[key]
+                if span.end_ns > last.end_ns:
+                    last = span
+                if key in self._children:
+                    below += self._children[key]
+            wave = below
         return last
 
     def _returned(self, span: TreeSpan, parent: TreeSpan) -> _Return:

@@ -189,7 +189,8 @@ def drawing_order(
     while stack:
         key = stack.pop()
         order.append(key)
-        stack.extend(reversed(children.get(key, [])))
+        if key in children:
+            stack += children[key][::-1]
     return order
 
 
