@@ -101,6 +101,7 @@ def main() -> None:
                 "triage": "acknowledged",
                 "note": "seen, fix under way",
             },
+            "get /api/v1/coverage": collector.get("/api/v1/coverage"),
             "get /api/v1/topology": topology,
             "put /api/v1/topology": topology,
             "get /api/v1/search/complete": collector.get("/api/v1/search/complete", q="queue=bi"),

@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -61,6 +61,7 @@ class Collector:
             settings.webhooks, settings.webhook_secret, settings.webhook_severity
         )
         contract = read_contract(map(Path, settings.contracts))
+        self._promised_queues = frozenset(channel.queue for _, channel in contract.queues)
         parts = shares(memory_limit(settings.memory_limit))
         self.budget = Budget(parts.requests, parts.limit + HARD_ABOVE)
         self.store = DuckDBStore.open(
@@ -197,6 +198,9 @@ class Collector:
 
     def _problems(self) -> list[str]:
         return [reason for reason in (self._journal.problem(), self._loader.problem()) if reason]
+
+    def judging(self) -> tuple[frozenset[str], Mapping[str, str]]:
+        return self._promised_queues, dict(self._runner.failures)
 
     def doors_open(self) -> bool:
         return self._doors_open

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from strayline_collector.query.wire import Settled, Status
@@ -19,6 +20,10 @@ class Control(Protocol):
 
     def status(self) -> Status:
         """Figures for ``GET /api/v1/status``."""
+        ...
+
+    def judging(self) -> tuple[frozenset[str], Mapping[str, str]]:
+        """The queues that a contract names; of each detector whose last run failed its traceback."""
         ...
 
     def metrics(self) -> str:

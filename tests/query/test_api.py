@@ -156,6 +156,7 @@ def test_every_example_has_the_shape_it_stands_for(collector: RunningCollector) 
         "Finding",
         "Topology",
         "Rates",
+        "Coverage",
         "Settled",
         "SqlAnswer",
     }

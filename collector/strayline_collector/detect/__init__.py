@@ -9,6 +9,7 @@ from strayline_collector.detect.contract import contract_detector
 from strayline_collector.detect.dead_ends import register_dead_ends
 from strayline_collector.detect.detector import Detector
 from strayline_collector.detect.expected import register_expected
+from strayline_collector.detect.hops import register_hops
 from strayline_collector.detect.intended import register_strays
 from strayline_collector.detect.needed import register_needed
 from strayline_collector.detect.nowhere import named_by, register_nowhere
@@ -84,6 +85,18 @@ DETECTORS: Final = (
         prepare=register_expected,
         population=True,
         clocked=True,
+    ),
+    Detector(
+        "context_lost",
+        touched=load("detect/context_lost_touched"),
+        judge=load("detect/context_lost"),
+    ),
+    Detector(
+        "uninstrumented",
+        touched=load("detect/unroutable_touched"),
+        judge=load("detect/uninstrumented"),
+        prepare=register_hops,
+        population=True,
     ),
 )
 """Every detector that needs no contract. Each stands alone: one that fails leaves its keys unknown,

@@ -28,6 +28,7 @@ from strayline_collector.errors import (
 from strayline_collector.metrics import CONTENT_TYPE
 from strayline_collector.model import Control
 from strayline_collector.query import wire
+from strayline_collector.query.coverage import add_coverage_route
 from strayline_collector.query.export import MEDIA, Format, Wanted, export
 from strayline_collector.query.findings import change_triage, read_finding, read_findings
 from strayline_collector.query.graph import read_graph
@@ -90,6 +91,7 @@ def build_api(store: Store, control: Control, gate: Gate) -> FastAPI:
     _export_routes(app, store)
     _message_routes(app, read)
     _finding_routes(app, store, read)
+    add_coverage_route(app, read, control)
     _topology_routes(app, store, read)
     _sql_routes(app, Asking(store))
     add_search_routes(app, read)

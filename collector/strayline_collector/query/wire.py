@@ -679,6 +679,50 @@ class Findings(TypedDict):
     next_cursor: str | None
 
 
+class CoveredVerdict(TypedDict):
+    """Whether one verdict about a queue can be trusted to be there when it should."""
+
+    kind: str
+    verdict: str | None
+    state: Literal["judged", "inferred", "unknown"]
+    """By what was recorded; only by habit or spans; not at all."""
+    reason: str | None
+    """What is missing; null: nothing."""
+
+
+class QueueCoverage(TypedDict):
+    """What is known of a queue, and which verdicts rest on it. Shares are of its deliveries; null
+    without any."""
+
+    environment: str | None
+    broker: str | None
+    vhost: str | None
+    queue: str
+    deliveries: int
+    messages: int
+    stamped_share: float | None
+    publish_known_share: float | None
+    settled_share: float | None
+    processes: int
+    """Consuming processes that Strayline instruments."""
+    processes_with_census: int
+    declared: bool
+    verdicts: list[CoveredVerdict]
+
+
+class FailedDetector(TypedDict):
+    """A detector whose last run failed: what it judges is unknown until it runs again."""
+
+    detector: str
+    reason: str
+
+
+class Coverage(TypedDict):
+    items: list[QueueCoverage]
+    failed_detectors: list[FailedDetector]
+    next_cursor: str | None
+
+
 class Said(TypedDict):
     """Who said so, and when it held: surely between first and last sight, possibly from the look
     before to the look after; null: open."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from strayline_collector.detect.words.base import Words, count, exchange, quoted
+from strayline_collector.detect.words.base import Words, count, counted, exchange, quoted
 from strayline_collector.store.ports import Row
 
 
@@ -13,17 +13,25 @@ def context_lost(incident: Row, evidence: dict[str, Any]) -> Words:
     where = incident["queue"] or exchange(incident)
     return Words(
         f"{consumer} does not continue traces from {where}",
-        f"{count(incident, 'delivery').replace('deliverys', 'deliveries')} of {where} began a trace of their own, although {incident['producer_service']} "
-        "sent trace context with the message: the receiving side has neither parent nor link.",
+        f"{counted(incident, 'was', 'were')} handled from {where} in traces of their own, although {incident['producer_service']} "
+        "sent trace context along: the receiving side has neither parent nor link.",
         f"Look whether {consumer} extracts the context from message headers, and whether something on the way removes the traceparent header.",
     )
 
 
 def uninstrumented(incident: Row, evidence: dict[str, Any]) -> Words:
-    hop = incident["queue"] or exchange(incident)
+    producer = incident["producer_service"] or "its producers"
+    if incident["routing_key"] == "*" or incident["queue"] == "*":
+        return Words(
+            f"Nobody is seen to read the replies of {producer}",
+            f"{counted(incident, 'was', 'were')} sent by {producer} as replies, and no delivery of any was seen. "
+            "Whoever asked probably reads them without telemetry.",
+            "Instrument the requester's replies, or mute this finding.",
+        )
+    hop = incident["queue"] or f"{exchange(incident)} with key {quoted(incident['routing_key'])}"
     return Words(
         f"Nobody is seen to consume {hop}",
-        f"{count(incident)} of {incident['producer_service'] or 'a producer'} went to {hop} with key {quoted(incident['routing_key'])}, and no "
-        "delivery of that hop was ever seen. Its consumers probably send no telemetry; what becomes of these messages is unknown.",
+        f"{count(incident)} from {producer} went to {hop}, and no "
+        "delivery there was ever seen. Its consumers probably send no telemetry; what becomes of these messages is unknown.",
         f"Instrument whoever consumes {hop}, or mute this finding.",
     )

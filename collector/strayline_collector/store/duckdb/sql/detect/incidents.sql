@@ -16,7 +16,9 @@ WITH counted AS (
     FROM steps
 ), episodes AS (
     SELECT kind, verdict, cause, environment, broker, vhost, queue, exchange, routing_key, producer_service, episode,
-        min(event_ns) AS from_ns, max(event_ns) AS to_ns, count(DISTINCT message) AS count,
+        min(event_ns) AS from_ns, max(event_ns) AS to_ns,
+        -- a silent hop is one verdict and many messages
+        greatest(count(DISTINCT message), max(TRY_CAST(evidence->>'$.unseen' AS BIGINT)) FILTER (WHERE role = 'hop')) AS count,
         any_value(consumer_service) AS consumer_service, count(DISTINCT consumer_service) AS consumers,
         bool_or(final) AS final, bool_or(confidence = 'proven') AS proven,
         -- an error by its proven messages only

@@ -1,0 +1,182 @@
+"""What is judged of each queue, what cannot be, and why: the other half of every verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, Literal
+
+from fastapi import FastAPI
+from starlette.responses import Response
+
+from strayline_collector.model import Control
+from strayline_collector.query.params import Read
+from strayline_collector.query.wire import (
+    Coverage,
+    CoveredVerdict,
+    FailedDetector,
+    QueueCoverage,
+)
+from strayline_collector.store.duckdb.queries import load
+from strayline_collector.store.ports import Row, Session
+
+State = tuple[Literal["judged", "inferred", "unknown"], str | None]
+"""``judged``, ``inferred`` or ``unknown``, and what is missing."""
+
+Named = frozenset[str]
+"""The queues that a contract names."""
+
+NO_STAMPS: Final = "no delivery bears a stamp: its producers are not instrumented by Strayline"
+NO_SETTLEMENTS: Final = "nobody tells acknowledgements: the spans of other SDKs do not"
+NO_DELIVERIES: Final = "no delivery of it was seen: its consumers are silent, or there are none"
+
+
+def read_coverage(
+    session: Session, promised_queues: Iterable[str], failures: Mapping[str, str]
+) -> Coverage:
+    """``promised_queues`` are those that a contract names; ``failures`` the tracebacks of detectors
+    whose last run failed."""
+    named = frozenset(promised_queues)
+    return Coverage(
+        items=[covered(row, named) for row in session.rows(load("query/coverage"))],
+        failed_detectors=[
+            FailedDetector(detector=name, reason=text.strip().splitlines()[-1])
+            for name, text in sorted(failures.items())
+        ],
+        next_cursor=None,
+    )
+
+
+def covered(row: Row, named: Named) -> QueueCoverage:
+    """``row`` has the columns of ``query/coverage``."""
+    verdicts: list[CoveredVerdict] = []
+    for kind, verdict, judge in VERDICTS:
+        state, reason = judge(row, named)
+        verdicts.append(CoveredVerdict(kind=kind, verdict=verdict, state=state, reason=reason))
+    return QueueCoverage(
+        environment=row["environment"],
+        broker=row["broker"],
+        vhost=row["vhost"],
+        queue=row["queue"],
+        deliveries=row["deliveries"],
+        messages=row["messages"],
+        stamped_share=_share(row["stamped"], row["deliveries"]),
+        publish_known_share=_share(row["joined_up"], row["deliveries"]),
+        settled_share=_share(row["settled"], row["deliveries"]),
+        processes=row["processes"],
+        processes_with_census=row["counted"],
+        declared=row["declared"],
+        verdicts=verdicts,
+    )
+
+
+def _share(part: int, whole: int) -> float | None:
+    return None if not whole else part / whole
+
+
+def _partly(row: Row) -> str | None:
+    missing = row["deliveries"] - row["stamped"]
+    return None if not missing else f"{missing:,} of {row['deliveries']:,} deliveries bear no stamp"
+
+
+def _reordered(row: Row, _: Named) -> State:
+    if row["is_stream"]:
+        return "unknown", "a stream queue promises no order of this kind"
+    if not row["deliveries"]:
+        return "unknown", NO_DELIVERIES
+    if not row["stamped"]:
+        return "inferred", f"{NO_STAMPS}; only publishes that did not overlap are compared"
+    if row["clocks"] > 1:
+        return "judged", "consumers on several hosts are each compared on their own clock"
+    return "judged", _partly(row)
+
+
+def _stale_binding(row: Row, _: Named) -> State:
+    if not row["bound"]:
+        return "unknown", "nobody was seen to bind it, and no document says what is bound"
+    return ("judged", None) if row["deliveries"] else ("unknown", NO_DELIVERIES)
+
+
+def _contract(row: Row, named: Named) -> State:
+    if row["queue"] not in named:
+        return "unknown", "no contract names it"
+    return ("judged", None) if row["deliveries"] else ("unknown", NO_DELIVERIES)
+
+
+def _by_habit(row: Row, _: Named) -> State:
+    if not row["joined_up"]:
+        return "unknown", "of no delivery its publish is known"
+    return "inferred", None
+
+
+def _lost(row: Row, _: Named) -> State:
+    if not row["declared"]:
+        return "unknown", "nobody was seen to declare it, and no document tells of it"
+    if row["processes"] == 0:
+        return "unknown", NO_DELIVERIES
+    if row["counted"] < row["processes"]:
+        silent = row["processes"] - row["counted"]
+        return "inferred", f"{silent} of {row['processes']} consuming processes sent no census"
+    if row["dropping"]:
+        return "inferred", f"{row['dropping']} consuming processes dropped spans"
+    return "judged", _partly(row)
+
+
+def _stalled(row: Row, _: Named) -> State:
+    return ("inferred", None) if row["deliveries"] else ("unknown", NO_DELIVERIES)
+
+
+def _settled(row: Row, _: Named) -> State:
+    if not row["deliveries"]:
+        return "unknown", NO_DELIVERIES
+    if not row["by_shim"] or not row["settled"]:
+        return "unknown", NO_SETTLEMENTS
+    return "judged", _partly(row)
+
+
+def _looping(row: Row, _: Named) -> State:
+    if not row["deliveries"]:
+        return "unknown", NO_DELIVERIES
+    return ("judged", _partly(row)) if row["by_shim"] else ("inferred", NO_SETTLEMENTS)
+
+
+def _dead_lettered(row: Row, _: Named) -> State:
+    if not row["by_shim"]:
+        return "unknown", "nobody tells x-death: the spans of other SDKs do not"
+    return "judged", None
+
+
+def _context_lost(row: Row, _: Named) -> State:
+    return ("judged", _partly(row)) if row["stamped"] else ("unknown", NO_STAMPS)
+
+
+def _uninstrumented(row: Row, _: Named) -> State:
+    return ("judged", None) if row["deliveries"] else ("inferred", None)
+
+
+Judge = Callable[[Row, Named], State]
+VERDICTS: Final[Sequence[tuple[str, str | None, Judge]]] = (
+    ("reordered", None, _reordered),
+    ("misrouted", "stale_binding", _stale_binding),
+    ("misrouted", "contract", _contract),
+    ("misrouted", "outlier", _by_habit),
+    ("misrouted", "refused", _by_habit),
+    ("lost", None, _lost),
+    ("stalled", None, _stalled),
+    ("duplicated", "handled", _settled),
+    ("redelivery_loop", None, _looping),
+    ("dead_lettered", None, _dead_lettered),
+    ("context_lost", None, _context_lost),
+    ("uninstrumented", None, _uninstrumented),
+)
+"""Every verdict about a queue, in the order in which they are told."""
+
+
+def add_coverage_route(app: FastAPI, read: Read, control: Control) -> None:
+    """Adds it to the API."""
+
+    @app.get("/api/v1/coverage", response_model=Coverage, tags=["findings"])
+    async def coverage() -> Response:
+        """By queue, which verdicts are ``judged`` by what was recorded, which are only ``inferred``, and
+        which are ``unknown``, with the reason; detectors whose last run failed."""
+        queues, failures = control.judging()
+        return await read(lambda s: read_coverage(s, queues, failures))

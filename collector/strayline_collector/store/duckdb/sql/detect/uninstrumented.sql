@@ -1,0 +1,46 @@
+-- Hops that nobody is ever seen at the other end of (docs/messages.md, section 5): so many
+-- messages at least for a queue, or for an exchange and key where no queue is known, or replies to a requester,
+-- and not one delivery of it in all that is kept. One row a hop; the messages are counted, not listed.
+WITH consumed AS (
+    SELECT DISTINCT environment, broker, vhost, queue FROM delivery_facts WHERE queue IS NOT NULL
+), arrived AS (
+    SELECT DISTINCT environment, exchange, routing_key FROM delivery_facts WHERE exchange IS NOT NULL
+), sent AS (
+    SELECT * FROM publish_facts
+    WHERE exchange IS NOT NULL AND routing_key IS NOT NULL AND outcome IS DISTINCT FROM 'returned' AND outcome IS DISTINCT FROM 'rolled_back'
+), replies AS (
+    SELECT DISTINCT reply_to AS name FROM publish_facts WHERE reply_to IS NOT NULL
+), for_queue AS (
+    SELECT p.environment, p.broker, p.vhost, e.queue, NULL::VARCHAR AS exchange, NULL::VARCHAR AS routing_key, NULL::VARCHAR AS producer_service,
+        p.message, p.start_ns, p.end_ns, p.batch
+    FROM sent p JOIN expected e ON e.exchange = p.exchange AND e.routing_key = p.routing_key AND p.start_ns BETWEEN e.from_ns AND e.to_ns
+        AND e.environment IS NOT DISTINCT FROM p.environment AND e.broker IS NOT DISTINCT FROM p.broker AND e.vhost IS NOT DISTINCT FROM p.vhost
+        AND e.routing_headers IS NOT DISTINCT FROM p.routing_headers
+    ANTI JOIN consumed c ON c.queue = e.queue AND c.environment IS NOT DISTINCT FROM p.environment
+        AND (c.broker = p.broker OR c.broker IS NULL OR p.broker IS NULL) AND (c.vhost = p.vhost OR c.vhost IS NULL OR p.vhost IS NULL)
+    WHERE p.outcome IN ('confirmed', 'committed') AND (p.mandatory OR NOT e.if_mandatory)
+), for_key AS (
+    SELECT p.environment, p.broker, p.vhost, CASE WHEN p.exchange = '' THEN p.routing_key END AS queue, p.exchange, p.routing_key, p.service AS producer_service,
+        p.message, p.start_ns, p.end_ns, p.batch
+    FROM sent p
+    ANTI JOIN arrived a ON a.exchange = p.exchange AND a.routing_key = p.routing_key AND a.environment IS NOT DISTINCT FROM p.environment
+    ANTI JOIN expected e ON e.exchange = p.exchange AND e.routing_key = p.routing_key
+    ANTI JOIN replies r ON p.exchange = '' AND r.name = p.routing_key
+    WHERE NOT regexp_matches(p.routing_key, '^amq\.(rabbitmq\.reply-to|gen-)') AND NOT (p.exchange = '' AND p.routing_key IN (SELECT queue FROM consumed))
+), for_requester AS (
+    SELECT p.environment, p.broker, p.vhost, 'amq.rabbitmq.reply-to' AS queue, '' AS exchange, 'amq.rabbitmq.reply-to' AS routing_key, p.service AS producer_service,
+        p.message, p.start_ns, p.end_ns, p.batch
+    FROM sent p
+    ANTI JOIN consumed c ON starts_with(c.queue, 'amq.rabbitmq.reply-to') AND c.environment IS NOT DISTINCT FROM p.environment
+    WHERE p.exchange = '' AND starts_with(p.routing_key, 'amq.rabbitmq.reply-to')
+), hops AS (
+    SELECT environment, broker, vhost, queue, exchange, routing_key, producer_service, count(DISTINCT message) AS unseen,
+        min(start_ns) AS first_ns, max(end_ns) AS last_ns, max(batch) AS batch
+    FROM (SELECT * FROM for_queue UNION ALL SELECT * FROM for_key UNION ALL SELECT * FROM for_requester)
+    GROUP BY ALL HAVING count(DISTINCT message) >= (SELECT uninstrumented_messages FROM thresholds)
+)
+SELECT 'all' AS key, 'uninstrumented' AS kind, NULL AS verdict, NULL AS cause, 'info' AS severity, 'inferred' AS confidence, 'hop' AS role,
+    concat_ws('|', 'hop', environment, broker, vhost, queue, exchange, routing_key, producer_service) AS message, NULL AS trace_id, NULL AS producer_span_id, NULL AS message_id,
+    environment, broker, vhost, queue, exchange, routing_key, producer_service, NULL AS consumer_service,
+    to_json({unseen: unseen, first_ns: first_ns}) AS evidence, last_ns AS event_ns, last_ns AS facts_until_ns, batch
+FROM hops;
