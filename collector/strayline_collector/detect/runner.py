@@ -108,11 +108,12 @@ class Runner:
             given_ns = now_ns if settle else int(known.get("settled_now_ns", 0))
             moment_ns = (given_ns or _newest_event(session)) if settled else live_ns
             _prepare(session, moment_ns, self._thresholds)
+            touched: dict[tuple[str, int], pa.Table] = {}
             judged = [
                 result
                 for detector in self._detectors
                 if population or not detector.population
-                if (result := self._judge(session, detector, known, newest)) is not None
+                if (result := self._judge(session, detector, known, newest, touched)) is not None
             ]
         settled_batch = newest if settle else int(known.get("settled_batch", 0))
         with self._store.write() as session:
@@ -133,8 +134,14 @@ class Runner:
         self._runs += 1
 
     def _judge(
-        self, session: Session, detector: Detector, known: dict[str, str], newest: int
+        self,
+        session: Session,
+        detector: Detector,
+        known: dict[str, str],
+        newest: int,
+        asked: dict[tuple[str, int], pa.Table],
     ) -> _Judged | None:
+        """``asked``: the keys that were asked for in this run already, by detectors of the same keys."""
         since = int(known.get(f"judged:{detector.name}", 0))
         try:
             version = self._thresholds.told()
@@ -144,7 +151,9 @@ class Runner:
                 since = 0
             if since >= newest and not detector.clocked:
                 return None
-            touched = session.table(detector.touched, {"since": since})
+            if (detector.touched, since) not in asked:
+                asked[detector.touched, since] = session.table(detector.touched, {"since": since})
+            touched = asked[detector.touched, since]
             rows = touched
             if touched.num_rows:
                 session.register("touched", touched)
