@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from strayline_collector.detect.runner import Runner
 from strayline_collector.store.duckdb.store import DuckDBStore
-from tests.detect.histories import Attempt, binding, exchange, queue, write
+from tests.detect.histories import (
+    Attempt,
+    binding,
+    delivery_row,
+    exchange,
+    put,
+    queue,
+    write,
+)
+from tests.detect.histories import emptied as clean
+from tests.detect.test_reordered import reused  # noqa: F401 - a fixture
 
 LATER = 10_000
 
@@ -209,3 +222,88 @@ def test_a_queue_with_a_dead_letter_exchange_discards_nothing(store: DuckDBStore
     attempts[1] = attempts[1].but(settlement="nack_drop")
     lose(store, attempts, sent(1, 2), **{"x-dead-letter-exchange": "dlx"})
     assert claims(store) == {}
+
+
+MS = 1_000_000
+
+
+def oracle(story: Any) -> dict[int, str]:
+    """n → cause or ``unseen``, message by message as the definition says it."""
+    count, out, auto, extra, purge, limit, ttl, now = story
+    told = max(out.values(), default=0) + 5
+    absent = [n for n in range(1, count + 1) if n not in out]
+    events = [("purged", purge[0], purge[0], purge[1])] if purge and purge[1] else []
+    if auto and extra and out:
+        events.append(("auto_ack_consumer", max(out.values()), told, extra))
+    first_out = {n: min((at for m, at in out.items() if m > n), default=None) for n in absent}
+    next_event = {
+        n: min((e for e in events if e[2] >= 10 * n), key=lambda e: e[2], default=None) for n in absent
+    }  # fmt: skip
+
+    def fits(n: int) -> bool:
+        event, left = next_event[n], first_out[n]
+        return event is not None and (left is None or left >= event[1])
+
+    found: dict[int, str] = {}
+    for n in absent:
+        event, left = next_event[n], first_out[n]
+        if fits(n) and event is not None:
+            together = [m for m in absent if next_event[m] == event and fits(m)]
+            if len(together) <= event[3] and event[2] <= now:
+                found[n] = event[0]
+                continue
+        until = now if left is None else left
+        held = extra > 0 and not auto and max(out.values(), default=0) <= until and told >= 10 * n
+        if held or not out:
+            continue
+        dead = 10 * n + ttl if ttl is not None else None
+        behind = [m for m in range(n + 1, count + 1) if left is None or 10 * m <= left]
+        if dead is not None and dead <= now and (left is None or left >= dead) and (event is None or event[2] >= dead):  # fmt: skip
+            found[n] = "expired"
+        elif limit is not None and len(behind) >= limit and (event is None or (left is not None and left < event[2])):  # fmt: skip
+            found[n] = "max_length"
+        elif left is not None and left <= now:
+            found[n] = "unseen"
+    return found
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> Any:
+    count = draw(st.integers(1, 7))
+    out: dict[int, int] = {}
+    clock = 0
+    for n in range(1, count + 1):
+        if draw(st.booleans()):
+            clock = out[n] = max(clock, 10 * n) + draw(st.integers(1, 30))
+    purge = draw(st.none() | st.tuples(st.integers(1, 90).map(lambda at: 10 * at + 7), st.integers(0, 4)))  # fmt: skip
+    limit = draw(st.none() | st.integers(1, 4))
+    ttl = draw(st.none() | st.integers(1, 60))
+    return count, out, draw(st.booleans()), draw(st.integers(0, 3)), purge, limit, ttl, 5000
+
+
+@settings(max_examples=80, deadline=None)
+@given(stories(), st.randoms(use_true_random=False))
+def test_the_detector_agrees_with_its_oracle(reused: DuckDBStore, story: Any, random: Any) -> None:  # noqa: F811
+    """Times are milliseconds; the history comes in two loads, each shuffled."""
+    count, out, auto, extra, purge, limit, ttl, now = story
+    arguments = {"x-max-length": limit} if limit is not None else {}
+    if ttl is not None:
+        arguments["x-message-ttl"] = ttl
+    attempts = [
+        Attempt(n, 1, tag, at * MS, at * MS + 1, settlement="auto" if auto else "ack")
+        for tag, (n, at) in enumerate(out.items(), 1)
+    ]
+    random.shuffle(attempts)
+    published = {n: {"start_ns": 10 * n * MS, "end_ns": 10 * n * MS} for n in range(1, count + 1)}
+    told = (max(out.values(), default=0) + 5) * MS
+    more = [emptied("purge", purge[0] * MS, purge[1])] if purge else []
+    topology_at = [{**t, "seen_ns": 6000 * MS if t["seen_ns"] == LATER else 1} for t in topology(**arguments)]  # fmt: skip
+    words = [census(told, len(out) + extra, last=True)] if len(out) + extra else None
+    half = random.randrange(len(attempts) + 1)
+    store = clean(reused)
+    write(store, attempts[:half], None, published, None, [*topology_at, *more])
+    Runner(store).run()
+    rows = [{**delivery_row(100 + i, a), "batch": 2, "first_batch": 2} for i, a in enumerate(attempts[half:])]  # fmt: skip
+    facts = [{"batch": 2, "service": "consumer", "instance": "c", "epoch": "c" * 16, "at_ns": told, "census": json.dumps(w)} for w in words or []]  # fmt: skip
+    put(store, {"delivery_facts": rows, "census": facts}, 2)
+    assert {n: claim[0] for n, claim in claims(store, now * MS).items()} == oracle(story)

@@ -8,7 +8,7 @@ from strayline_collector.contract.model import Contract
 from strayline_collector.detect.contract import contract_detector
 from strayline_collector.detect.dead_ends import register_dead_ends
 from strayline_collector.detect.detector import Detector
-from strayline_collector.detect.expected import register_expected
+from strayline_collector.detect.expected import register_expected, register_pauses
 from strayline_collector.detect.hops import register_hops
 from strayline_collector.detect.intended import register_strays
 from strayline_collector.detect.needed import register_needed
@@ -97,6 +97,14 @@ DETECTORS: Final = (
         judge=load("detect/uninstrumented"),
         prepare=register_hops,
         population=True,
+    ),
+    Detector(
+        "stalled",
+        touched=load("detect/stalled_touched"),
+        judge=load("detect/stalled"),
+        prepare=register_pauses,
+        population=True,
+        clocked=True,
     ),
 )
 """Every detector that needs no contract. Each stands alone: one that fails leaves its keys unknown,

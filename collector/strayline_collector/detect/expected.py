@@ -36,10 +36,7 @@ EXPECTED_SCHEMA: Final = pa.schema(
 def register_expected(session: Session) -> None:
     """Registers ``expected``, see ``expectations``, and ``missing``: what was expected in a touched
     queue and never seen in it."""
-    said = session.rows(load("detect/topology_said"))
-    queues = any(row["kind"] == "queue" and row["action"] == "declare" for row in said)
-    candidates = session.rows(load("detect/expected_candidates")) if queues else []
-    rows = expectations(candidates, said)
+    rows = _expected(session)
     session.register("expected", pa.Table.from_pylist(rows, EXPECTED_SCHEMA))
     session.register("missing", session.table(load("detect/missing")))
 
@@ -134,3 +131,17 @@ def _takes(gone: Row, identity: tuple[Any, ...]) -> bool:
         return False
     is_source = gone["kind"] == "exchange" and gone["name"] == identity[1]
     return is_source or (gone["name"], gone["kind"]) == identity[2:4]
+
+
+def register_pauses(session: Session) -> None:
+    """Registers ``pauses`` for ``detect/stalled``, and what was expected, where there are any."""
+    pauses = session.table(load("detect/pauses"))
+    session.register("pauses", pauses)
+    rows = _expected(session) if pauses.num_rows else []
+    session.register("expected", pa.Table.from_pylist(rows, EXPECTED_SCHEMA))
+
+
+def _expected(session: Session) -> list[Row]:
+    said = session.rows(load("detect/topology_said"))
+    queues = any(row["kind"] == "queue" and row["action"] == "declare" for row in said)
+    return expectations(session.rows(load("detect/expected_candidates")) if queues else [], said)

@@ -68,9 +68,13 @@ def lost(incident: Row, evidence: dict[str, Any]) -> Words:
 def stalled(incident: Row, evidence: dict[str, Any]) -> Words:
     queue = incident["queue"]
     minutes = int(evidence.get("waited_ns", 0)) // 60_000_000_000
+    if evidence.get("ended_ns") is not None:
+        what = f"{counted(incident, 'waited', 'waited')} in {queue}, the first for {minutes} minutes in which nothing was delivered; then it went on."
+    else:
+        what = f"{counted(incident, 'waits', 'wait')} in {queue}, the longest for {minutes} minutes; its consumers were seen before, and nothing was delivered since."
     return Words(
         f"{queue} has stopped",
-        f"{counted(incident, 'waits', 'wait')} in {queue}, the longest for {minutes} minutes; its consumers were seen before, and nothing was delivered since.",
+        what,
         f"Look whether a consumer of {queue} runs, and whether one holds its whole prefetch without acknowledging.",
     )
 

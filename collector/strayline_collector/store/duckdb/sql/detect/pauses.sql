@@ -1,0 +1,22 @@
+-- Times in which nothing came out of a touched queue for as long as stalls take at least, with the
+-- longest such time before; `to_ns` is null while it lasts. A pause that matters is longer than a
+-- bucket, and so between two buckets.
+WITH buckets AS (
+    SELECT environment, broker, vhost, queue, received_ns // CAST(stalled_after_s * 1e9 / (2 * stalled_gap_factor) AS BIGINT) AS bucket,
+        min(received_ns) AS first_ns, max(received_ns) AS last_ns
+    FROM delivery_facts, thresholds
+    WHERE queue IS NOT NULL AND death IS NULL
+    GROUP BY ALL
+), steps AS (
+    SELECT environment, broker, vhost, queue, last_ns AS from_ns, lead(first_ns) OVER of_queue AS to_ns
+    FROM buckets WINDOW of_queue AS (PARTITION BY environment, broker, vhost, queue ORDER BY bucket)
+), pauses AS (
+    SELECT *, coalesce(max(to_ns - from_ns) OVER (PARTITION BY environment, broker, vhost, queue ORDER BY from_ns ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS longest_ns
+    FROM steps
+)
+SELECT concat_ws('|', coalesce(p.environment, ''), coalesce(p.broker, ''), coalesce(p.vhost, ''), p.queue) AS key,
+    p.environment, p.broker, p.vhost, p.queue, p.from_ns, CASE WHEN p.to_ns <= m.now_ns THEN p.to_ns END AS to_ns, p.longest_ns,
+    CAST(greatest(t.stalled_after_s * 1e9, t.stalled_gap_factor * p.longest_ns) AS BIGINT) AS patience_ns
+FROM pauses p CROSS JOIN moment m CROSS JOIN thresholds t
+WHERE coalesce(p.to_ns, m.now_ns) - p.from_ns >= greatest(t.stalled_after_s * 1e9, t.stalled_gap_factor * p.longest_ns)
+  AND concat_ws('|', coalesce(p.environment, ''), coalesce(p.broker, ''), coalesce(p.vhost, ''), p.queue) IN (SELECT key FROM touched);

@@ -1,0 +1,75 @@
+-- Queues whose consumers were seen, and which gave nothing out for long while messages waited
+-- (docs/messages.md, section 5). `pauses` (detect/pauses.sql) holds when that was; a stall that
+-- ended stays, with its end.
+WITH known AS (
+    SELECT u.*, q.ttl_ms
+    FROM pauses u
+    LEFT JOIN queue_traits q ON q.name = u.queue AND q.broker IS NOT DISTINCT FROM u.broker AND q.vhost IS NOT DISTINCT FROM u.vhost
+        AND q.environment IS NOT DISTINCT FROM u.environment
+    WHERE NOT coalesce(q.is_stream OR q.short_lived OR q.ttl_ms IS NOT NULL, false)
+      AND u.queue NOT IN (SELECT reply_to FROM publish_facts WHERE reply_to IS NOT NULL)
+), got AS (
+    SELECT k.key, d.* FROM delivery_facts d
+    JOIN (SELECT DISTINCT key, environment, broker, vhost, queue FROM known) k ON k.queue = d.queue AND k.broker IS NOT DISTINCT FROM d.broker
+        AND k.vhost IS NOT DISTINCT FROM d.vhost AND k.environment IS NOT DISTINCT FROM d.environment
+    WHERE d.death IS NULL
+), seen_tags AS (
+    SELECT epoch, channel, max(delivery_tag) AS tag FROM delivery_facts SEMI JOIN (SELECT DISTINCT epoch, channel FROM got) USING (epoch, channel) GROUP BY ALL
+), handed AS (       -- given to a channel that is still at it: its span comes with its end
+    SELECT k.key, k.from_ns, min(c.at_ns) AS at_ns
+    FROM (SELECT epoch, at_ns, unnest(json_transform(census, '{"consumers":[{"channel":"BIGINT","queues":["VARCHAR"],"delivery_tag":"BIGINT"}]}').consumers) AS consumer
+          FROM census WHERE json_valid(census) AND at_ns >= (SELECT min(from_ns) FROM known)) c
+    JOIN seen_tags s ON s.epoch = c.epoch AND s.channel = c.consumer.channel AND c.consumer.delivery_tag > s.tag
+    JOIN known k ON list_contains(c.consumer.queues, k.queue) AND c.at_ns > k.from_ns AND k.to_ns IS NULL
+    GROUP BY ALL
+), ways AS (
+    SELECT key, exchange, routing_key, min(received_ns) AS first_ns FROM got
+    WHERE exchange IS NOT NULL AND routing_key IS NOT NULL AND message IS NOT NULL GROUP BY ALL
+), wanted AS (
+    SELECT DISTINCT k.key, k.from_ns AS pause_ns, p.rowid AS row_id
+    FROM known k
+    JOIN expected e ON e.queue = k.queue AND e.broker IS NOT DISTINCT FROM k.broker AND e.vhost IS NOT DISTINCT FROM k.vhost AND e.environment IS NOT DISTINCT FROM k.environment
+    JOIN publish_facts p ON p.exchange = e.exchange AND p.routing_key = e.routing_key AND p.start_ns BETWEEN e.from_ns AND e.to_ns
+        AND p.environment IS NOT DISTINCT FROM e.environment AND p.broker IS NOT DISTINCT FROM e.broker AND p.vhost IS NOT DISTINCT FROM e.vhost
+        AND p.routing_headers IS NOT DISTINCT FROM e.routing_headers AND (p.mandatory OR NOT e.if_mandatory)
+    UNION
+    SELECT k.key, k.from_ns, p.rowid
+    FROM known k JOIN ways w ON w.key = k.key
+    JOIN publish_facts p ON p.exchange = w.exchange AND p.routing_key = w.routing_key AND w.first_ns < p.start_ns
+        AND p.environment IS NOT DISTINCT FROM k.environment AND p.broker IS NOT DISTINCT FROM k.broker AND p.vhost IS NOT DISTINCT FROM k.vhost
+    WHERE p.routing_headers IS NULL
+      AND NOT EXISTS (SELECT 1 FROM delivery_facts d WHERE d.message = p.message AND d.queue <> k.queue)
+      AND NOT EXISTS (SELECT 1 FROM topology_facts t WHERE t.kind = 'exchange' AND t.name = p.exchange AND (t.type LIKE 'x-%' OR t.type = 'headers') AND t.vhost IS NOT DISTINCT FROM p.vhost)
+), firsts AS (
+    SELECT key, message, min(received_ns) AS received_ns FROM got WHERE message IS NOT NULL GROUP BY ALL
+), given AS (        -- how far each producer's messages came out
+    SELECT f.key, p.service, p.instance, p.channel, p.exchange, max(p.start_ns) AS start_ns
+    FROM firsts f JOIN publish_facts p ON p.message = f.message GROUP BY ALL
+), waits AS (
+    SELECT k.*, p.message, p.exchange, p.routing_key, p.service, p.trace_id, p.span_id, p.message_id, p.n, p.start_ns, p.batch,
+        greatest(p.start_ns, k.from_ns, coalesce(h.at_ns, 0)) AS since_ns, m.now_ns
+    FROM wanted w
+    JOIN known k ON k.key = w.key AND k.from_ns = w.pause_ns
+    JOIN publish_facts p ON p.rowid = w.row_id
+    CROSS JOIN moment m
+    LEFT JOIN firsts f ON f.key = w.key AND f.message = p.message
+    LEFT JOIN given g ON g.key = w.key AND g.service = p.service AND g.instance IS NOT DISTINCT FROM p.instance AND g.channel IS NOT DISTINCT FROM p.channel AND g.exchange = p.exchange
+    LEFT JOIN handed h ON h.key = k.key AND h.from_ns = k.from_ns
+    WHERE p.delay_ms IS NULL AND p.expiration_ms IS NULL AND (p.outcome IS NULL OR p.outcome IN ('confirmed', 'committed', 'unconfirmed'))
+      AND CASE WHEN k.to_ns IS NULL THEN f.message IS NULL AND (g.start_ns IS NULL OR p.start_ns > g.start_ns) AND p.start_ns <= m.now_ns
+               ELSE f.received_ns >= k.to_ns AND p.start_ns < k.to_ns END
+), told AS (
+    SELECT key, min(service) AS consumer_service, max(batch) AS batch FROM got GROUP BY key
+)
+SELECT w.key, 'stalled' AS kind, NULL AS verdict, NULL AS cause, 'warning' AS severity, 'inferred' AS confidence, 'waiting' AS role,
+    w.message, w.trace_id, w.span_id AS producer_span_id, w.message_id, w.environment, w.broker, w.vhost, w.queue, w.exchange, w.routing_key,
+    w.service AS producer_service, t.consumer_service,
+    to_json({expected_queues: [w.queue], actual_queues: []::VARCHAR[], sequence: w.n, waited_ns: coalesce(w.to_ns, w.now_ns) - w.since_ns, patience_ns: w.patience_ns,
+        last_delivery_ns: w.from_ns, ended_ns: w.to_ns, longest_gap_ns: w.longest_ns, deliveries: []::VARCHAR[]}) AS evidence,
+    w.since_ns + w.patience_ns AS event_ns, w.since_ns + w.patience_ns AS facts_until_ns, greatest(w.batch, t.batch) AS batch
+FROM waits w JOIN told t ON t.key = w.key
+WHERE coalesce(w.to_ns, w.now_ns) - w.since_ns >= w.patience_ns
+  -- whoever emptied or deleted the queue meanwhile took what waited
+  AND NOT EXISTS (SELECT 1 FROM topology_facts x WHERE x.kind = 'queue' AND x.action IN ('purge', 'delete') AND x.name = w.queue
+      AND x.broker IS NOT DISTINCT FROM w.broker AND x.vhost IS NOT DISTINCT FROM w.vhost AND x.seen_ns BETWEEN w.start_ns AND coalesce(w.to_ns, w.now_ns))
+QUALIFY row_number() OVER (PARTITION BY w.key, w.message ORDER BY w.from_ns) = 1;

@@ -1,0 +1,6 @@
+-- Keys of `stalled`: one queue. Time alone touches those that nothing came out of for a while.
+SELECT concat_ws('|', coalesce(environment, ''), coalesce(broker, ''), coalesce(vhost, ''), queue) AS key
+FROM delivery_facts, moment, thresholds
+WHERE queue IS NOT NULL AND NOT regexp_matches(queue, '^(amq\.|\*)')
+GROUP BY environment, broker, vhost, queue, now_ns, stalled_after_s
+HAVING max(batch) > $since OR max(received_ns) < now_ns - stalled_after_s * 1e9;
