@@ -19,14 +19,20 @@ WITH consumed AS (
     ANTI JOIN consumed c ON c.queue = e.queue AND c.environment IS NOT DISTINCT FROM p.environment
         AND (c.broker = p.broker OR c.broker IS NULL OR p.broker IS NULL) AND (c.vhost = p.vhost OR c.vhost IS NULL OR p.vhost IS NULL)
     WHERE p.outcome IN ('confirmed', 'committed') AND (p.mandatory OR NOT e.if_mandatory)
+), ways AS (
+    SELECT environment, exchange, routing_key, count(*) AS sent FROM sent GROUP BY ALL
+), silent_ways AS MATERIALIZED (
+    -- few are silent: only their messages are looked at one by one
+    SELECT * FROM ways w
+    ANTI JOIN arrived a ON a.exchange = w.exchange AND a.routing_key = w.routing_key AND a.environment IS NOT DISTINCT FROM w.environment
+    ANTI JOIN expected e ON e.exchange = w.exchange AND e.routing_key = w.routing_key
+    ANTI JOIN replies r ON w.exchange = '' AND r.name = w.routing_key
+    WHERE w.sent >= (SELECT uninstrumented_messages FROM thresholds)
+      AND NOT regexp_matches(w.routing_key, '^amq\.(rabbitmq\.reply-to|gen-)') AND NOT (w.exchange = '' AND w.routing_key IN (SELECT queue FROM consumed))
 ), for_key AS (
     SELECT p.environment, p.broker, p.vhost, CASE WHEN p.exchange = '' THEN p.routing_key END AS queue, p.exchange, p.routing_key, p.service AS producer_service,
         p.message, p.start_ns, p.end_ns, p.batch
-    FROM sent p
-    ANTI JOIN arrived a ON a.exchange = p.exchange AND a.routing_key = p.routing_key AND a.environment IS NOT DISTINCT FROM p.environment
-    ANTI JOIN expected e ON e.exchange = p.exchange AND e.routing_key = p.routing_key
-    ANTI JOIN replies r ON p.exchange = '' AND r.name = p.routing_key
-    WHERE NOT regexp_matches(p.routing_key, '^amq\.(rabbitmq\.reply-to|gen-)') AND NOT (p.exchange = '' AND p.routing_key IN (SELECT queue FROM consumed))
+    FROM sent p SEMI JOIN silent_ways w ON w.exchange = p.exchange AND w.routing_key = p.routing_key AND w.environment IS NOT DISTINCT FROM p.environment
 ), for_requester AS (
     SELECT p.environment, p.broker, p.vhost, 'amq.rabbitmq.reply-to' AS queue, '' AS exchange, 'amq.rabbitmq.reply-to' AS routing_key, p.service AS producer_service,
         p.message, p.start_ns, p.end_ns, p.batch
