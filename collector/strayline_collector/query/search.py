@@ -65,7 +65,7 @@ HAS: Final = tuple(_HAS)
 _PROTOCOL: Final = """CASE WHEN messaging_system = 'rabbitmq' THEN 'amqp' WHEN messaging_system IS NOT NULL THEN 'other'
     WHEN rpc_system = 'grpc' THEN 'grpc' WHEN rpc_system IS NOT NULL THEN 'other'
     WHEN http_method IS NOT NULL THEN 'http' WHEN db_system IS NOT NULL THEN 'other' END"""
-"""As ``traces.protocol_of`` tells it."""
+"""As ``trace_spans.sql`` tells it."""
 _SORTS: Final = {
     "start": "t.start_ns",
     "duration": "(t.end_ns - t.start_ns)",
