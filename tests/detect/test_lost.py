@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from strayline_collector.detect.runner import Runner
 from strayline_collector.store.duckdb.store import DuckDBStore
 from tests.detect.histories import (
+    EPOCH,
     Attempt,
     binding,
     delivery_row,
     exchange,
     put,
     queue,
+    rows_of,
     write,
 )
 from tests.detect.histories import emptied as clean
@@ -83,6 +85,32 @@ def test_what_was_purged_is_named_and_harmless(store: DuckDBStore) -> None:
 def test_what_was_deleted_with_its_queue_is_an_error(store: DuckDBStore) -> None:
     lose(store, got(1), sent(1, 2, 3), emptied("delete", 5000, 2))
     assert claims(store) == dict.fromkeys((2, 3), ("queue_deleted", "error", "proven"))
+
+
+def test_a_purge_of_another_vhosts_queue_explains_nothing(store: DuckDBStore) -> None:
+    def history(*more: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+        words = [census(2000, 2, last=True)]
+        return rows_of(got(1, 5), None, sent(1, 2, 3, 4, 5), words, [*topology(), *more])
+
+    def moved(name: str, value: Any) -> Any:
+        if name == "vhost":
+            return "other"
+        if not isinstance(value, str):
+            return value
+        if name.endswith(("trace_id", "span_id")):
+            return "f" + value[1:]
+        return value.replace(EPOCH, "e" * 16).replace("c" * 16, "d" * 16)
+
+    elsewhere = {
+        table: [{name: moved(name, value) for name, value in row.items()} for row in rows]
+        for table, rows in history().items()
+    }
+    here = history(emptied("purge", 500, 3))
+    put(store, {table: [*here[table], *elsewhere[table]] for table in here})
+    claims(store)
+    with store.read() as session:
+        found = session.rows("SELECT vhost, cause FROM verdicts WHERE cause = 'purged'")
+    assert {row["vhost"] for row in found} == {"/"}
 
 
 def test_more_missing_than_were_purged_is_nobodys_proof(store: DuckDBStore) -> None:

@@ -121,15 +121,18 @@ WITH lacking AS (
         GROUP BY key, service, coalesce(epoch, instance), channel
     )
 ), emptyings AS (
-    SELECT l.queue, CASE t.action WHEN 'purge' THEN 'purged' ELSE 'queue_deleted' END AS cause, t.seen_ns AS from_ns, t.seen_ns AS at_ns,
+    SELECT l.key, CASE t.action WHEN 'purge' THEN 'purged' ELSE 'queue_deleted' END AS cause, t.seen_ns AS from_ns, t.seen_ns AS at_ns,
         TRY_CAST(t.arguments->>'$.messages' AS BIGINT) AS went, concat_ws('|', t.action, t.seen_ns) AS event
-    FROM (SELECT DISTINCT broker, vhost, queue FROM places) l
+    FROM (SELECT DISTINCT broker, vhost, queue, key FROM places) l
     JOIN topology_facts t ON t.kind = 'queue' AND t.action IN ('purge', 'delete') AND t.source = 'shim' AND t.name = l.queue
         AND t.broker IS NOT DISTINCT FROM l.broker AND t.vhost IS NOT DISTINCT FROM l.vhost AND json_valid(coalesce(t.arguments, '{}'))
     WHERE coalesce(TRY_CAST(t.arguments->>'$.messages' AS BIGINT), 1) > 0
     UNION ALL
-    SELECT queues[1], 'auto_ack_consumer', from_ns, at_ns, tags, concat_ws('|', epoch, channel)
-    FROM tails WHERE auto AND ended AND NOT dropped AND len(queues) = 1
+    SELECT w.key, 'auto_ack_consumer', t.from_ns, t.at_ns, t.tags, concat_ws('|', t.epoch, t.channel)
+    FROM tails t
+    LEFT JOIN (SELECT DISTINCT epoch, channel, key FROM got) g ON g.epoch = t.epoch AND g.channel = t.channel
+    JOIN places w ON w.queue = t.queues[1] AND (g.key IS NULL OR g.key = w.key)
+    WHERE t.auto AND t.ended AND NOT t.dropped AND len(t.queues) = 1
 ), bounded AS (      -- queues that drop their oldest: what went in, and how many by when
     SELECT DISTINCT e.key, p.message, p.start_ns, p.end_ns, f.received_ns
     FROM (SELECT DISTINCT key, environment, broker, vhost, queue FROM lacking WHERE max_length IS NOT NULL AND coalesce(overflow, 'drop-head') = 'drop-head') e
@@ -161,7 +164,7 @@ WITH lacking AS (
     CROSS JOIN moment m
     LEFT JOIN sums s ON s.key = l.key
     LEFT JOIN depths d ON d.key = l.key AND d.message = l.message
-    ASOF LEFT JOIN emptyings v ON v.queue = l.queue AND v.at_ns >= l.end_ns
+    ASOF LEFT JOIN emptyings v ON v.key = l.key AND v.at_ns >= l.end_ns
 ), doubted AS (
     SELECT w.*,
         coalesce(g.to_ns >= w.start_ns, false) AS maybe_held,
