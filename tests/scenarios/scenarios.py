@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tests.scenarios.fates import FATES
+from tests.scenarios.losses import LOSSES
 from tests.scenarios.order import ORDER
 from tests.scenarios.routing import ROUTING
 from tests.scenarios.scenario import Scenario
 from tests.scenarios.traps import TRAPS
 
-SCENARIOS: tuple[Scenario, ...] = (*ORDER, *ROUTING, *FATES, *TRAPS)
+SCENARIOS: tuple[Scenario, ...] = (*ORDER, *ROUTING, *FATES, *LOSSES, *TRAPS)
