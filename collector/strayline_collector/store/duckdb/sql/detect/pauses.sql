@@ -1,6 +1,6 @@
 -- Times in which nothing came out of a touched queue for as long as stalls take at least, with the
 -- longest such time before; `to_ns` is null while it lasts. A pause that matters is longer than a
--- bucket, and so between two buckets.
+-- bucket, and so between two buckets; one that lasts matters only where something may wait.
 WITH buckets AS (
     SELECT environment, broker, vhost, queue, received_ns // CAST(stalled_after_s * 1e9 / (2 * stalled_gap_factor) AS BIGINT) AS bucket,
         min(received_ns) AS first_ns, max(received_ns) AS last_ns
@@ -13,10 +13,17 @@ WITH buckets AS (
 ), pauses AS (
     SELECT *, coalesce(max(to_ns - from_ns) OVER (PARTITION BY environment, broker, vhost, queue ORDER BY from_ns ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS longest_ns
     FROM steps
+), unseen AS (
+    SELECT DISTINCT coalesce(vhost, '') AS vhost FROM publish_facts p
+    ANTI JOIN (SELECT hash(message) AS message_hash FROM delivery_facts WHERE message IS NOT NULL) d ON d.message_hash = hash(p.message)
+), newest AS (
+    SELECT coalesce(vhost, '') AS vhost, max(start_ns) AS start_ns FROM publish_facts GROUP BY ALL
 )
 SELECT concat_ws('|', coalesce(p.environment, ''), coalesce(p.broker, ''), coalesce(p.vhost, ''), p.queue) AS key,
     p.environment, p.broker, p.vhost, p.queue, p.from_ns, CASE WHEN p.to_ns <= m.now_ns THEN p.to_ns END AS to_ns, p.longest_ns,
     CAST(greatest(t.stalled_after_s * 1e9, t.stalled_gap_factor * p.longest_ns) AS BIGINT) AS patience_ns
 FROM pauses p CROSS JOIN moment m CROSS JOIN thresholds t
 WHERE coalesce(p.to_ns, m.now_ns) - p.from_ns >= greatest(t.stalled_after_s * 1e9, t.stalled_gap_factor * p.longest_ns)
-  AND concat_ws('|', coalesce(p.environment, ''), coalesce(p.broker, ''), coalesce(p.vhost, ''), p.queue) IN (SELECT key FROM touched);
+  AND concat_ws('|', coalesce(p.environment, ''), coalesce(p.broker, ''), coalesce(p.vhost, ''), p.queue) IN (SELECT key FROM touched)
+  AND (p.to_ns <= m.now_ns OR coalesce(p.vhost, '') IN (SELECT vhost FROM unseen)
+    OR EXISTS (SELECT 1 FROM newest n WHERE n.vhost = coalesce(p.vhost, '') AND n.start_ns > p.from_ns));
