@@ -3,12 +3,16 @@
 -- One that came back to that queue and was handled there was a retry; one that expired in a queue
 -- nobody consumes, and was handled after, had been made to wait. `dead_ends` (detect/dead_ends.py)
 -- holds where rejected messages go, by queue and way.
-WITH seen AS (
+WITH dying AS MATERIALIZED (   -- by eight bytes first: most messages never die
+    SELECT DISTINCT hash(coalesce(message, array_to_string(string_split(stamp, '.')[2:4], '.'))) AS named
+    FROM delivery_facts WHERE death IS NOT NULL OR settlement IN ('nack_drop', 'reject_drop')
+), seen AS MATERIALIZED (
     SELECT d.*, coalesce(d.message, array_to_string(string_split(d.stamp, '.')[2:4], '.')) AS met,
         CAST(coalesce(d.death, '[]') AS VARCHAR[]) AS deaths, coalesce(d.settled_ns, d.handled_end_ns, d.received_ns) AS done_ns,
         d.settlement IN ('ack', 'sent', 'auto') AND NOT coalesce(d.failed, false) AS succeeded
     FROM delivery_facts d
     WHERE d.queue IS NOT NULL AND (d.message IS NOT NULL OR d.stamp IS NOT NULL)
+      AND hash(coalesce(d.message, array_to_string(string_split(d.stamp, '.')[2:4], '.'))) IN (SELECT named FROM dying)
 ), told AS (         -- by x-death, wherever it came to light
     SELECT met, environment, broker, vhost, split_part(told, '|', 1) AS queue, split_part(told, '|', 2) AS reason,
         max(TRY_CAST(split_part(told, '|', 3) AS BIGINT)) AS times, min(received_ns) AS seen_ns, max(done_ns) AS until_ns, max(batch) AS batch, bool_or(source = 'shim') AS sure,
@@ -39,7 +43,8 @@ WITH seen AS (
         AND (s.queue <> x.queue OR len(s.deaths) > 0 OR s.received_ns > x.died_ns)
     GROUP BY ALL
 ), consumed AS (
-    SELECT DISTINCT environment, broker, vhost, queue FROM delivery_facts WHERE queue IS NOT NULL
+    SELECT DISTINCT environment, broker, vhost, queue FROM delivery_facts
+    WHERE queue IN (SELECT target FROM dead_ends UNION ALL SELECT queue FROM deaths WHERE reason = 'expired')
 ), rest AS (         -- where a rejected message lies, when that is sure and nothing leads on
     SELECT e.environment, e.broker, e.vhost, e.queue, e.exchange, e.routing_key, min(e.target) AS rests_in
     FROM dead_ends e

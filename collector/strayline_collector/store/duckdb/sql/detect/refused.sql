@@ -1,25 +1,32 @@
 -- Messages that came to the wrong consumer, by what it does with them (docs/messages.md, section 5): it
 -- rejects or fails on every message of an exchange and key (two at least) while it succeeds with others,
 -- and another queue's consumer succeeds with these.
-WITH tried AS (
+WITH recent AS (
     SELECT d.*, (d.settlement IN ('nack_drop', 'reject_drop') OR coalesce(d.failed, false)) AS refused,
         NOT coalesce(d.failed, false) AND d.handled_end_ns IS NOT NULL AND coalesce(d.settlement, 'ack') IN ('ack', 'sent', 'auto') AS succeeded
     FROM delivery_facts d
     WHERE d.queue IS NOT NULL AND d.exchange IS NOT NULL AND d.routing_key IS NOT NULL AND d.death IS NULL
       AND d.received_ns >= (SELECT max(received_ns) FROM delivery_facts) - (SELECT (population_h * 3600e9)::BIGINT FROM thresholds)
+), bad AS MATERIALIZED (      -- most traffic is refused nowhere
+    SELECT * FROM recent WHERE refused
 ), handled AS (    -- in the end, if only after a retry that its queue arranged
     SELECT DISTINCT environment, broker, vhost, queue, message FROM delivery_facts
-    WHERE message IS NOT NULL AND queue IS NOT NULL AND NOT coalesce(failed, false) AND handled_end_ns IS NOT NULL AND coalesce(settlement, 'ack') IN ('ack', 'sent', 'auto')
-      AND message IN (SELECT message FROM tried WHERE refused)
-), ways AS (
-    SELECT t.environment, t.broker, t.vhost, t.queue, t.service, t.exchange, t.routing_key,
-        count(*) FILTER (WHERE t.succeeded OR h.message IS NOT NULL) AS succeeded, count(DISTINCT coalesce(t.message, t.span_id)) FILTER (WHERE t.refused) AS refused
-    FROM tried t LEFT JOIN handled h ON h.message = t.message AND h.queue = t.queue AND h.environment IS NOT DISTINCT FROM t.environment
-        AND h.broker IS NOT DISTINCT FROM t.broker AND h.vhost IS NOT DISTINCT FROM t.vhost
+    WHERE message IN (SELECT message FROM bad) AND queue IS NOT NULL AND NOT coalesce(failed, false) AND handled_end_ns IS NOT NULL
+      AND coalesce(settlement, 'ack') IN ('ack', 'sent', 'auto')
+), recovered AS (
+    SELECT DISTINCT b.environment, b.broker, b.vhost, b.queue, b.service, b.exchange, b.routing_key
+    FROM bad b JOIN handled h ON h.message = b.message AND h.queue = b.queue AND h.environment IS NOT DISTINCT FROM b.environment
+        AND h.broker IS NOT DISTINCT FROM b.broker AND h.vhost IS NOT DISTINCT FROM b.vhost
+), ways AS MATERIALIZED (
+    SELECT environment, broker, vhost, queue, service, exchange, routing_key, count(*) FILTER (WHERE succeeded) AS succeeded,
+        count(DISTINCT coalesce(message, span_id)) FILTER (WHERE refused) AS refused
+    FROM recent WHERE queue IN (SELECT queue FROM bad) OR routing_key IN (SELECT routing_key FROM bad)
     GROUP BY ALL
 ), wrong AS (
     SELECT w.*
     FROM ways w
+    ANTI JOIN recovered r ON r.queue = w.queue AND r.service = w.service AND r.exchange = w.exchange AND r.routing_key = w.routing_key
+        AND r.environment IS NOT DISTINCT FROM w.environment AND r.broker IS NOT DISTINCT FROM w.broker AND r.vhost IS NOT DISTINCT FROM w.vhost
     WHERE w.succeeded = 0 AND w.refused >= (SELECT refused_tries FROM thresholds)
       AND EXISTS (SELECT 1 FROM ways o WHERE o.service = w.service AND o.queue = w.queue AND o.environment IS NOT DISTINCT FROM w.environment
             AND o.broker IS NOT DISTINCT FROM w.broker AND o.vhost IS NOT DISTINCT FROM w.vhost AND (o.exchange <> w.exchange OR o.routing_key <> w.routing_key) AND o.succeeded > 0)
@@ -34,9 +41,8 @@ WITH tried AS (
         count(*) AS tries,
         list({consumer_span_id: t.span_id, trace_id: t.trace_id, delivery_tag: t.delivery_tag, redelivered: t.redelivered, settled: t.settlement, time_ns: t.received_ns}
             ORDER BY t.received_ns, t.delivery_tag, t.span_id)[:50] AS deliveries
-    FROM tried t JOIN right_places r ON r.queue = t.queue AND r.service = t.service AND r.exchange = t.exchange AND r.routing_key = t.routing_key
+    FROM bad t JOIN right_places r ON r.queue = t.queue AND r.service = t.service AND r.exchange = t.exchange AND r.routing_key = t.routing_key
         AND r.environment IS NOT DISTINCT FROM t.environment AND r.broker IS NOT DISTINCT FROM t.broker AND r.vhost IS NOT DISTINCT FROM t.vhost
-    WHERE t.refused
     GROUP BY ALL
 )
 SELECT 'all' AS key, 'misrouted' AS kind, 'refused' AS verdict, NULL AS cause, 'warning' AS severity, 'inferred' AS confidence, 'strayed' AS role,

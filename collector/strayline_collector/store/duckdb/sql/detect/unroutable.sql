@@ -3,31 +3,9 @@
 -- and keys, with times, that a complete actual topology routes to no queue; `alternates` those that it
 -- routes to queues by an alternate exchange alone. By what is known of an incomplete one that is so
 -- only of messages which were seen in those queues and in no other.
-WITH queues AS (
-    SELECT broker, vhost, name, bool_or(durable) AS durable FROM topology_facts
-    WHERE kind = 'queue' AND action = 'declare' GROUP BY ALL
-), arrivals AS (
-    SELECT d.*,
-        -- of a queue that nobody was seen to declare, a name of its own says that it is meant to last
-        coalesce(q.durable, NOT regexp_matches(d.queue, '^(amq\.gen-|amq\.rabbitmq\.|\*)')) AS durable
-    FROM (
-        SELECT exchange, routing_key, broker, vhost, queue, min(received_ns) AS received_ns, count(*) AS deliveries
-        FROM delivery_facts WHERE queue IS NOT NULL AND death IS NULL GROUP BY ALL
-    ) d
-    LEFT JOIN queues q ON q.name = d.queue AND q.broker IS NOT DISTINCT FROM d.broker AND q.vhost IS NOT DISTINCT FROM d.vhost
-), durable_exchanges AS (
-    SELECT DISTINCT t.broker, t.vhost, t.source_name AS exchange
-    FROM topology_facts t JOIN queues q ON q.name = t.destination AND q.durable AND q.broker IS NOT DISTINCT FROM t.broker AND q.vhost IS NOT DISTINCT FROM t.vhost
-    WHERE t.kind = 'binding' AND t.action = 'bind' AND coalesce(t.destination_kind, 'queue') = 'queue'
-    UNION
-    SELECT DISTINCT broker, vhost, exchange FROM arrivals WHERE durable
-), keys AS (
-    SELECT broker, vhost, exchange, routing_key, count(*) AS publishes FROM publish_facts GROUP BY ALL
-), reached AS (
-    SELECT broker, vhost, exchange, routing_key, min(received_ns) FILTER (WHERE durable) AS durable_ns, sum(deliveries)::BIGINT AS deliveries FROM arrivals GROUP BY ALL
-), delayed AS (
+WITH delayed AS (
     SELECT DISTINCT broker, vhost, name FROM topology_facts WHERE kind = 'exchange' AND type = 'x-delayed-message'
-), lost AS (
+), lost AS MATERIALIZED (   -- few; what follows looks at their exchanges alone
     SELECT p.*, w.exchange IS NOT NULL AND p.outcome IS DISTINCT FROM 'returned' AS by_topology
     FROM publish_facts p
     LEFT JOIN nowhere w ON w.exchange = p.exchange AND w.routing_key = p.routing_key AND w.broker IS NOT DISTINCT FROM p.broker
@@ -38,6 +16,28 @@ WITH queues AS (
     WHERE (p.outcome = 'returned' OR w.exchange IS NOT NULL)
       AND x.name IS NULL AND p.delay_ms IS NULL
       AND NOT starts_with(coalesce(p.routing_key, ''), 'amq.rabbitmq.reply-to')
+), queues AS (
+    SELECT broker, vhost, name, bool_or(durable) AS durable FROM topology_facts
+    WHERE kind = 'queue' AND action = 'declare' GROUP BY ALL
+), arrivals AS (
+    SELECT d.*,
+        -- of a queue that nobody was seen to declare, a name of its own says that it is meant to last
+        coalesce(q.durable, NOT regexp_matches(d.queue, '^(amq\.gen-|amq\.rabbitmq\.|\*)')) AS durable
+    FROM (
+        SELECT exchange, routing_key, broker, vhost, queue, min(received_ns) AS received_ns, count(*) AS deliveries
+        FROM delivery_facts WHERE queue IS NOT NULL AND death IS NULL AND exchange IN (SELECT exchange FROM lost) GROUP BY ALL
+    ) d
+    LEFT JOIN queues q ON q.name = d.queue AND q.broker IS NOT DISTINCT FROM d.broker AND q.vhost IS NOT DISTINCT FROM d.vhost
+), durable_exchanges AS (
+    SELECT DISTINCT t.broker, t.vhost, t.source_name AS exchange
+    FROM topology_facts t JOIN queues q ON q.name = t.destination AND q.durable AND q.broker IS NOT DISTINCT FROM t.broker AND q.vhost IS NOT DISTINCT FROM t.vhost
+    WHERE t.kind = 'binding' AND t.action = 'bind' AND coalesce(t.destination_kind, 'queue') = 'queue'
+    UNION
+    SELECT DISTINCT broker, vhost, exchange FROM arrivals WHERE durable
+), keys AS (
+    SELECT broker, vhost, exchange, routing_key, count(*) AS publishes FROM publish_facts WHERE exchange IN (SELECT exchange FROM lost) GROUP BY ALL
+), reached AS (
+    SELECT broker, vhost, exchange, routing_key, min(received_ns) FILTER (WHERE durable) AS durable_ns, sum(deliveries)::BIGINT AS deliveries FROM arrivals GROUP BY ALL
 ), weighed AS (
     SELECT l.*, r.durable_ns, e.exchange IS NOT NULL AS durable_bound, k.publishes, coalesce(r.deliveries, 0) AS deliveries, i.exchange IS NOT NULL AS intended
     FROM lost l
