@@ -30,6 +30,7 @@ class Process:
         self, name: str, arguments: list[str], environment: Mapping[str, str], directory: Path
     ) -> None:
         self.name = name
+        self._started = (arguments, environment, directory)
         self._log = directory / f"{name}.log"
         self._drain: threading.Thread | None = None
         with self._log.open("wb") as log:
@@ -44,6 +45,10 @@ class Process:
                 preexec_fn=dies_with_parent(),  # noqa: PLW1509 - our own children, before threads
                 start_new_session=True,
             )
+
+    def again(self) -> Process:
+        """The same once more."""
+        return Process(self.name, *self._started)
 
     def first_line(self) -> str:
         """The first line it says, which every demo process says when it serves. Raises

@@ -64,6 +64,13 @@ class Shop:
                 raise DemoError(f"{left} messages were not handled within {DRAIN_S:.0f} s")
             time.sleep(0.1)
 
+    def restart(self, name: str) -> None:
+        """Ends a service as a deploy does, and starts it again."""
+        place = next(i for i, service in enumerate(self.services) if service.name == name)
+        stop_all([self.services[place]])
+        self.services[place] = self.services[place].again()
+        self.services[place].first_line()
+
     def stop(self) -> None:
         stop_all(self.services)
 
