@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from strayline_collector.store.duckdb.store import DuckDBStore
 
 
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Bytes may differ from process to process (gzip's time, ids made up), and names of tests must not."""
+    return f"{argname} of {len(val)} bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def broker() -> Iterator[Broker]:
     """The broker at AMQP_URL, else a private node."""

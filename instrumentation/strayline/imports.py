@@ -58,18 +58,26 @@ class Watch:
     def cancel(self) -> None:
         """Forgets about it. When nothing is watched any more the finder goes too."""
         with _lock:
-            self._done = True
-            _unnoticed.discard(self)
-            for name in self.names:
-                left = tuple(watch for watch in _waiting.get(name, ()) if watch is not self)
-                if left:
-                    _waiting[name] = left
-                else:
-                    _waiting.pop(name, None)
-                    _loading.pop(name, None)
-                    _loaded.discard(name)
-            if not _waiting and _FINDER in sys.meta_path:
-                sys.meta_path.remove(_FINDER)
+            self._leave()
+            self._tidy()
+
+    def _leave(self) -> None:
+        self._done = True
+        _unnoticed.discard(self)
+        for name in self.names:
+            left = tuple(watch for watch in _waiting.get(name, ()) if watch is not self)
+            if left:
+                _waiting[name] = left
+            else:
+                _waiting.pop(name, None)
+
+    def _tidy(self) -> None:
+        for name in self.names:
+            if name not in _waiting:
+                _loading.pop(name, None)
+                _loaded.discard(name)
+        if not _waiting and _FINDER in sys.meta_path:
+            sys.meta_path.remove(_FINDER)
 
     def settle(self, failed: str | None = None) -> None:
         """Calls back if it is time to, once. ``failed`` is a module whose import just failed."""
@@ -77,9 +85,13 @@ class Watch:
             states = [None if name == failed else _is_loaded(name) for name in self.names]
             if self._done or False in states or True not in states:
                 return
-            self.cancel()
+            self._leave()
         with survived(f"following the import of {self.names[0]}"):
+            # may watch the same module for more: that it is loaded, though its import statement is
+            # not done, is known until then
             self._callback()
+        with _lock:
+            self._tidy()
 
 
 def when_imported(names: Iterable[str], callback: Callable[[], None]) -> Watch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import pkgutil
 import subprocess
 import sys
@@ -125,6 +126,42 @@ def test_a_callback_may_import_more_of_the_library(library) -> None:
     importlib.import_module("pack.apps")
     assert heard == [sys.modules["pack.more"]]
     late.cancel()
+
+
+def test_a_callback_that_watches_the_same_library_for_more_is_told_at_once(library) -> None:
+    """A shim that is switched on by one of a library's modules goes on to watch for the rest of it."""
+    library(slib="DONE = True")
+    heard: list[str] = []
+    inner: list[Watch] = []
+
+    def loaded() -> None:
+        inner.append(when_imported(["slib"], lambda: heard.append("inner")))
+        heard.append("outer")
+
+    outer = when_imported(["slib"], loaded)
+    importlib.import_module("slib")
+    assert heard == ["inner", "outer"]
+    for each in (outer, *inner):
+        each.cancel()
+
+
+def test_a_library_imported_last_of_all_is_instrumented_as_a_whole() -> None:
+    """Nothing is imported after it that could bring the news."""
+    program = (
+        "import sys, strayline.auto\n"
+        "import aio_pika\n"
+        "print(sys.modules['aio_pika.queue'].QueueIterator.__anext__.__code__.co_filename)\n"
+        "import fastapi\n"
+        "print(sys.modules['fastapi'].FastAPI.__call__.__code__.co_filename)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OTEL_TRACES_EXPORTER": "none"},
+    )
+    files = [Path(line).name for line in done.stdout.split()]
+    assert files == ["aio_pika_iterator.py", "asgi.py"]
 
 
 def test_a_callback_that_fails_breaks_no_import(library) -> None:
