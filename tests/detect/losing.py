@@ -1,5 +1,6 @@
 """A small shop of one queue, told by JSON what befalls it; prints what the application knows."""
 
+import strayline.auto  # noqa: F401, I001 - first, as users do it
 import asyncio
 import json
 import os

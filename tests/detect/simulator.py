@@ -71,6 +71,9 @@ class History:
             census = [{"consumers": [consumer], "spans_dropped": 0, "at_unix_nano": at}]
             topology = [exchange("x", "topic"), binding("x", "work", "k")]
         told = rows_of(self.attempts, self.queue.arguments, self.publishes, census, topology)
+        for row in told["delivery_facts"]:  # every consumer continues the trace
+            row["context_trace_id"] = row["publish_trace_id"]
+            row["context_span_id"] = row["publish_span_id"]
         return {table: [self._own(row) for row in rows] for table, rows in told.items()}
 
     def _own(self, row: dict[str, Any]) -> dict[str, Any]:

@@ -41,6 +41,8 @@ class Loaded:
     """What else is told of each, see ``trace_spans.sql``."""
     events: list[str | None]
     links: list[str | None]
+    ends_ns: list[int]
+    """As they were told; in ``tree`` none lies before its start."""
     deliveries: dict[SpanKey, Row]
     cut: frozenset[Cap]
 
@@ -89,6 +91,7 @@ def read_story(session: Session, trace_id: str, *, stitched: bool) -> Loaded:
         texts=columns["text"],
         events=columns["events"],
         links=columns["links"],
+        ends_ns=columns["end_ns"],
         deliveries=deliveries,
         cut=frozenset(cut),
     )

@@ -140,8 +140,9 @@ def _spans(
         more = _ALONE
         if key in story.deliveries:
             more = _delivered(story, span)
+        later_ns = span.start_ns - story.tree[index].start_ns
+        end_ns = story.ends_ns[index] + later_ns
         if story.events[index] or story.links[index]:
-            later_ns = span.start_ns - story.tree[index].start_ns
             more += f'"events":{_events(story.events[index], later_ns)},"links":{_links(story.links[index])},'
         else:
             more += _PLAIN
@@ -150,7 +151,7 @@ def _spans(
         else:
             more += _SOUND
         one = (
-            f'{{{text},{more}"start_unix_nano":{span.start_ns},"end_unix_nano":{span.end_ns},"self_ns":{own[key]},'
+            f'{{{text},{more}"start_unix_nano":{span.start_ns},"end_unix_nano":{end_ns},"self_ns":{own[key]},'
             f'"display_parent":{under},"context_bleed":{"true" if key in bled else "false"}}}'
         )
         # a client and a server may share an id (Zipkin)

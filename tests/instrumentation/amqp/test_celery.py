@@ -246,9 +246,10 @@ def test_what_workers_say_among_themselves_is_left_alone(told: Told) -> None:
     runner = Runner(told.store)
     runner.settle()
     assert not runner.failures
-    # what waits for its time is overtaken, which nobody minds
-    found = told.rows("SELECT kind, severity FROM findings")
-    assert [row for row in found if row != {"kind": "reordered", "severity": "info"}] == []
+    # what waits for its time is overtaken, which nobody minds; two tasks were rejected for good
+    expected = [{"kind": "lost", "severity": "warning"}, {"kind": "reordered", "severity": "info"}]
+    found = told.rows("SELECT kind, severity FROM findings ORDER BY kind")
+    assert [row for row in found if row not in expected] == []
 
 
 def test_uninstrumented_celery_is_as_it_was() -> None:

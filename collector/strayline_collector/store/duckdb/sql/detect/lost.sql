@@ -75,10 +75,16 @@ WITH lacking AS (
         max(w.at_ns) AS at_ns, bool_or(coalesce(c.consumer.closed, false) OR coalesce(w.doc.last, false)) AS ended
     FROM words w, unnest(w.doc.consumers) AS c(consumer)
     GROUP BY w.epoch, c.consumer.channel
+), homes AS (        -- a channel belongs to one broker and vhost, which each of its deliveries tells
+    SELECT DISTINCT epoch, channel, broker, vhost FROM delivery_facts WHERE epoch IN (SELECT epoch FROM channels)
 ), lanes AS (
-    SELECT DISTINCT epoch, channel, queue FROM got WHERE epoch IS NOT NULL AND channel IS NOT NULL
+    SELECT DISTINCT epoch, channel, key FROM got WHERE epoch IS NOT NULL AND channel IS NOT NULL
     UNION
-    SELECT epoch, channel, q.name FROM channels, unnest(queues) AS q(name) WHERE q.name IN (SELECT queue FROM places)
+    SELECT c.epoch, c.channel, w.key
+    FROM (SELECT epoch, channel, unnest(queues) AS queue FROM channels) c
+    JOIN places w ON w.queue = c.queue
+    LEFT JOIN homes h ON h.epoch = c.epoch AND h.channel = c.channel
+    WHERE h.epoch IS NULL OR (h.broker IS NOT DISTINCT FROM w.broker AND h.vhost IS NOT DISTINCT FROM w.vhost)
 ), tags AS (
     SELECT d.epoch, d.channel, d.delivery_tag AS tag, min(d.received_ns) AS received_ns, bool_and(d.settlement IS NOT DISTINCT FROM 'auto') AS auto
     FROM delivery_facts d SEMI JOIN lanes l ON l.epoch = d.epoch AND l.channel = d.channel
@@ -98,21 +104,21 @@ WITH lacking AS (
     JOIN processes_known p ON p.epoch = c.epoch
     WHERE c.delivery_tag > coalesce(s.tag, 0)
 ), gaps AS (
-    SELECT l.queue, g.from_ns, max(g.to_ns) OVER (PARTITION BY l.queue ORDER BY g.from_ns RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS to_ns
+    SELECT l.key, g.from_ns, max(g.to_ns) OVER (PARTITION BY l.key ORDER BY g.from_ns RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS to_ns
     FROM (
         SELECT epoch, channel, before_ns AS from_ns, received_ns AS to_ns FROM steps WHERE tag - tag_before > 1
         UNION ALL
         SELECT epoch, channel, from_ns, CASE WHEN ended THEN at_ns ELSE 9223372036854775807 END FROM tails WHERE NOT (auto AND ended AND NOT dropped)
     ) g JOIN lanes l ON l.epoch = g.epoch AND l.channel = g.channel
 ), blind_spots AS (  -- from when on nobody knows what a consuming process took
-    SELECT queue, known_ns, max(alive_ns) OVER (PARTITION BY queue ORDER BY known_ns RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS alive_ns
+    SELECT key, known_ns, max(alive_ns) OVER (PARTITION BY key ORDER BY known_ns RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS alive_ns
     FROM (
-        SELECT g.queue, g.epoch,
+        SELECT g.key, g.epoch,
             CASE WHEN any_value(p.dropped) THEN 0 WHEN any_value(p.ended) THEN 9223372036854775807 ELSE coalesce(any_value(p.census_ns), 0) END AS known_ns,
             CASE WHEN any_value(p.dropped) THEN 9223372036854775807 ELSE greatest(max(g.received_ns), coalesce(any_value(p.census_ns), 0)) + 15000000000 END AS alive_ns
         FROM got g LEFT JOIN processes_known p ON p.epoch = g.epoch
         WHERE g.epoch IS NOT NULL
-        GROUP BY g.queue, g.epoch
+        GROUP BY g.key, g.epoch
     )
 ), covers AS (       -- one consumer that was there before and after
     SELECT key, first_ns, max(last_ns) OVER (PARTITION BY key ORDER BY first_ns RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS last_ns
@@ -173,8 +179,8 @@ WITH lacking AS (
         count(*) FILTER (WHERE w.fits) OVER (PARTITION BY w.key, w.event) AS gone,
         count(*) OVER (PARTITION BY w.key) AS absent
     FROM weighed w
-    ASOF LEFT JOIN gaps g ON g.queue = w.queue AND g.from_ns <= w.until_ns
-    ASOF LEFT JOIN blind_spots b ON b.queue = w.queue AND b.known_ns < w.until_ns
+    ASOF LEFT JOIN gaps g ON g.key = w.key AND g.from_ns <= w.until_ns
+    ASOF LEFT JOIN blind_spots b ON b.key = w.key AND b.known_ns < w.until_ns
     ASOF LEFT JOIN covers c ON c.key = w.key AND c.first_ns <= w.start_ns
 ), judged AS (
     SELECT *,
