@@ -122,9 +122,9 @@ ENDLESS = {
 
 @pytest.mark.parametrize("name", DOUBLING)
 def test_a_text_that_doubles_is_an_error_in_bounded_memory(sandbox: DuckDBStore, name: str) -> None:
-    with pytest.raises((BadInput, Stopped)) as refused:  # too late on a busy machine
-        sandbox.ask(DOUBLING[name], SOON)
-    assert refused.type is Stopped or "longer than 8,192 bytes" in str(refused.value)
+    # time enough on a busy machine: what is bounded here is the text, whatever it takes
+    with pytest.raises(BadInput, match="longer than 8,192 bytes"):
+        sandbox.ask(DOUBLING[name], Limits(seconds=30))
 
 
 def test_patterns_mean_what_they_meant(sandbox: DuckDBStore) -> None:
@@ -227,7 +227,7 @@ def test_while_attacks_run_every_span_is_taken_and_the_rest_is_answered(
     try:
         for name in ("recursion that doubles its rows", "sorted cross join"):
             answer = post(collector, ENDLESS[name])
-            assert answer.status_code in (400, 422), answer.text  # out of memory, or of time
+            assert answer.status_code == 422, answer.text
             assert httpx.get(f"http://{collector.api}/api/v1/services", timeout=30).status_code == 200  # fmt: skip
         for sql in DOUBLING.values():
             assert post(collector, sql).status_code in (400, 422)  # refused, or out of memory first

@@ -8,8 +8,7 @@ from strayline_collector.contract.model import Contract
 from strayline_collector.detect.contract import contract_detector
 from strayline_collector.detect.dead_ends import register_dead_ends
 from strayline_collector.detect.detector import Detector
-from strayline_collector.detect.expected import register_expected, register_pauses
-from strayline_collector.detect.hops import register_hops
+from strayline_collector.detect.expected import register_expected, register_pauses, register_ways
 from strayline_collector.detect.intended import register_strays
 from strayline_collector.detect.needed import register_needed
 from strayline_collector.detect.nowhere import named_by, register_nowhere
@@ -95,7 +94,7 @@ DETECTORS: Final = (
         "uninstrumented",
         touched=load("detect/unroutable_touched"),
         judge=load("detect/uninstrumented"),
-        prepare=register_hops,
+        prepare=register_ways,
         population=True,
     ),
     Detector(

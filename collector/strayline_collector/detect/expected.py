@@ -33,11 +33,16 @@ EXPECTED_SCHEMA: Final = pa.schema(
 )
 
 
+def register_ways(session: Session) -> None:
+    """Registers ``expected``: see ``expectations``."""
+    rows = _expected(session)
+    session.register("expected", pa.Table.from_pylist(rows, EXPECTED_SCHEMA))
+
+
 def register_expected(session: Session) -> None:
     """Registers ``expected``, see ``expectations``, and ``missing``: what was expected in a touched
     queue and never seen in it."""
-    rows = _expected(session)
-    session.register("expected", pa.Table.from_pylist(rows, EXPECTED_SCHEMA))
+    register_ways(session)
     session.register("missing", session.table(load("detect/missing")))
 
 

@@ -37,9 +37,9 @@ def ask(connection: duckdb.DuckDBPyConnection, sql: str, limits: Limits) -> Aske
                     cursor.execute(load("sandbox/spans"))
                 cursor.execute("BEGIN TRANSACTION READ ONLY")
                 schema, batches, truncated = _read(cursor, text, limits)
-            except duckdb.OutOfMemoryException:
+            except (duckdb.OutOfMemoryException, MemoryError):
                 raise Stopped("the query needs more memory than the collector's limit") from None
-            except (duckdb.Error, MemoryError, RuntimeError) as error:
+            except (duckdb.Error, RuntimeError) as error:
                 watch.explain()
                 raise BadInput(_first_paragraph(error)) from None
             watch.explain()
