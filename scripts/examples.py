@@ -77,6 +77,15 @@ def main() -> None:
             "get /api/v1/traces/{trace_id}": collector.get(
                 f"/api/v1/traces/{message['trace_id']}", stitch="true"
             ),
+            "get /api/v1/traces/{trace_id}/outline": collector.get(
+                f"/api/v1/traces/{message['trace_id']}/outline", stitch="true"
+            ),
+            "get /api/v1/traces/{trace_id}/spans/{span_id}": collector.get(
+                f"/api/v1/traces/{message['trace_id']}/spans/{message['producer_span_id']}"
+            ),
+            "get /api/v1/traces/{trace_id}/find": collector.get(
+                f"/api/v1/traces/{message['trace_id']}/find", text="order"
+            ),
             "get /api/v1/critical_path": collector.get(
                 "/api/v1/critical_path", service="gateway", operation="POST /orders", limit=2
             ),

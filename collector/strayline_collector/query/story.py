@@ -38,7 +38,7 @@ class Loaded:
     """Service, kind and name."""
     failed: list[bool]
     texts: list[str]
-    """What else is told of each, see ``trace_spans.sql``."""
+    """What else is told of each, see ``trace_spans.sql`` or ``trace_outline.sql``."""
     events: list[str | None]
     links: list[str | None]
     ends_ns: list[int]
@@ -56,9 +56,12 @@ class Loaded:
         ]
 
 
-def read_story(session: Session, trace_id: str, *, stitched: bool) -> Loaded:
-    """Raises ``NotFound`` when nothing bears that trace id."""
-    reader = _Reader(session)
+def read_story(
+    session: Session, trace_id: str, *, stitched: bool, spans: str = "query/trace_spans"
+) -> Loaded:
+    """``spans``: the SQL that reads them, which says what ``texts`` hold. Raises ``NotFound`` when
+    nothing bears that trace id."""
+    reader = _Reader(session, spans)
     table = reader.spans([trace_id])
     if not table.num_rows:
         raise NotFound(f"no trace {trace_id}: nothing stored bears that id")
@@ -166,8 +169,9 @@ def _want(session: Session, keys: Sequence[SpanKey]) -> None:
 class _Reader:
     """Asks for traces, and for none twice running: most stories are one trace."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, spans: str) -> None:
         self._session = session
+        self._sql = load(spans)
         self._asked: list[str] = []
         self._spans: pa.Table | None = None
         self.loads: dict[str, int] = {}
@@ -203,7 +207,7 @@ class _Reader:
         if self._asked != trace_ids or self._spans is None:
             self._ask(trace_ids)
             asked = {**self.loads, "limit": MAX_ROWS + 1}
-            self._spans = self._session.table(load("query/trace_spans"), asked)
+            self._spans = self._session.table(self._sql, asked)
         return self._spans
 
     def _parents(self, trace_ids: list[str]) -> pa.Table:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from strayline_collector.query import wire
 from strayline_collector.query.compare import compare_ranges, compare_traces
 from strayline_collector.query.latency import read_latency
+from strayline_collector.query.outline import find_spans, outline_text, read_span
 from strayline_collector.query.params import Read, Text, Time
 from strayline_collector.query.paths import MAX_STORIES, read_critical_path
 from strayline_collector.query.times import time_range
@@ -36,6 +37,34 @@ def add_story_routes(app: FastAPI, read: Read) -> None:
                 s, range_ns, service=service, operation=operation, through=through, limit=limit
             )
         )
+
+    @app.get("/api/v1/traces/{trace_id}/outline", response_model=wire.Outline, tags=["traces"])
+    async def outline(
+        trace_id: str, stitch: bool = False, clock: wire.ClockMode = "raw"
+    ) -> Response:
+        """One trace as columns for a drawing, without attributes: a tenth of the bytes."""
+        wanted = trace_id.lower()
+        return await read(lambda s: outline_text(s, wanted, stitched=stitch, clock=clock))
+
+    @app.get(
+        "/api/v1/traces/{trace_id}/spans/{span_id}", response_model=wire.SpansSaid, tags=["traces"]
+    )
+    async def span(trace_id: str, span_id: str) -> Response:
+        """What one span says: attributes, resource, events, links."""
+        return await read(lambda s: read_span(s, trace_id.lower(), span_id.lower()))
+
+    @app.get("/api/v1/traces/{trace_id}/find", response_model=wire.FoundSpans, tags=["traces"])
+    async def find(
+        trace_id: str,
+        text: Annotated[str, Query(min_length=1, max_length=256)],
+        also: Annotated[
+            list[str] | None, Query(max_length=200, description="ids of linked traces")
+        ] = None,
+    ) -> Response:
+        """Spans of a trace, and of those linked with it, that say ``text`` in their name,
+        attributes, events, status or resource, whatever its case."""
+        wanted = [name.lower() for name in (trace_id, *(also or ()))]
+        return await read(lambda s: find_spans(s, wanted, text))
 
     @app.get("/api/v1/traces/{a}/compare/{b}", response_model=wire.TraceComparison, tags=["traces"])
     async def compare(a: str, b: str, stitch: bool = True) -> Response:

@@ -11,6 +11,7 @@ import json
 from collections import defaultdict
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from strayline_collector.query.story import Loaded, never_seen, read_story
@@ -56,13 +57,13 @@ def trace_text(
 ) -> bytes:
     """One trace, alone or stitched, as JSON (``wire.Trace``). Times are as they were told unless
     ``clock`` is ``corrected``. Raises ``NotFound``."""
-    with _collecting_later():
+    with collecting_later():
         story = read_story(session, trace_id, stitched=stitched)
-        return _text(session, trace_id, story, clock)
+        return _text(tell(session, trace_id, story, clock))
 
 
 @contextmanager
-def _collecting_later() -> Generator[None]:
+def collecting_later() -> Generator[None]:
     """No garbage is collected meanwhile: the collector would look at each of a million new objects,
     none of which is in a circle, dozens of times. They are freed by their counts."""
     on = gc.isenabled()
@@ -74,7 +75,23 @@ def _collecting_later() -> Generator[None]:
             gc.enable()
 
 
-def _text(session: Session, trace_id: str, story: Loaded, clock: ClockMode) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A story with everything that is said of its spans."""
+
+    story: Loaded
+    tree: list[TreeSpan]
+    """As in ``story``, at the times that the clock mode tells."""
+    by_key: Mapping[SpanKey, TreeSpan]
+    parents: Mapping[SpanKey, SpanKey | None]
+    children: Mapping[SpanKey | None, list[SpanKey]]
+    rest: dict[str, Any]
+    """Of ``wire.Trace`` what stands beside the spans."""
+    findings: Mapping[SpanKey, list[str]]
+
+
+def tell(session: Session, trace_id: str, story: Loaded, clock: ClockMode) -> Told:
+    """What is said of a story, with times as they were told unless ``clock`` is ``corrected``."""
     by_key = {span.key: span for span in story.tree}
     found = orders(by_key)
     parents = display_parents(by_key)
@@ -109,8 +126,11 @@ def _text(session: Session, trace_id: str, story: Loaded, clock: ClockMode) -> b
         "truncated_by": sorted(story.cut),
     }
     findings = _findings(session, story.trace_ids)
-    spans = _spans(story, tree, by_key, parents, children, findings)
-    return f'{json.dumps(rest)[:-1]}, "spans": [{",".join(spans)}]}}'.encode()
+    return Told(story, tree, by_key, parents, children, rest, findings)
+
+
+def _text(told: Told) -> bytes:
+    return f'{json.dumps(told.rest)[:-1]}, "spans": [{",".join(_spans(told))}]}}'.encode()
 
 
 def _findings(session: Session, trace_ids: list[str]) -> dict[SpanKey, list[str]]:
@@ -121,21 +141,15 @@ def _findings(session: Session, trace_ids: list[str]) -> dict[SpanKey, list[str]
     return findings
 
 
-def _spans(
-    story: Loaded,
-    tree: list[TreeSpan],
-    by_key: Mapping[SpanKey, TreeSpan],
-    parents: Mapping[SpanKey, SpanKey | None],
-    children: Mapping[SpanKey | None, list[SpanKey]],
-    findings: Mapping[SpanKey, list[str]],
-) -> list[str]:
+def _spans(told: Told) -> list[str]:
     """Each span's JSON, in drawing order."""
-    own = self_times(by_key, parents, children)
-    bled = bled_spans(by_key)
-    told: dict[SpanKey, str] = {}
-    for index, (span, text) in enumerate(zip(tree, story.texts, strict=True)):
+    story, findings = told.story, told.findings
+    own = self_times(told.by_key, told.parents, told.children)
+    bled = bled_spans(told.by_key)
+    texts: dict[SpanKey, str] = {}
+    for index, (span, text) in enumerate(zip(told.tree, story.texts, strict=True)):
         key = span.key
-        above = parents[key]
+        above = told.parents[key]
         under = "null" if above is None else f'"{above[0]}-{above[1]}"'
         more = _ALONE
         if key in story.deliveries:
@@ -155,8 +169,8 @@ def _spans(
             f'"display_parent":{under},"context_bleed":{"true" if key in bled else "false"}}}'
         )
         # a client and a server may share an id (Zipkin)
-        told[key] = f"{told[key]},{one}" if key in told else one
-    return [told[key] for key in drawing_order(children)]
+        texts[key] = f"{texts[key]},{one}" if key in texts else one
+    return [texts[key] for key in drawing_order(told.children)]
 
 
 _ALONE: Final = '"queue":null,"queue_wait_ns":null,'

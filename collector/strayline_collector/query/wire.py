@@ -237,6 +237,92 @@ class Trace(TypedDict):
     traces, 100,000 links."""
 
 
+class OutlineColumns(TypedDict):
+    """One value a span, in drawing order."""
+
+    trace: list[int]
+    """Place in ``traces``."""
+    span_id: list[str]
+    parent: list[int]
+    """Place of the span to draw it under, -1 for none."""
+    service: list[int]
+    """Place in ``services``; ``name`` in ``names``; ``queue`` in ``queues``, -1 for none."""
+    name: list[int]
+    kind: list[int]
+    """OTLP: 0 unspecified, 1 internal, 2 server, 3 client, 4 producer, 5 consumer."""
+    start_ns: list[int]
+    """After ``start_unix_nano``."""
+    duration_ns: list[int]
+    self_ns: list[int]
+    status: list[int]
+    """0 unset, 1 ok, 2 error."""
+    protocol: list[int]
+    """0 none, 1 http, 2 grpc, 3 amqp, 4 other."""
+    events: list[int]
+    """How many."""
+    queue: list[int]
+    queue_wait_ns: list[int | None]
+    context_bleed: list[int]
+
+
+class OutlineFinding(TypedDict):
+    finding: FindingChange
+    spans: list[int]
+    """Places of the spans whose messages it is about."""
+
+
+class Outline(TypedDict):
+    """A trace without what its spans say: columns for a drawing. Times are in ns after
+    ``start_unix_nano``; a place is a span's number in drawing order, from 0."""
+
+    trace_id: str
+    stitched_trace_ids: list[str]
+    start_unix_nano: int
+    duration_ns: int
+    traces: list[str]
+    services: list[str]
+    names: list[str]
+    queues: list[str]
+    spans: OutlineColumns
+    critical_path: list[list[int | str]]
+    """Place, kind of segment, start, duration."""
+    links: list[list[int | str]]
+    """Place, trace id and span id of what it links to, and that one's place (-1: not here)."""
+    findings: list[OutlineFinding]
+    clock: list[ClockBound]
+    clock_mode: ClockMode
+    missing: list[MissingSpan]
+    truncated: bool
+    truncated_by: list[Literal["spans", "traces", "links"]]
+
+
+class SpanSaid(TypedDict):
+    """What one span says of itself; what is worked out about it stands in the outline."""
+
+    trace_id: str
+    span_id: str
+    kind: str
+    status_message: str | None
+    scope: str | None
+    attributes: dict[str, Any]
+    resource: dict[str, Any]
+    events: list[SpanEvent]
+    links: list[SpanLink]
+    sql: str
+    """What shows the same through ``POST /api/v1/sql``."""
+
+
+class SpansSaid(TypedDict):
+    items: list[SpanSaid]
+    """Two where a client and a server share an id (Zipkin)."""
+
+
+class FoundSpans(TypedDict):
+    spans: list[str]
+    """``trace_id-span_id``, at most 10,000."""
+    truncated: bool
+
+
 Through = Literal["story", "response"]
 
 

@@ -1,0 +1,1 @@
+SELECT * FROM findings WHERE id IN (SELECT unnest($ids)) ORDER BY id;

@@ -1,0 +1,8 @@
+-- What one span says, as JSON text. More than one where a client and a server share an id (Zipkin).
+SELECT kind, status_message, scope_name AS scope, environment, process, host,
+    coalesce(attributes, '{}') AS attributes, coalesce(json_extract(resource, '$.attributes')::VARCHAR, '{}') AS resource,
+    coalesce(events, '[]') AS events, coalesce(links, '[]') AS links
+FROM distinct_spans
+WHERE batch BETWEEN $first_batch AND $last_batch AND trace_id = $trace_id AND span_id = $span_id
+ORDER BY start_ns, kind
+LIMIT 2;
