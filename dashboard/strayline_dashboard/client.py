@@ -5,19 +5,28 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
+CONNECT_S: Final = 2.0
+ANSWER_S: Final = 30.0
+
+TOKEN: Final[ContextVar[str | None]] = ContextVar("token", default=None)
+"""Of whoever is logged in and asks; None: the process's own, if it has one."""
+
 
 class ApiProblem(Exception):
-    """The API could not answer; the text is fit for the page. ``away``: nobody answered at all."""
+    """The API could not answer; the text is fit for the page. ``away``: nobody answered at all.
+    ``locked``: it wants a token."""
 
-    def __init__(self, text: str, *, away: bool = False) -> None:
+    def __init__(self, text: str, *, away: bool = False, locked: bool = False) -> None:
         super().__init__(text)
         self.away = away
+        self.locked = locked
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,36 +67,63 @@ class Client:
     def __init__(self, api_url: str, entry: Entry | None = None) -> None:
         entry = entry or Entry()
         self.url = api_url.rstrip("/")
-        self._http = httpx.Client(
+        self.token = entry.token
+        self.locked = entry.token is not None
+        """Whether the API wants a token, as far as is known."""
+        verify = entry.context() if self.url.startswith("https://") else True
+        timeout = httpx.Timeout(ANSWER_S, connect=CONNECT_S)
+        self._http = httpx.Client(base_url=self.url, timeout=timeout, verify=verify)
+        self.later = httpx.AsyncClient(
             base_url=self.url,
-            timeout=httpx.Timeout(30, connect=2),
-            headers={"authorization": f"Bearer {entry.token}"} if entry.token else {},
-            verify=entry.context() if self.url.startswith("https://") else True,
+            timeout=timeout,
+            verify=verify,
+            limits=httpx.Limits(max_connections=None),
         )
+        """The same without waiting on a thread; ``headers()`` go with each request."""
+
+    def headers(self) -> dict[str, str]:
+        """What lets the one who asks in."""
+        token = TOKEN.get() or self.token
+        return {"authorization": f"Bearer {token}"} if token else {}
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """GET of an API path. Parameters that are None are left out."""
         kept = {name: value for name, value in (params or {}).items() if value is not None}
         return self._ask("GET", path, params=kept)
 
-    def patch(self, path: str, change: Mapping[str, Any]) -> Any:
-        """PATCH of an API path."""
-        return self._ask("PATCH", path, json=dict(change))
+    def admits(self, token: str) -> bool:
+        """Whether the API lets a token in. Raises ``ApiProblem`` when nobody answers."""
+        before = TOKEN.set(token)
+        try:
+            self.get("/api/v1/services", {"start": 0, "end": 1})
+        except ApiProblem as problem:
+            if problem.away:
+                raise
+            return not problem.locked
+        finally:
+            TOKEN.reset(before)
+        return True
 
     def _ask(self, method: str, path: str, **request: Any) -> Any:
         try:
-            answer = self._http.request(method, path, **request)
+            answer = self._http.request(method, path, headers=self.headers(), **request)
         except httpx.HTTPError as error:
-            raise ApiProblem(
-                f"The collector at {self.url} does not answer ({type(error).__name__}).", away=True
-            ) from None
+            raise self.away(error) from None
         if answer.status_code == 401:
+            self.locked = True
             raise ApiProblem(
-                "The collector wants a token, or another one: start the dashboard with --token."
+                "The collector wants a token, or another one: log in, or start the dashboard with --token.",
+                locked=True,
             )
         if answer.status_code >= 400:
             raise ApiProblem(_detail(answer))
         return answer.json()
+
+    def away(self, error: Exception) -> ApiProblem:
+        """What is said when nobody answers."""
+        return ApiProblem(
+            f"The collector at {self.url} does not answer ({type(error).__name__}).", away=True
+        )
 
 
 def _detail(answer: httpx.Response) -> str:

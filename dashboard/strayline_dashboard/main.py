@@ -15,30 +15,44 @@ import uvicorn
 
 from strayline_dashboard.app import build_app
 from strayline_dashboard.client import Entry
+from strayline_dashboard.live import Live
 
 
 class AddressProblem(Exception):
     """The address cannot be used; the text is one clear line."""
 
 
+class _Server(uvicorn.Server):
+    """Ends what would go on for ever before it waits for what is under way."""
+
+    def __init__(self, config: uvicorn.Config, live: Live) -> None:
+        super().__init__(config)
+        self._live = live
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._live.close()
+        await super().shutdown(sockets)
+
+
 def serve(api_url: str, host: str, port: int, entry: Entry) -> None:
     """Serves until SIGINT or SIGTERM; says the address once it accepts. Raises ``AddressProblem``."""
     hosts = ("*",) if host in ("0.0.0.0", "::") else (host,)
     try:
-        app = build_app(api_url, hosts, entry)
+        built = build_app(api_url, hosts, entry)
     except (OSError, ValueError) as error:
         raise AddressProblem(
             f"--ca, --client-cert, --client-key: cannot be used: {error}"
         ) from None
     with _listen(host, port) as listener:
-        server = uvicorn.Server(
+        server = _Server(
             uvicorn.Config(
-                app.server,
+                built.server,
                 log_level="warning",
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=2,
-            )
+            ),
+            built.live,
         )
         threading.Thread(
             target=_announce, args=(server, listener.getsockname()), daemon=True

@@ -79,9 +79,11 @@ def test_up_lets_its_dashboard_in_and_shows_the_token_to_nobody(
         children = Path(f"/proc/{up.pid}/task/{up.pid}/children").read_text().split()
         for child in children:
             assert TOKEN not in Path(f"/proc/{child}/cmdline").read_text()
-        dependencies = {"output": "data.data", "outputs": {"id": "data", "property": "data"}, "state": [{"id": "data", "property": "data", "value": None}], "changedPropIds": ["url.pathname"]}  # fmt: skip
-        inputs = [{"id": "url", "property": "pathname", "value": "/"}, {"id": "url", "property": "search", "value": ""}, {"id": "action", "property": "data"}, {"id": "tick", "property": "n_intervals"}]  # fmt: skip
+        dependencies = {"output": "data.data", "outputs": {"id": "data", "property": "data"}, "changedPropIds": ["url.pathname"]}  # fmt: skip
+        inputs = [{"id": "url", "property": "pathname", "value": "/"}, {"id": "url", "property": "search", "value": ""}, {"id": "refresh", "property": "data"}]  # fmt: skip
         with httpx.Client(base_url=told["dashboard"]) as browser:
+            assert browser.get("/").headers["location"] == "/login?next=%2F"
+            browser.post("/login", data={"token": "another"})
             page = browser.get("/")
             drawn = browser.post("/_dash-update-component", json={**dependencies, "inputs": inputs})
             assert drawn.status_code == 200, drawn.text

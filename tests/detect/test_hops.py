@@ -124,6 +124,6 @@ def test_its_finding_counts_messages_and_lists_none(store: DuckDBStore) -> None:
     publishes(store, 25)
     hops(store)
     with store.read() as session:
-        finding = read_findings(session, {"kind": "uninstrumented"}, limit=5, offset=0, all_messages=True)["items"][0]  # fmt: skip
+        finding = read_findings(session, {"kind": "uninstrumented"}, limit=5, offset=0, messages="all")["items"][0]  # fmt: skip
     assert (finding["count"], finding["messages"], finding["messages_truncated"]) == (25, [], False)
     assert json.dumps(finding["subject"])

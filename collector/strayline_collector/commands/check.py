@@ -82,6 +82,6 @@ def _findings(store: DuckDBStore) -> Iterator[Finding]:
     offset: int | None = 0
     with store.read() as session:
         while offset is not None:
-            page = read_findings(session, {}, limit=_PAGE, offset=offset, all_messages=True)
+            page = read_findings(session, {}, limit=_PAGE, offset=offset, messages="all")
             yield from page["items"]
             offset = None if page["next_cursor"] is None else int(page["next_cursor"])

@@ -198,7 +198,7 @@ class Webhook:
         """The finding as it is now; None when nobody is to be told of it any more."""
         with self._store.read() as session:
             try:
-                finding = read_finding(session, finding_id, all_messages=False)
+                finding = read_finding(session, finding_id)
             except NotFound:
                 return None
         gone = finding["status"] == "retracted" or finding["triage"] == "muted"

@@ -30,7 +30,7 @@ from strayline_collector.model import Control
 from strayline_collector.query import wire
 from strayline_collector.query.coverage import add_coverage_route
 from strayline_collector.query.export import MEDIA, Format, Wanted, export
-from strayline_collector.query.findings import change_triage, read_finding, read_findings
+from strayline_collector.query.findings import Messages, change_triage, read_finding, read_findings
 from strayline_collector.query.graph import read_graph
 from strayline_collector.query.graph_change import read_graph_beside
 from strayline_collector.query.guard import Gate, Guard, problem
@@ -299,11 +299,12 @@ def _finding_routes(app: FastAPI, store: Store, read: Read) -> None:
         confidence: Literal["proven", "inferred"] | None = None,
         queue: Text = None,
         since: Time = None,
-        messages: Literal["all"] | None = None,
+        messages: Messages | None = None,
         limit: Limit = 100,
         cursor: Cursor = None,
     ) -> Response:
-        """Findings, worst and newest first; without ``status`` the provisional and open ones."""
+        """Findings, worst and newest first; without ``status`` the provisional and open ones. Each
+        with up to 100 of its messages; ``messages`` asks for all or none."""
         filters = {
             "kind": kind,
             "severity": severity,
@@ -313,15 +314,15 @@ def _finding_routes(app: FastAPI, store: Store, read: Read) -> None:
             "queue": queue,
             "since_ns": None if since is None else parse_time(since, "since"),
         }
-        offset, whole = _offset(cursor), messages == "all"
+        offset = _offset(cursor)
         return await read(
-            lambda s: read_findings(s, filters, limit=limit, offset=offset, all_messages=whole)
+            lambda s: read_findings(s, filters, limit=limit, offset=offset, messages=messages)
         )
 
     @app.get("/api/v1/findings/{finding_id}", response_model=wire.Finding, tags=["findings"])
-    async def finding(finding_id: str, messages: Literal["all"] | None = None) -> Response:
+    async def finding(finding_id: str, messages: Messages | None = None) -> Response:
         """One finding with its messages."""
-        return await read(lambda s: read_finding(s, finding_id, all_messages=messages == "all"))
+        return await read(lambda s: read_finding(s, finding_id, messages=messages))
 
     @app.patch("/api/v1/findings/{finding_id}", response_model=wire.Finding, tags=["findings"])
     async def triage_finding(finding_id: str, request: Request) -> Response:
@@ -333,7 +334,7 @@ def _finding_routes(app: FastAPI, store: Store, read: Read) -> None:
                 change_triage(session, finding_id, change, time.time_ns())
 
         await asyncio.to_thread(run)
-        return await read(lambda s: read_finding(s, finding_id, all_messages=False))
+        return await read(lambda s: read_finding(s, finding_id))
 
 
 def _topology_routes(app: FastAPI, store: Store, read: Read) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from strayline_collector.detect.findings import IDENTITY
 from strayline_collector.errors import BadInput, NotFound
@@ -22,7 +22,9 @@ from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
 
 MESSAGES_SHOWN: Final = 100
-_ALL: Final = 2**31
+Messages = Literal["all", "none"]
+"""How many of a finding's messages are told; None: the first ``MESSAGES_SHOWN``."""
+_SHOWN: Final[Mapping[Messages | None, int]] = {"all": 2**31, "none": 0, None: MESSAGES_SHOWN}
 _TOLD: Final = frozenset(
     {"late_by", "sequence", "extent", "expected_queues", "actual_queues", "deliveries"}
 )
@@ -32,22 +34,27 @@ NO_FILTER: Final[Mapping[str, None]] = dict.fromkeys(
 
 
 def read_findings(
-    session: Session, filters: Mapping[str, Any], *, limit: int, offset: int, all_messages: bool
+    session: Session,
+    filters: Mapping[str, Any],
+    *,
+    limit: int,
+    offset: int,
+    messages: Messages | None = None,
 ) -> Findings:
     """A page of findings, worst and newest first. Without ``status``: provisional and open."""
     params = {**NO_FILTER, **filters, "limit": limit + 1, "offset": offset}
     rows = session.rows(load("query/findings"), params)
-    items = [_finding(session, row, all_messages=all_messages) for row in rows[:limit]]
+    items = [_finding(session, row, messages=messages) for row in rows[:limit]]
     return Findings(items=items, next_cursor=str(offset + limit) if len(rows) > limit else None)
 
 
-def read_finding(session: Session, finding_id: str, *, all_messages: bool) -> Finding:
+def read_finding(session: Session, finding_id: str, *, messages: Messages | None = None) -> Finding:
     """One finding, retracted ones too. Raises ``NotFound``."""
     params = {**NO_FILTER, "id": finding_id, "limit": 1, "offset": 0}
     rows = session.rows(load("query/findings"), params)
     if not rows:
         raise NotFound(f"no finding {finding_id}")
-    return _finding(session, rows[0], all_messages=all_messages)
+    return _finding(session, rows[0], messages=messages)
 
 
 def change_triage(
@@ -87,10 +94,11 @@ def change_triage(
     )
 
 
-def _finding(session: Session, row: Row, *, all_messages: bool) -> Finding:
+def _finding(session: Session, row: Row, *, messages: Messages | None = None) -> Finding:
     identity = {name: row[name] for name in IDENTITY}
-    limit = _ALL if all_messages else MESSAGES_SHOWN
-    rows = session.rows(load("query/finding_messages"), {"id": row["id"], "limit": limit + 1})
+    limit = _SHOWN[messages]
+    asked = {"id": row["id"], "limit": limit + 1}
+    rows = session.rows(load("query/finding_messages"), asked) if limit else []
     return Finding(
         id=row["id"],
         kind=row["kind"],
@@ -112,7 +120,7 @@ def _finding(session: Session, row: Row, *, all_messages: bool) -> Finding:
         count=row["count"],
         episodes=[_episode(item) for item in json.loads(row["episodes"])],
         messages=[_message(item) for item in rows[:limit]],
-        messages_truncated=len(rows) > limit,
+        messages_truncated=len(rows) > limit or (messages == "none" and row["count"] > 0),
         sql=_sql(identity),
     )
 

@@ -1,20 +1,29 @@
 "use strict";
-/* What every renderer shares: elements, formats, colours, navigation. Data from outside only ever
-   becomes text nodes and attribute values, never markup. */
+/* What every renderer shares: elements, formats, colours, navigation, questions to the API. Data from
+   outside only ever becomes text nodes and attribute values, never markup. */
 window.strayline = (() => {
   const SVG = "http://www.w3.org/2000/svg";
   const pages = {};
+
+  /* Text from outside as it can be looked at: what would reverse or hide its neighbours is named, and
+     no more is drawn than anybody reads. */
+  const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g;
+  const MOST = 20000;
+  function plain(text) {
+    const cut = text.length > MOST ? `${text.slice(0, MOST)}… (${text.length.toLocaleString("en-US")} characters)` : text;
+    return cut.replace(UNSEEN, (c) => `⟨U+${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
+  }
 
   function fill(node, attributes, children) {
     for (const [name, value] of Object.entries(attributes || {})) {
       if (value === null || value === undefined || value === false) continue;
       if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
       else if (name === "style") Object.assign(node.style, value);
-      else node.setAttribute(name, value === true ? "" : String(value));
+      else node.setAttribute(name, value === true ? "" : name === "title" || name === "aria-label" ? plain(String(value).slice(0, 2000)) : String(value));
     }
     for (const child of children.flat(4)) {
       if (child === null || child === undefined || child === false) continue;
-      node.append(child instanceof Node ? child : String(child));
+      node.append(child instanceof Node ? child : plain(String(child)));
     }
     return node;
   }
@@ -39,13 +48,23 @@ window.strayline = (() => {
   function rate(value) {
     return value >= 100 ? `${value.toFixed(0)}/s` : value >= 1 ? `${value.toFixed(1)}/s` : `${value.toFixed(2)}/s`;
   }
-  function time(ns) {
-    if (ns === null || ns === undefined) return "–";
-    return new Date(Number(ns) / 1e6).toISOString().slice(11, 23);
+
+  /* Times in UTC, or in the reader's own zone when that was chosen. */
+  const local = () => localStorage.getItem("strayline.zone") === "local";
+  function shifted(ns) {
+    const at = new Date(Number(ns) / 1e6);
+    return local() ? new Date(at.getTime() - at.getTimezoneOffset() * 60000) : at;
   }
-  function day(ns) {
-    return new Date(Number(ns) / 1e6).toISOString().slice(0, 10);
+  const time = (ns) => (ns === null || ns === undefined ? "–" : shifted(ns).toISOString().slice(11, 23));
+  const day = (ns) => shifted(ns).toISOString().slice(0, 10);
+  /* RFC 3339, to unix ns as a number: exact to 256 ns, which no clock on a page needs. */
+  const ns = (text) => Date.parse(text) * 1e6;
+  const moment = (text) => (text ? `${day(ns(text))} ${time(ns(text)).slice(0, 8)}` : "–");
+  function ago(text) {
+    const s = Math.max(0, (Date.now() - Date.parse(text)) / 1000);
+    return s < 60 ? "just now" : s < 3600 ? `${Math.floor(s / 60)} min ago` : s < 86400 ? `${Math.floor(s / 3600)} h ago` : `${Math.floor(s / 86400)} d ago`;
   }
+  const bytes = (n) => { for (const [unit, size] of [["GiB", 2 ** 30], ["MiB", 2 ** 20], ["KiB", 2 ** 10]]) if (n >= size) return `${(n / size).toFixed(n >= 10 * size ? 0 : 1)} ${unit}`; return `${n} bytes`; };
 
   /* A service keeps its colour wherever it appears: the name decides. */
   const HUES = ["#6478e8", "#12a594", "#e09a2f", "#9a6de0", "#4b8fb3", "#8db33f", "#d9689f", "#4aa8e0", "#c77b4a", "#5f9e6e", "#b35c6e", "#7f7fd0"];
@@ -70,35 +89,113 @@ window.strayline = (() => {
     const query = new URLSearchParams(kept).toString();
     return query ? `${path}?${query}` : path;
   }
+  /* A chosen range of time goes along from page to page. */
+  const RANGE = ["last", "start", "end"];
+  const RANGED = new Set(["", "map", "traces", "queues", "queue"]);
+  function ranged(target) {
+    const to = new URL(target, location.origin), here = new URLSearchParams(location.search);
+    if (RANGED.has(to.pathname.split("/")[1]) && !RANGE.some((name) => to.searchParams.has(name)))
+      for (const name of RANGE) if (here.has(name)) to.searchParams.set(name, here.get(name));
+    return to.pathname + to.search;
+  }
   function go(target, replace) {
     if (target === location.pathname + location.search) return;
     history[replace ? "replaceState" : "pushState"]({}, "", target);
+    loading();
     window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
   }
+  function loading() {
+    const shell = document.getElementById("shell");
+    if (shell) shell.dataset.loading = "true";
+  }
+  window.addEventListener("popstate", loading);
   document.addEventListener("click", (event) => {
     const link = event.target.closest && event.target.closest("a[href^='/']");
-    if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey) return;
+    if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || link.hasAttribute("download") || link.getAttribute("href").startsWith("/api/")) return;
     event.preventDefault();
-    go(link.getAttribute("href"));
+    go(ranged(link.getAttribute("href")));
   });
 
+  function say(text) {
+    let region = document.getElementById("said");
+    if (!region) document.body.append(region = h("div", { id: "said", role: "status" }));
+    region.textContent = text;
+    region.dataset.shown = "true";
+    clearTimeout(say.timer);
+    say.timer = setTimeout(() => delete region.dataset.shown, 1800);
+  }
   function copy(text, button) {
     const done = () => {
+      if (!button) return say("Copied");
       const before = button.textContent;
       button.textContent = "Copied";
       setTimeout(() => (button.textContent = before), 1200);
     };
-    if (navigator.clipboard) navigator.clipboard.writeText(text).then(done, () => {});
+    if (navigator.clipboard) return navigator.clipboard.writeText(text).then(done, () => say("The browser does not let pages copy here"));
+    /* a page without TLS on another host has no clipboard; a selection can still be copied */
+    const area = h("textarea", { class: "offscreen", "aria-hidden": "true" });
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+    return Promise.resolve(done());
   }
-  function save(name, value) {
-    const link = h("a", { download: name, href: URL.createObjectURL(new Blob([JSON.stringify(value, null, 1)], { type: "application/json" })) });
+  const copyButton = (text, label) => h("button", { class: "button small", type: "button", onclick: (event) => { event.stopPropagation(); copy(typeof text === "function" ? text() : text, event.currentTarget); } }, label || "Copy");
+  function download(name, blob) {
+    const link = h("a", { download: name, href: URL.createObjectURL(blob) });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }
-  let acted = 0;
-  function act(action) {
-    window.dash_clientside.set_props("action", { data: { ...action, id: `${Date.now()}-${++acted}` } });
+  const save = (name, value) => download(name, new Blob([JSON.stringify(value, null, 1)], { type: "application/json" }));
+  /* A drawing as a file of its own: the styles that make it are written into it. */
+  const DRAWN = ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", "font-size", "font-weight", "font-family", "text-anchor"];
+  function alone(svg) {
+    const twin = svg.cloneNode(true);
+    const from = [svg, ...svg.querySelectorAll("*")], to = [twin, ...twin.querySelectorAll("*")];
+    from.forEach((node, i) => {
+      const style = getComputedStyle(node);
+      for (const name of DRAWN) to[i].style.setProperty(name, style.getPropertyValue(name));
+    });
+    const { width, height } = svg.getBoundingClientRect();
+    twin.setAttribute("xmlns", SVG);
+    twin.setAttribute("width", Math.round(width));
+    twin.setAttribute("height", Math.round(height));
+    twin.style.background = getComputedStyle(document.documentElement).getPropertyValue("--pane");
+    return new Blob([new XMLSerializer().serializeToString(twin)], { type: "image/svg+xml" });
   }
+  const saveSvg = (svg, name) => download(`${name}.svg`, alone(svg));
+  function savePng(svg, name) {
+    const { width, height } = svg.getBoundingClientRect();
+    const image = new Image(), address = URL.createObjectURL(alone(svg));
+    image.onload = () => {
+      const canvas = h("canvas", { width: Math.round(width * 2), height: Math.round(height * 2) });
+      canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+      URL.revokeObjectURL(address);
+      canvas.toBlob((blob) => download(`${name}.png`, blob));
+    };
+    image.src = address;
+  }
+
+  /* Questions to the API beside a page's own data: `ask("/queues", { limit: 5 })`. Fails with the
+     API's own words. */
+  async function ask(path, params, options) {
+    const { method = "GET", body, signal } = options || {};
+    let told;
+    try {
+      const answer = await fetch(url(`/data/api/v1${path}`, params), { method, signal, headers: body ? { "content-type": "application/json" } : {}, body: body && JSON.stringify(body) });
+      told = await answer.json();
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      throw new Error("The dashboard itself does not answer.");
+    }
+    if (told.status === 401) location.assign(url("/login", { next: location.pathname + location.search }));
+    if (told.status < 200 || told.status > 299) throw Object.assign(new Error(told.body.detail || `HTTP ${told.status}`), { status: told.status, problem: told.body });
+    return told.body;
+  }
+  /* The page's data anew, without a step in the history. */
+  let refreshed = 0;
+  const refresh = () => window.dash_clientside.set_props("refresh", { data: ++refreshed });
 
   /* A polyline scaled into its box; `area` fills below it. */
   function spark(values, options) {
@@ -123,10 +220,11 @@ window.strayline = (() => {
       h("thead", {}, h("tr", {}, columns.map(([label, , o]) => h("th", { class: o && o.n ? "n" : null, scope: "col" }, label)))),
       h("tbody", {}, rows.map((row) => {
         const target = href && href(row);
-        return h("tr", { class: target ? "link" : null, onclick: target && ((event) => { if (!event.target.closest("a,button")) go(target); }) },
+        return h("tr", { class: target ? "link" : null, onclick: target && ((event) => { if (!event.target.closest("a,button")) go(ranged(target)); }) },
           columns.map(([, cell, o], i) => h("td", { class: o && o.n ? "n" : null }, target && i === 0 ? h("a", { href: target }, cell(row)) : cell(row))));
       })));
   }
 
-  return { pages, h, s, put, duration, ms, count, many, rate, time, day, colour, PROTOCOLS, chip, url, go, copy, save, act, spark, badge, figures, title, message, trace, table };
+  return { pages, h, s, put, plain, duration, ms, count, many, rate, time, day, ns, moment, ago, bytes, local, colour, PROTOCOLS, chip,
+    RANGE, ranged, url, go, say, copy, copyButton, download, save, saveSvg, savePng, ask, refresh, spark, badge, figures, title, message, trace, table };
 })();

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from strayline_dashboard.pages import findings, map, message, overview, queues, traces  # noqa: A004
+from strayline_dashboard.pages import docs, findings, map, message, overview, queues, traces  # noqa: A004
 from strayline_dashboard.pages.page import Page
 
 PAGES: Final = (
@@ -16,6 +16,7 @@ PAGES: Final = (
     queues.LIST,
     queues.ORDER,
     message.PAGE,
+    docs.PAGE,
 )
 
 
