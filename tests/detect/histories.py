@@ -133,7 +133,7 @@ def binding(source: str, destination: str, key: str) -> dict[str, Any]:
 
 TABLES = (
     "loaded", "meta", "publish_facts", "delivery_facts", "settlement_facts", "topology_facts", "topology_sources", "census",
-    "processes", "judgements", "findings", "spans",
+    "processes", "judgements", "findings", "spans", "call_minutes", "rolled", "trace_directory",
 )  # fmt: skip
 
 

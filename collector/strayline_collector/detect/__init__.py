@@ -12,6 +12,7 @@ from strayline_collector.detect.expected import register_expected, register_paus
 from strayline_collector.detect.intended import register_strays
 from strayline_collector.detect.needed import register_needed
 from strayline_collector.detect.nowhere import named_by, register_nowhere
+from strayline_collector.detect.peers import register_peers
 from strayline_collector.detect.promises import promised
 from strayline_collector.detect.retries import register_retries
 from strayline_collector.store.duckdb.queries import load
@@ -96,6 +97,14 @@ DETECTORS: Final = (
         judge=load("detect/uninstrumented"),
         prepare=register_ways,
         population=True,
+    ),
+    Detector(
+        "uninstrumented_calls",
+        touched=load("detect/calls_touched"),
+        judge=load("detect/uninstrumented_calls"),
+        prepare=register_peers,
+        population=True,
+        pause_s=60.0,
     ),
     Detector(
         "stalled",

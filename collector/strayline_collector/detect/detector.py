@@ -24,7 +24,8 @@ class Detector:
     ``judgements`` except ``detector``. A ``population`` judges everything at once under one
     key, since each of its verdicts rests on all messages: it runs less often. ``clocked``: time
     alone changes its verdicts (something that should have come by now), so that it is judged
-    again although nothing came; it is a population too, and judges at ``moment.now_ns``.
+    again although nothing came; it is a population too, and judges at ``moment.now_ns``. ``pause_s``: runs
+    at most so often while traffic flows, since it reads much and what it says is nobody's alarm.
 
     Beside ``touched`` the SQL may join what is prepared once a run: ``queue_traits`` (see there),
     ``thresholds``, one row of the numbers a user may set (``detect/thresholds.py``), and ``moment``, one row with ``now_ns``, the event time up to which absence is judged.
@@ -36,5 +37,6 @@ class Detector:
     prepare: Prepare | None = None
     population: bool = False
     clocked: bool = False
+    pause_s: float = 0.0
     version: Callable[[Session], str] | None = None
     """What its verdicts rest on beside facts; when that changes, everything is judged again."""

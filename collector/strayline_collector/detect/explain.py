@@ -13,7 +13,7 @@ from strayline_collector.detect.words.fate import (
     redelivery_loop,
     stalled,
 )
-from strayline_collector.detect.words.hops import context_lost, uninstrumented
+from strayline_collector.detect.words.hops import calls, context_lost, uninstrumented
 from strayline_collector.detect.words.order import reordered
 from strayline_collector.detect.words.routing import (
     alternate,
@@ -40,6 +40,7 @@ WORDS: Final[dict[tuple[str, str | None], Callable[[Row, dict[str, Any]], Words]
     ("dead_lettered", None): dead_lettered,
     ("context_lost", None): context_lost,
     ("uninstrumented", None): uninstrumented,
+    ("uninstrumented", "call"): calls,
 }
 """By kind and verdict; a verdict without words of its own has its kind's."""
 

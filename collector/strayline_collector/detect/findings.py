@@ -26,7 +26,8 @@ IDENTITY: Final = (
     "routing_key",
     "producer_service",
 )
-"""The columns that make a finding the same finding, in the order in which they are hashed."""
+"""The columns that make a finding the same finding, in the order in which they are hashed. Of calls
+(verdict ``call``) it is the ``consumer_service``, the peer, too."""
 
 _SEVERITIES: Final = {1: "info", 2: "warning", 3: "error"}
 _RANK: Final = {name: rank for rank, name in _SEVERITIES.items()}
@@ -65,6 +66,8 @@ SCHEMA: Final = pa.schema(
 def finding_id(incident: Row) -> str:
     """``fnd_`` and 16 hex of SHA-256 over the identity as canonical JSON, null for what is absent."""
     parts = [incident[name] for name in IDENTITY]
+    if incident["verdict"] == "call":
+        parts.append(incident["consumer_service"])
     text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
     return "fnd_" + hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -64,6 +64,7 @@ class Runner:
         self._lock = threading.Lock()
         self._runs = 0
         self._population_at = 0.0
+        self._paused_until: dict[str, float] = {}
         self._watermark = Watermark(None, 0)
         self.opened = Opened()
         self.failures: dict[str, str] = {}
@@ -112,7 +113,7 @@ class Runner:
             judged = [
                 result
                 for detector in self._detectors
-                if population or not detector.population
+                if (population or not detector.population) and (settle or self._is_due(detector))
                 if (result := self._judge(session, detector, known, newest, touched)) is not None
             ]
         settled_batch = newest if settle else int(known.get("settled_batch", 0))
@@ -132,6 +133,13 @@ class Runner:
             )
         self.opened.add(opened)
         self._runs += 1
+
+    def _is_due(self, detector: Detector) -> bool:
+        now = time.monotonic()
+        if now < self._paused_until.get(detector.name, 0.0):
+            return False
+        self._paused_until[detector.name] = now + detector.pause_s
+        return True
 
     def _judge(
         self,

@@ -96,6 +96,8 @@ def change_triage(
 
 def _finding(session: Session, row: Row, *, messages: Messages | None = None) -> Finding:
     identity = {name: row[name] for name in IDENTITY}
+    if row["verdict"] == "call":
+        identity["consumer_service"] = row["consumer_service"]
     limit = _SHOWN[messages]
     asked = {"id": row["id"], "limit": limit + 1}
     rows = session.rows(load("query/finding_messages"), asked) if limit else []

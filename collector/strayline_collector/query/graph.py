@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -54,7 +54,10 @@ def read_graph(session: Session, range_ns: Mapping[str, int], level: str) -> Gra
     deliveries = session.rows(load("query/graph_deliveries"), range_ns)
     publishes = session.rows(load("query/graph_publishes"), range_ns)
     findings = session.rows(load("query/standing_findings"))
-    edges = [_call_edge(row) for row in calls]
+    silent = Counter(
+        (f["producer_service"], f["consumer_service"]) for f in findings if f["of_calls"]
+    )
+    edges = [_call_edge(row, silent) for row in calls]
     if level == "service":
         edges += service_edges(deliveries, findings)
     else:
@@ -140,8 +143,10 @@ def _exchange_id(broker: str | None, vhost: str | None, name: str) -> str:
     return node_id("exchange", name or "(default)", broker, vhost)
 
 
-def _call_edge(row: Row) -> Edge:
+def _call_edge(row: Row, silent: Mapping[tuple[str, str], int]) -> Edge:
+    """``silent``: how many findings there are of calls that left no span, by caller and peer."""
     kind: NodeKind = "external" if row["external"] else "service"
+    findings = silent.get((row["source"], row["target"]), 0) if row["external"] else 0
     return Edge(
         source=node_id("service", row["source"]),
         target=node_id(kind, row["target"]),
@@ -152,7 +157,7 @@ def _call_edge(row: Row) -> Edge:
         p50_ms=row["p50_ms"],
         p95_ms=row["p95_ms"],
         queue_wait_p95_ms=None,
-        findings=0,
+        findings=findings,
     )
 
 
@@ -250,6 +255,8 @@ def _concerns(f: Row, kind: NodeKind, name: str, broker: str | None, vhost: str 
     if kind == "exchange":
         here = (f["exchange"], f["broker"], f["vhost"]) == (name, broker, vhost)
         return here and f["kind"] in ("misrouted", "unroutable")
+    if kind == "external":
+        return f["of_calls"] and f["consumer_service"] == name
     if kind == "service":
         consumer = f["kind"] == "reordered"
         return f["consumer_service" if consumer else "producer_service"] == name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from strayline_collector.detect.words.base import Words, count, counted, exchange, quoted
+from strayline_collector.detect.words.base import Words, count, counted, exchange, quoted, was
 from strayline_collector.store.ports import Row
 
 
@@ -34,4 +34,15 @@ def uninstrumented(incident: Row, evidence: dict[str, Any]) -> Words:
         f"{count(incident)} from {producer} went to {hop}, and no "
         "delivery there was ever seen. Its consumers probably send no telemetry; what becomes of these messages is unknown.",
         f"Instrument whoever consumes {hop}, or mute this finding.",
+    )
+
+
+def calls(incident: Row, evidence: dict[str, Any]) -> Words:
+    peer, caller = incident["consumer_service"], incident["producer_service"]
+    protocol = {"http": "HTTP ", "grpc": "gRPC "}.get(evidence.get("protocol") or "", "")
+    return Words(
+        f"{peer} answers calls and sends no spans",
+        f"{count(incident, protocol + 'call')} of {caller} to {peer} {was(incident)} answered with success, and not one left a span on the "
+        "other side. What happens there is unknown, and traces end at it.",
+        f"Instrument {peer}, or mute this finding.",
     )

@@ -1,21 +1,22 @@
 -- Verdicts → incidents: one broken promise with all the messages that broke it. Context rows
--- (overtaker, original) do not count. `final` verdicts wait for no more telemetry.
+-- (overtaker, original) do not count. `final` verdicts wait for no more telemetry. Of calls the `peer`
+-- makes the promise, as queue, exchange and key do of messages.
 WITH counted AS (
-    SELECT *, batch <= $settled_batch OR facts_until_ns <= $final_until_ns AS final
+    SELECT *, batch <= $settled_batch OR facts_until_ns <= $final_until_ns AS final, CASE WHEN verdict = 'call' THEN consumer_service END AS peer
     FROM verdicts WHERE role NOT IN ('overtaker', 'original')
 ), steps AS (
     -- episodes split where nothing happened for 30 minutes of event time
     SELECT *, coalesce(event_ns - lag(event_ns) OVER (
-        PARTITION BY kind, verdict, cause, environment, broker, vhost, queue, exchange, routing_key, producer_service
+        PARTITION BY kind, verdict, cause, environment, broker, vhost, queue, exchange, routing_key, producer_service, peer
         ORDER BY event_ns) > 1800000000000, false)::INTEGER AS starts
     FROM counted
 ), numbered AS (
     SELECT *, sum(starts) OVER (
-        PARTITION BY kind, verdict, cause, environment, broker, vhost, queue, exchange, routing_key, producer_service
+        PARTITION BY kind, verdict, cause, environment, broker, vhost, queue, exchange, routing_key, producer_service, peer
         ORDER BY event_ns RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS episode
     FROM steps
 ), episodes AS (
-    SELECT kind, verdict, cause, environment, broker, vhost, queue, exchange, routing_key, producer_service, episode,
+    SELECT kind, verdict, cause, environment, broker, vhost, queue, exchange, routing_key, producer_service, peer, episode,
         min(event_ns) AS from_ns, max(event_ns) AS to_ns,
         -- a silent hop is one verdict and many messages
         greatest(count(DISTINCT message), max(TRY_CAST(evidence->>'$.unseen' AS BIGINT)) FILTER (WHERE role = 'hop')) AS count,
@@ -34,4 +35,4 @@ SELECT kind, verdict, cause, environment, broker, vhost, queue, exchange, routin
     arg_min(first_evidence, from_ns) AS evidence,
     to_json(list({from_ns: from_ns, to_ns: to_ns, count: count} ORDER BY from_ns)) AS episodes
 FROM episodes
-GROUP BY kind, verdict, cause, environment, broker, vhost, queue, exchange, routing_key, producer_service;
+GROUP BY kind, verdict, cause, environment, broker, vhost, queue, exchange, routing_key, producer_service, peer;

@@ -41,12 +41,14 @@ WITH consumed AS (
     WHERE p.exchange = '' AND starts_with(p.routing_key, 'amq.rabbitmq.reply-to')
 ), hops AS (
     SELECT environment, broker, vhost, queue, exchange, routing_key, producer_service, count(DISTINCT message) AS unseen,
-        min(start_ns) AS first_ns, max(end_ns) AS last_ns, max(batch) AS batch
+        min(start_ns) AS first_ns, max(end_ns) AS last_ns, max(batch) AS batch,
+        -- a consumer may be about to start: live it is told when nobody came for 5 minutes more
+        list_last(min(end_ns, (SELECT least(uninstrumented_messages, 999999) FROM thresholds))) + 300000000000 AS enough_ns
     FROM (SELECT * FROM for_queue UNION ALL SELECT * FROM for_key UNION ALL SELECT * FROM for_requester)
     GROUP BY ALL HAVING count(DISTINCT message) >= (SELECT uninstrumented_messages FROM thresholds)
 )
 SELECT 'all' AS key, 'uninstrumented' AS kind, NULL AS verdict, NULL AS cause, 'info' AS severity, 'inferred' AS confidence, 'hop' AS role,
     concat_ws('|', 'hop', environment, broker, vhost, queue, exchange, routing_key, producer_service) AS message, NULL AS trace_id, NULL AS producer_span_id, NULL AS message_id,
     environment, broker, vhost, queue, exchange, routing_key, producer_service, NULL AS consumer_service,
-    to_json({unseen: unseen, first_ns: first_ns}) AS evidence, last_ns AS event_ns, last_ns AS facts_until_ns, batch
+    to_json({unseen: unseen, first_ns: first_ns}) AS evidence, last_ns AS event_ns, enough_ns AS facts_until_ns, batch
 FROM hops;
