@@ -1,4 +1,4 @@
-"""One browser for a worker; one collector with a recorded reordering, and one dashboard, for a file."""
+"""One browser for these tests (two in one process cannot be had); one collector with a recorded reordering, and one dashboard, for a file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.browser import chromium, dashboard
 from tests.support.collector import RunningCollector, running_collector
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with chromium() as found:
         yield found

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
@@ -68,6 +69,15 @@ def clean_page(
     finally:
         context.close()
     assert allow_errors or dirt == []
+
+
+def until(page: Page, expression: str, *, seconds: float = 10) -> None:
+    """Waits until a JavaScript expression holds. Playwright's own way evaluates text in the page,
+    which the dashboard's content security policy forbids."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, f"not so after {seconds} s: {expression}"
+        page.wait_for_timeout(20)
 
 
 @contextmanager

@@ -1,85 +1,250 @@
 "use strict";
-/* One trace: figures, find, the waterfall, and the span that is selected. */
+/* One trace: head, find, the view that was chosen, and the pane of the selected span. */
 (() => {
   const sl = window.strayline;
   const { h } = sl;
-  const key = (span) => `${span.trace_id}-${span.span_id}`;
+  const VIEWS = [["waterfall", "Waterfall"], ["flame", "Flame"], ["sequence", "Sequence"], ["table", "Table"], ["messages", "Messages"]];
+  const AGAIN_MS = 3000;
+  let current = null;
 
-  function depthOf(spans) {
-    const depth = new Map();
-    for (const span of spans) depth.set(key(span), span.display_parent && depth.has(span.display_parent) ? depth.get(span.display_parent) + 1 : 0);
-    return depth;
-  }
-
-  function text(value) {
-    return typeof value === "string" ? value : JSON.stringify(value);
-  }
-  const facts = (pairs) => h("dl", {}, pairs.map(([k, v]) => [h("dt", {}, k), h("dd", {}, v)]));
-
-  function linked(span, known) {
-    const out = span.links.map((link) => ["links to", link.trace_id, link.span_id]);
-    const into = known.filter((other) => other.links.some((link) => link.trace_id === span.trace_id && link.span_id === span.span_id)).map((other) => ["linked from", other.trace_id, other.span_id]);
-    return [...out, ...into].map(([how, traceId, spanId]) => {
-      const there = known.find((other) => other.trace_id === traceId && other.span_id === spanId);
-      return h("p", {}, h("span", { class: "quiet" }, `${how} `), h("a", { class: "mono", href: sl.trace(traceId, spanId), style: { color: "var(--accent)" } }, there ? `${there.service} ${there.name}` : `${traceId.slice(0, 8)}…${spanId.slice(0, 4)}`));
-    });
-  }
-
-  function side(span, data, started) {
-    if (!span) return h("aside", { class: "pane side", id: "span" }, h("p", { class: "quiet" }, "Select a span. ↑ ↓ move, ← → fold, / finds."));
-    const found = data.findings.filter((f) => span.findings.includes(f.id));
-    const links = linked(span, data.trace.spans);
-    const isMessage = span.kind === "producer" && span.protocol === "amqp";
-    return h("aside", { class: "pane side", id: "span", "data-span": span.span_id },
-      h("div", {}, h("h2", {}, sl.chip(span.service), span.service), h("p", { class: "quiet", style: { overflowWrap: "anywhere" } }, span.name)),
-      sl.figures([[sl.duration(span.end_unix_nano - span.start_unix_nano), "duration"], [`+${sl.duration(span.start_unix_nano - started)}`, "start"], span.queue_wait_ns === null ? null : [sl.duration(span.queue_wait_ns), "queued", "amqp-text"]]),
-      span.status === "error" ? h("p", { class: "error-text" }, `Error: ${span.status_message || "no message"}`) : null,
-      found.map((f) => h("a", { class: `banner ${f.severity}`, style: { margin: 0 }, href: `/findings/${f.id}` }, h("b", {}, f.title), h("p", {}, `${f.kind} · ${sl.many(f.count, "message")}`))),
-      isMessage ? h("a", { class: "button", href: sl.message({ trace_id: span.trace_id, producer_span_id: span.span_id }), style: { justifySelf: "start" } }, "Journey of this message") : null,
-      links.length ? h("div", {}, h("h2", {}, "Links"), links) : null,
-      h("h2", {}, "Attributes"), facts(Object.entries(span.attributes).map(([k, v]) => [k, text(v)])),
-      span.events.length ? [h("h2", {}, "Events"), span.events.map((e) => h("div", {}, h("p", {}, h("b", {}, e.name), h("span", { class: "quiet mono" }, ` +${sl.duration(e.time_unix_nano - span.start_unix_nano)}`)), facts(Object.entries(e.attributes).map(([k, v]) => [k, text(v)]))))] : null,
-      h("h2", {}, "Resource"), facts(Object.entries(span.resource).map(([k, v]) => [k, text(v)])),
-      h("h2", {}, "Ids"), facts([["trace", span.trace_id], ["span", span.span_id], ["parent", span.parent_span_id || "none"], ["scope", span.scope || ""]]));
-  }
-
-  sl.pages.trace = (root, data, params) => {
-    const trace = data.trace;
-    const spans = trace.spans;
-    const depth = depthOf(spans);
-    const started = spans.reduce((least, span) => Math.min(least, span.start_unix_nano), Infinity);
-    const ended = spans.reduce((most, span) => Math.max(most, span.end_unix_nano), 0);
-    const first = spans[0];
-    const errors = spans.filter((span) => span.status === "error").length;
-    const wait = spans.reduce((most, span) => Math.max(most, span.queue_wait_ns || 0), 0);
-    const services = new Set(spans.map((span) => span.service));
-    const find = h("input", { type: "search", class: "field", id: "find", placeholder: "Find in trace  /", "aria-label": "Find in trace" });
-    const matches = h("span", { class: "quiet", id: "matches", role: "status" });
-    const critical = h("input", { type: "checkbox", id: "critical", checked: true });
-    let panel = side(null, data, started);
-    const pick = (span) => {
-      const fresh = side(span, data, started);
-      panel.replaceWith(fresh);
-      panel = fresh;
-      history.replaceState({}, "", sl.url(location.pathname, { ...Object.fromEntries(new URLSearchParams(location.search)), span: span.span_id }));
-    };
-    const fall = sl.waterfall({ spans, depth, started, ended, critical: trace.critical_path, pick });
-    find.addEventListener("input", () => { matches.textContent = fall.find(find.value); });
-    find.addEventListener("keydown", (event) => { if (event.key === "Enter") fall.next(event.shiftKey ? -1 : 1); if (event.key === "Escape") fall.focus(); });
-    critical.addEventListener("change", () => fall.critical(critical.checked));
-    sl.put(root, 
-      h("div", { class: "head" },
-        sl.title(first ? `${first.service} ${first.name}` : "Trace",
-          h("p", {}, h("span", { class: "mono quiet" }, trace.trace_id), " ", errors ? sl.badge("error", sl.many(errors, "error")) : null, " ",
-            data.findings.map((f) => [h("a", { href: `/findings/${f.id}` }, sl.badge(f.severity, `${f.kind}${f.cause ? ` · ${f.cause.replaceAll("_", " ")}` : ""}`)), " "]),
-            trace.truncated ? sl.badge("warning", "cut short") : null)),
-        sl.figures([[sl.duration(ended - started), "duration"], [sl.count(spans.length), "spans"], [sl.count(services.size), "services"], [sl.duration(wait), "queue wait", wait ? "amqp-text" : null], [sl.count(Math.max(0, ...depth.values()) + 1), "depth"]])),
-      h("div", { class: "bar" }, find, matches, h("label", { class: "quiet" }, critical, " Critical path"),
-        h("button", { class: "button", onclick: () => sl.save(`${trace.trace_id}.json`, trace) }, "JSON"),
-        trace.stitched_trace_ids.length ? h("span", { class: "quiet" }, `with ${sl.many(trace.stitched_trace_ids.length, "linked trace")}`) : null),
-      h("div", { class: "body" }, fall.node, panel));
-    fall.draw();
-    const wanted = spans.findIndex((span) => span.span_id === params.span);
-    if (wanted >= 0) fall.select(wanted);
+  const idOf = (path) => (/^\/trace\/([0-9a-f]{32})\/?$/i.exec(path) || [])[1];
+  const asked = () => {
+    const params = new URLSearchParams(location.search);
+    return { stitch: params.get("stitch") === "false" ? "false" : "true", clock: params.get("clock") === "corrected" ? "corrected" : null };
   };
+  const question = (id, { stitch, clock }) => sl.url(`/traces/${id.toLowerCase()}/outline`, { stitch, clock });
+
+  /* On a first visit the trace is asked for while the page's frame is still being made. */
+  let early = null;
+  if (idOf(location.pathname)) {
+    const path = question(idOf(location.pathname), asked());
+    early = { path, answer: sl.ask(path) };
+    early.answer.catch(() => {});
+  }
+  function ask(path) {
+    const first = early && early.path === path ? early.answer : sl.ask(path);
+    early = null;
+    return first;
+  }
+
+  const views = (sl.traceViews = sl.traceViews || {});
+  views.waterfall = (look) => {
+    const fall = sl.waterfall(look);
+    const mini = sl.minimap({ model: look.model, zoom: look.zoom, setZoom: (from, to) => look.setZoom(from, to, true) });
+    fall.list.addEventListener("keydown", (event) => {
+      const i = look.selected(), { folds, model } = look;
+      const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: 20, PageUp: -20, Home: -Infinity, End: Infinity };
+      if (event.metaKey || event.ctrlKey || event.altKey) return;
+      if (event.key in steps) look.move(Number.isFinite(steps[event.key]) ? steps[event.key] : Math.sign(steps[event.key]) * 1e9);
+      else if (event.key === "ArrowLeft" && i >= 0) { if (model.kids[i] && !folds.folded(i)) fall.toggle(i); else if (model.parent[i] >= 0) look.pick(model.parent[i], "key"); }
+      else if (event.key === "ArrowRight" && i >= 0) { if (folds.folded(i)) fall.toggle(i); else if (model.kids[i]) look.pick(i + 1, "key"); }
+      else if (event.key === "Enter" && i >= 0 && model.kids[i]) fall.toggle(i);
+      else return;
+      event.preventDefault();
+    });
+    return {
+      ...fall,
+      node: h("div", { class: "pane stage" }, mini.node, fall.node),
+      layout() { fall.layout(); mini.frame(); },
+      redraw() { fall.redraw(); mini.frame(); },
+      picture: () => sl.waterfallPicture(look, fall.rows(), fall.range()[0]),
+    };
+  };
+
+  function build(root, model, state) {
+    const { outline } = model;
+    const folds = sl.traceFolds(model, state);
+    let selected = -1, view = null, panel = null, drawn = "", critical = localStorage.getItem("strayline.critical") !== "off";
+    const stage = h("div", { class: "stage-box" });
+    const tabs = h("div", { class: "tabs", role: "group", "aria-label": "View" });
+    const grip = h("div", { class: "grip between", role: "separator", "aria-orientation": "vertical", "aria-label": "Width of the span pane", title: "Drag to resize" });
+    const name = () => (views[state.view] ? state.view : "waterfall");
+
+    const look = {
+      model, state, folds,
+      zoom: () => state.zoomed(model.total),
+      setZoom(from, to, push) { state.setZoom(from, to, model.total, push); view.redraw(); },
+      needle: () => find.needle(),
+      isHit: (i) => find.isHit(i),
+      selected: () => selected,
+      critical: () => critical,
+      /* how: click | key | find | jump | url. A jump is a place to come back from. */
+      pick(i, how) {
+        if (i < 0) return close();
+        const moved = i !== selected;
+        selected = i;
+        if (how !== "url") state.set({ span: model.id(i) }, how === "jump" && moved);
+        if (moved || !panel) side();
+        if (view.reveal) view.reveal(i, how !== "key" && how !== "click");
+        find.tell();
+      },
+      move(by) {
+        if (name() === "waterfall") look.pick(view.beside(selected, by), "key");
+        else look.pick(Math.min(model.n - 1, Math.max(0, selected + by)), "key");
+      },
+      show(next) { state.set({ view: next === "waterfall" ? null : next }, true); change(); },
+    };
+    function close() {
+      selected = -1;
+      state.set({ span: null });
+      side();
+      view.redraw();
+      find.tell();
+    }
+    function side() {
+      if (panel) { panel.drop(); panel.node.remove(); }
+      panel = sl.tracePane(model, selected, look.pick, close);
+      frame.append(panel.node);
+    }
+    function change() {
+      for (const button of tabs.children) button.setAttribute("aria-pressed", String(button.dataset.view === name()));
+      drawn = name();
+      view = views[drawn](look);
+      stage.replaceChildren(view.node);
+      view.layout();
+      if (selected >= 0 && view.reveal) view.reveal(selected, true);
+      saver.hidden = !view.picture;
+    }
+    const find = sl.findInTrace({ model, state, changed: () => view && view.redraw(), pick: look.pick, selected: () => selected, leave: () => view.focus && view.focus() });
+    tabs.append(...VIEWS.map(([value, label]) => h("button", { type: "button", "data-view": value, "aria-pressed": "false", onclick: () => look.show(value) }, label)));
+    const frame = h("div", { class: "body trace" }, stage, grip);
+    sl.resizable(grip, frame, "--side", { pane: () => panel.node, least: 240, most: 760, from: -1, kept: "strayline.side" });
+
+    const saver = sl.pictureMenu(() => view.picture && view.picture(), () => `trace-${outline.trace_id.slice(0, 8)}-${name()}`);
+    const check = h("input", { type: "checkbox", id: "critical", checked: critical, onchange: () => { critical = check.checked; localStorage.setItem("strayline.critical", critical ? "on" : "off"); view.redraw(); } });
+    const services = outline.services.length;
+    const first = model.n ? `${model.service(0)} ${model.name(0)}` : "Trace";
+    const linked = outline.stitched_trace_ids.length;
+    const truncated = outline.truncated ? `Cut short: of ${outline.truncated_by.join(" and ")} there is more than is told (100,000 spans, 1,000 traces).` : null;
+    sl.put(root,
+      h("div", { class: "head" },
+        sl.title(first, h("p", { class: "ids" }, h("span", { class: "mono quiet", id: "trace-id" }, outline.trace_id), sl.copyButton(outline.trace_id, "Copy id"), sl.copyButton(() => location.href, "Copy link"),
+          h("a", { class: "button small", href: `/traces/${outline.trace_id}/compare/` }, "Compare"),
+          h("a", { class: "button small", href: sl.url("/sql", { q: `SELECT service, name, duration_ms, start_time FROM spans WHERE trace_id = '${outline.trace_id}' ORDER BY start_time` }) }, "SQL"),
+          h("a", { class: "button small", id: "json", download: `${outline.trace_id}.json`, href: sl.url(`/api/v1/traces/${outline.trace_id}`, { stitch: state.stitch || "true", clock: state.clock }) }, "JSON"), saver,
+          model.errors ? h("button", { class: "badge error", type: "button", title: "Go to the next one", onclick: nextError }, sl.many(model.errors, "error")) : null,
+          model.allFindings.slice(0, 4).map((f) => h("a", { class: `badge ${f.severity}`, href: `/findings/${f.id}`, title: f.title }, [f.kind, f.cause].filter(Boolean).join(" · ").replaceAll("_", " "))),
+          model.allFindings.length > 4 ? h("span", { class: "quiet" }, `+${model.allFindings.length - 4}`) : null,
+          truncated ? h("span", { class: "badge warning", title: truncated }, "cut short") : null,
+          outline.missing.length ? h("span", { class: "badge info", title: "Named by others and never told of" }, `${sl.count(outline.missing.length)} missing`) : null)),
+        sl.figures([[sl.duration(outline.duration_ns), "duration"], [sl.count(model.n), "spans"], [sl.count(services), services === 1 ? "service" : "services"], model.wait ? [sl.duration(model.wait), "queue wait", "amqp-text"] : null, [sl.count(model.deepest + 1), "depth"]])),
+      h("div", { class: "bar" }, find.node, tabs, h("label", { class: "quiet check" }, check, " Critical path"), clock(), h("span", { class: "grow" }),
+        linked ? h("button", { class: "button small", type: "button", title: "Linked traces are told as one story", onclick: () => reask({ stitch: "false" }) }, `with ${sl.many(linked, "linked trace")} ✕`) : state.stitch === "false" ? h("button", { class: "button small", type: "button", onclick: () => reask({ stitch: null }) }, "Add linked traces") : null),
+      frame);
+
+    function nextError() {
+      for (let step = 1; step <= model.n; step++) {
+        const i = (Math.max(-1, selected) + step) % model.n;
+        if (model.failed(i)) return look.pick(i, "find");
+      }
+    }
+    /* Clocks that contradict what was sent and received; nothing is moved unless asked for. */
+    function clock() {
+      const wrong = outline.clock.filter((c) => c.correction_ns || !c.consistent);
+      if (!wrong.length && outline.clock_mode === "raw") return null;
+      const words = wrong.map((c) => (c.consistent ? `${c.host_b} ${c.correction_ns > 0 ? "ahead of" : "behind"} ${c.host_a} by ${sl.duration(Math.abs(c.correction_ns))}` : `${c.host_a} and ${c.host_b} contradict themselves`)).join("\n");
+      const on = outline.clock_mode === "corrected";
+      return h("button", { class: "button small clock", id: "clock", type: "button", "aria-pressed": String(on), title: words, onclick: () => reask({ clock: on ? null : "corrected" }) }, on ? "Clocks corrected ✕" : `${sl.many(wrong.length, "clock")} off: correct`);
+    }
+    function reask(change) {
+      state.set(change, true);
+      load(root, outline.trace_id);
+    }
+
+    function restore() {
+      state.reread();
+      folds.readIn();
+      const at = state.span ? model.find(state.span) : -1;
+      if (view && drawn === name()) view.layout();
+      else change();
+      find.restore();
+      if (at >= 0) look.pick(at, "url");
+      else if (selected >= 0 || !panel) { selected = -1; side(); view.redraw(); }
+    }
+    side();
+    change();
+    restore();
+    if (view.focus) view.focus();
+    return {
+      root, look, restore, close,
+      view: () => view,
+      find,
+      fold(run) { run(folds); view.layout(); if (selected >= 0 && view.beside && !folds.folded(selected)) view.redraw(); },
+      pan(part) { const [from, to] = look.zoom(), wide = to - from, by = Math.max(-from, Math.min(model.total - to, part * wide)); look.setZoom(from + by, to + by); },
+      scale(factor) {
+        const [from, to] = look.zoom(), wide = Math.min(model.total, Math.max(1, (to - from) * factor));
+        const middle = selected >= 0 && factor < 1 ? Math.min(to, Math.max(from, model.start[selected] + model.length[selected] / 2)) : (from + to) / 2;
+        const begin = Math.max(0, Math.min(model.total - wide, middle - wide / 2));
+        look.setZoom(begin, begin + wide);
+      },
+      nextError,
+    };
+  }
+
+  function problem(root, title, words, ...more) {
+    sl.put(root, h("div", { class: "empty" }, h("h1", {}, title), h("p", { class: "quiet wrap", role: "alert" }, words), ...more));
+  }
+  function load(root, id) {
+    const want = asked(), key = `${id} ${want.stitch} ${want.clock}`;
+    current = { key, root };
+    const mine = current;
+    root.setAttribute("aria-busy", "true");
+    if (!root.querySelector(".trace")) sl.put(root, h("div", { class: "pad quiet", id: "loading" }, "Reading the trace…"));
+    return ask(question(id, want)).then((outline) => {
+      if (current !== mine) return;
+      Object.assign(mine, build(root, sl.traceModel(outline), sl.traceState()));
+      document.title = `${outline.services[0] || "Trace"} ${outline.names[0] || ""} · Strayline`.slice(0, 200);
+    }, (error) => {
+      if (current !== mine) return;
+      current = null;
+      if (error.status === 404) problem(root, "No such trace", `Nothing stored bears the id ${id}. It may be older than what is kept, or its spans may not have come yet.`, h("p", {}, h("a", { class: "button", href: "/traces" }, "Search traces")));
+      else {
+        problem(root, error.status ? "The trace cannot be shown" : "The collector is away", error.message, error.status ? null : h("p", { class: "quiet" }, "This page comes by itself when it is back."));
+        if (!error.status) { const timer = setTimeout(() => load(root, id), AGAIN_MS); sl.onLeave(() => clearTimeout(timer)); }
+      }
+    }).finally(() => root.removeAttribute("aria-busy"));
+  }
+
+  sl.pages.trace = (root) => {
+    const id = idOf(location.pathname);
+    if (!id) return problem(root, "No such trace", "A trace's id is 32 hexadecimal digits.", h("p", {}, h("a", { class: "button", href: "/traces" }, "Search traces")));
+    const want = asked();
+    if (current && current.restore && current.root.querySelector(".body.trace") && current.key === `${id} ${want.stitch} ${want.clock}`) return current.restore();
+    load(root, id);
+  };
+  /* Dash does not hear of what only this page looks at, so it hears nothing when one comes back. */
+  window.addEventListener("popstate", () => {
+    const id = idOf(location.pathname);
+    if (!id || !current || !current.root.querySelector(".body.trace")) return;
+    delete document.getElementById("shell").dataset.loading;
+    const want = asked();
+    if (current.key === `${id} ${want.stitch} ${want.clock}`) current.restore && current.restore();
+    else if (current.key.startsWith(id)) load(current.root, id);
+  });
+
+  const on = (run) => () => { if (current && current.restore) run(current); };
+  const inFall = (run) => on((page) => { if (page.look.state.view === null || page.look.state.view === "waterfall") run(page); });
+  sl.keys.page("trace", [
+    ["j", "Next span", on((page) => page.look.move(1))],
+    ["k", "Previous span", on((page) => page.look.move(-1))],
+    ["f", "To the next span in view, from the middle", inFall((page) => page.view().page(0.5))],
+    ["b", "Back by half a page", inFall((page) => page.view().page(-0.5))],
+    ["s", "A page down", inFall((page) => page.view().page(1))],
+    ["w", "A page up", inFall((page) => page.view().page(-1))],
+    ["a", "Pan left", on((page) => page.pan(-0.2))],
+    ["d", "Pan right", on((page) => page.pan(0.2))],
+    ["+ or =", "Zoom in", on((page) => page.scale(0.5))],
+    ["-", "Zoom out", on((page) => page.scale(2))],
+    ["0", "The whole trace", on((page) => page.look.setZoom(0, page.look.model.total, true))],
+    ["[", "Unfold all", inFall((page) => page.fold((folds) => folds.all(true)))],
+    ["]", "Fold all", inFall((page) => page.fold((folds) => folds.all(false)))],
+    ["o", "Unfold one level", inFall((page) => page.fold((folds) => folds.step(1)))],
+    ["p", "Fold one level", inFall((page) => page.fold((folds) => folds.step(-1)))],
+    ["e", "Next error", on((page) => page.nextError())],
+    ["n", "Next match", on((page) => page.find.step(1))],
+    ["N", "Previous match", on((page) => page.find.step(-1))],
+    ...VIEWS.map(([value, label], i) => [String(i + 1), label, on((page) => page.look.show(value))]),
+    ["Enter", "Fold or unfold the span"],
+    ["Escape", "Clear find, then the selection", on((page) => { if (!page.find.clear()) page.close(); })],
+  ]);
 })();

@@ -1,148 +1,157 @@
 "use strict";
-/* The waterfall: only the rows in view exist, so that ten thousand spans scroll like ten. */
+/* The waterfall: only the rows in view exist, so that a hundred thousand spans scroll like ten. */
 (() => {
   const sl = window.strayline;
   const { h } = sl;
-  const ROW = 26, MARGIN = 8;
-  const key = (span) => `${span.trace_id}-${span.span_id}`;
+  const ROW = 26, MARGIN = 6, INDENT = 12, DEEPEST = 26;
+  const SEGMENT = { self: "its own work", queue_wait: "waiting in a queue", network: "network", gap: "nothing traced" };
 
-  sl.waterfall = ({ spans, depth, started, ended, critical, pick }) => {
-    const total = Math.max(1, ended - started);
-    const at = (ns) => `${((ns - started) / total) * 100}%`;
-    const folded = new Set();
-    const children = new Map();
-    for (const span of spans) if (span.display_parent) children.set(span.display_parent, (children.get(span.display_parent) || 0) + 1);
-    const paths = new Map();
-    for (const part of critical) if (part.kind === "self") (paths.get(`${part.trace_id}-${part.span_id}`) || paths.set(`${part.trace_id}-${part.span_id}`, []).get(`${part.trace_id}-${part.span_id}`)).push(part);
-    let visible = [], selected = -1, needle = "", hits = [], showCritical = true;
+  /* Text with what is looked for marked. */
+  function marked(text, needle) {
+    const place = needle ? text.toLowerCase().indexOf(needle) : -1;
+    return place < 0 ? [text] : [text.slice(0, place), h("mark", {}, text.slice(place, place + needle.length)), text.slice(place + needle.length)];
+  }
 
-    const space = h("div", { style: { position: "relative" } });
-    const rows = h("div", { class: "wf-rows", tabindex: 0, role: "tree", "aria-label": "Spans" }, space);
-    const mini = h("canvas", { class: "mini", "aria-hidden": "true" });
-    const axis = h("div", { class: "axis" }, [0, 0.25, 0.5, 0.75].map((part) => h("span", { style: { left: `${part * 100}%` } }, sl.duration(part * total))));
-    const node = h("div", { class: "pane waterfall" }, mini, h("div", { class: "wf-head" }, h("div", {}, "Service & operation"), axis), rows);
+  /* look: {model, state, folds, zoom() → [from, to], needle(), isHit(i), selected(), pick(i, how), critical()} */
+  sl.waterfall = (look) => {
+    const { model, folds } = look;
+    let rows = new Int32Array(0), place = new Int32Array(model.n).fill(-1), shown = new Map();
+    let from = 0, to = model.total;
+
+    const space = h("div", { class: "wf-space" });
+    const list = h("div", { class: "wf-rows", tabindex: 0, role: "tree", "aria-label": "Spans" }, space);
+    const axis = h("div", { class: "axis" });
+    const grip = h("div", { class: "grip", role: "separator", "aria-orientation": "vertical", "aria-label": "Width of the names", title: "Drag to resize" });
+    const node = h("div", { class: "waterfall" }, h("div", { class: "wf-head" }, h("div", { class: "clip" }, "Service & operation", grip), axis), list);
+    sl.resizable(grip, node, "--names", { pane: () => grip.parentElement, least: 180, most: 720, from: 1, kept: "strayline.names" });
+
+    const at = (ns) => ((ns - from) / (to - from)) * 100;
+    const percent = (value) => `${value.toFixed(4)}%`;
 
     function layout() {
-      visible = [];
-      let hiddenBelow = Infinity;
-      spans.forEach((span, index) => {
-        const level = depth.get(key(span));
-        if (level > hiddenBelow) return;
-        hiddenBelow = folded.has(key(span)) ? level : Infinity;
-        visible.push(index);
-      });
-      space.style.height = `${visible.length * ROW}px`;
+      rows = sl.traceRows(model, folds.folded);
+      place.fill(-1);
+      for (let row = 0; row < rows.length; row++) place[rows[row]] = row;
+      space.style.height = `${rows.length * ROW}px`;
     }
 
-    function marked(text) {
-      const place = needle ? text.toLowerCase().indexOf(needle) : -1;
-      return place < 0 ? [text] : [text.slice(0, place), h("mark", {}, text.slice(place, place + needle.length)), text.slice(place + needle.length)];
+    function piece(kind, start, ns, attributes) {
+      const left = at(start), right = at(start + ns);
+      if (right < 0 || left > 100) return null;
+      const most = Math.min(right, 100.5), least = Math.max(left, -0.5);
+      return h("div", { class: kind, ...attributes, style: { left: percent(least), width: percent(most - least), ...(attributes && attributes.style) } });
     }
 
-    function bars(span) {
-      const length = span.end_unix_nano - span.start_unix_nano;
-      const wait = span.queue_wait_ns || 0;
-      const left = ((span.start_unix_nano - started) / total) * 100;
-      const right = ((span.end_unix_nano - started) / total) * 100;
-      const label = [sl.duration(length), wait ? h("span", { class: "amqp-text" }, ` +${sl.duration(wait)} queued`) : null];
-      const before = Math.max(0, left - (wait / total) * 100);
-      /* behind the bar where there is room, else before it, else on it */
-      const inside = right > 72 && before < 30;
-      const beside = right <= 72 ? { left: `${right}%`, marginLeft: "6px" } : inside ? { right: `${100 - right}%`, marginRight: "6px" } : { right: `${100 - before}%`, marginRight: "6px" };
-      return h("div", { class: "wf-bars" },
-        wait ? h("div", { class: "wf-wait", style: { left: at(span.start_unix_nano - wait), width: `${(wait / total) * 100}%` } }) : null,
-        h("div", { class: `wf-bar${span.status === "error" ? " failed" : ""}`, style: { left: at(span.start_unix_nano), width: `${(length / total) * 100}%`, background: sl.colour(span.service) } }),
-        showCritical ? (paths.get(key(span)) || []).map((part) => h("div", { class: "wf-crit", style: { left: at(part.start_unix_nano), width: `${((part.end_unix_nano - part.start_unix_nano) / total) * 100}%` } })) : null,
-        h("span", { class: inside ? "wf-label inside" : "wf-label", style: beside }, label));
-    }
-
-    function row(index, place) {
-      const span = spans[index];
-      const id = key(span);
-      const level = depth.get(id);
-      const fold = children.has(id) ? h("button", { class: "wf-fold", tabindex: -1, "aria-label": folded.has(id) ? "Unfold" : "Fold", onclick: (event) => { event.stopPropagation(); toggle(id); } }, folded.has(id) ? "▶" : "▼") : h("span", { class: "wf-fold" });
-      const hushed = needle && !hits.includes(index);
-      return h("div", { class: `wf-row${index === selected ? " selected" : ""}${hushed ? " hushed" : ""}`, role: "treeitem", "aria-level": level + 1, "aria-selected": String(index === selected), "data-span": span.span_id, style: { top: `${place * ROW}px` }, onclick: () => select(index, true) },
-        h("div", { class: "wf-name", style: { paddingLeft: `${8 + Math.min(level, 24) * 12}px` }, title: `${span.service} ${span.name}` }, fold, sl.chip(span.service), h("b", {}, marked(span.service)), h("span", { class: "op" }, marked(span.name)),
-          span.findings.length ? h("span", { class: "badge warning", style: { marginLeft: "6px" } }, "!") : null),
-        bars(span));
-    }
-
-    function draw() {
-      const from = Math.max(0, Math.floor(rows.scrollTop / ROW) - MARGIN);
-      const to = Math.min(visible.length, from + Math.ceil((rows.clientHeight || 600) / ROW) + 2 * MARGIN);
-      space.replaceChildren(...visible.slice(from, to).map((index, i) => row(index, from + i)));
-    }
-
-    function overview() {
-      const width = mini.clientWidth || 800, height = 44, ratio = window.devicePixelRatio || 1;
-      mini.width = width * ratio;
-      mini.height = height * ratio;
-      const pen = mini.getContext("2d");
-      pen.scale(ratio, ratio);
-      const tall = Math.max(1, Math.min(3, (height - 6) / spans.length));
-      spans.forEach((span, i) => {
-        pen.fillStyle = span.status === "error" ? "#d0424b" : sl.colour(span.service);
-        pen.fillRect(((span.start_unix_nano - started) / total) * width, 3 + (i / spans.length) * (height - 6), Math.max(1.5, ((span.end_unix_nano - span.start_unix_nano) / total) * width), tall);
-      });
-    }
-
-    function toggle(id) {
-      if (folded.has(id)) folded.delete(id); else folded.add(id);
-      layout();
-      draw();
-    }
-
-    function select(index, quiet) {
-      selected = index;
-      for (let up = spans[index].display_parent; up; ) {
-        folded.delete(up);
-        const parent = spans.find((span) => key(span) === up);
-        up = parent && parent.display_parent;
+    function bars(i) {
+      const begin = model.start[i], ns = model.length[i], wait = model.waited(i) || 0;
+      const left = at(begin), right = at(begin + ns), before = at(begin - wait);
+      const label = [sl.duration(ns), wait ? h("span", { class: "amqp-text" }, ` +${sl.duration(wait)} queued`) : null];
+      const parts = [];
+      if (right < 0) parts.push(h("span", { class: "wf-label off", style: { left: "4px" } }, "‹ ", label));
+      else if (before > 100) parts.push(h("span", { class: "wf-label off", style: { right: "6px" } }, label, " ›"));
+      else {
+        if (wait) parts.push(piece("wf-wait", begin - wait, wait, { title: `${sl.duration(wait)} in ${model.queue(i) || "a queue"}` }));
+        parts.push(piece(`wf-bar${model.failed(i) ? " failed" : ""}`, begin, ns, { style: { background: sl.colour(model.service(i)) } }));
+        /* behind the bar where there is room, else before it, else on it */
+        const end = Math.min(100, Math.max(0, right)), head = Math.max(0, before);
+        if (right <= 74) parts.push(h("span", { class: "wf-label", style: { left: percent(end), marginLeft: "6px" } }, label));
+        else if (head >= 28) parts.push(h("span", { class: "wf-label", style: { right: percent(100 - Math.min(100, head)), marginRight: "6px" } }, label));
+        else parts.push(h("span", { class: "wf-label inside", style: { right: percent(Math.max(0, 100 - end)), marginRight: "6px" } }, label));
       }
-      layout();
-      const place = visible.indexOf(index) * ROW;
-      if (!quiet || place < rows.scrollTop || place > rows.scrollTop + rows.clientHeight - ROW) rows.scrollTop = Math.max(0, place - rows.clientHeight / 2);
+      if (look.critical()) for (const part of model.critical.get(i) || [])
+        parts.push(piece(`wf-crit ${part.kind}`, part.from, part.ns, { title: `Critical path: ${sl.duration(part.ns)}, ${SEGMENT[part.kind]}` }));
+      return h("div", { class: "wf-bars" }, parts);
+    }
+
+    function jumps(i) {
+      const out = model.linksOut.get(i) || [], into = model.linksIn.get(i) || [];
+      if (!out.length && !into.length) return null;
+      const first = out.length ? out[0] : into[0];
+      const target = out.length ? first.to : first.from;
+      const words = out.length ? `Links to ${sl.many(out.length, "span")}` : `${sl.many(into.length, "span")} ${into.length === 1 ? "links" : "link"} here`;
+      return h("button", { class: "wf-link", tabindex: -1, "aria-label": words, title: words, onclick: (event) => {
+        event.stopPropagation();
+        if (target >= 0) look.pick(target, "jump"); else sl.go(sl.trace(first.trace, first.span));
+      } }, out.length ? "↗" : "↙");
+    }
+
+    function row(i, where) {
+      const level = model.depth[i], needle = look.needle();
+      const shut = folds.folded(i);
+      const fold = model.kids[i] ? h("button", { class: "wf-fold", tabindex: -1, "aria-label": shut ? "Unfold" : "Fold", onclick: (event) => { event.stopPropagation(); api.toggle(i); } }, shut ? "▶" : "▼") : h("span", { class: "wf-fold" });
+      const found = model.findings.get(i);
+      const selected = i === look.selected();
+      const indent = Math.min(level, DEEPEST) * INDENT;
+      return h("div", { class: `wf-row${selected ? " selected" : ""}${needle && !look.isHit(i) ? " hushed" : ""}`, role: "treeitem", "aria-level": level + 1, "aria-selected": String(selected), "aria-expanded": model.kids[i] ? String(!shut) : null, "data-span": model.id(i), style: { top: `${where * ROW}px` }, onclick: () => look.pick(i, "click") },
+        h("div", { class: "wf-name", title: `${model.service(i)} ${model.name(i)}` },
+          h("i", { class: "wf-guide", style: { width: `${indent}px` } }), fold, sl.chip(model.service(i)),
+          h("b", {}, marked(model.service(i), needle)), h("span", { class: "op" }, marked(model.name(i), needle)),
+          shut ? h("span", { class: "wf-count" }, sl.count(model.last[i] - i)) : null,
+          model.failed(i) ? h("span", { class: "wf-bad", title: "Error" }, "!") : null,
+          found ? h("span", { class: `badge ${found[0].severity} wf-finding`, title: found.map((f) => f.title).join("\n") }, found[0].kind.replaceAll("_", " ")) : null,
+          jumps(i)),
+        bars(i));
+    }
+
+    /* Rows that stay in view are kept: a step of the wheel makes three, not forty. */
+    function draw() {
+      const first = Math.max(0, Math.floor(list.scrollTop / ROW) - MARGIN);
+      const past = Math.min(rows.length, first + Math.ceil((list.clientHeight || 600) / ROW) + 2 * MARGIN);
+      const next = new Map();
+      for (let where = first; where < past; where++) {
+        const i = rows[where];
+        const old = shown.get(i);
+        if (old) shown.delete(i);
+        next.set(i, old || row(i, where));
+      }
+      for (const gone of shown.values()) gone.remove();
+      for (const element of next.values()) if (!element.isConnected) space.append(element);
+      shown = next;
+    }
+    function redraw() {
+      [from, to] = look.zoom();
+      axis.replaceChildren(...[0, 0.25, 0.5, 0.75].map((part) => h("span", { style: { left: `${part * 100}%` } }, sl.duration(from + part * (to - from)))));
+      for (const old of shown.values()) old.remove();
+      shown = new Map();
       draw();
-      pick(spans[index]);
     }
 
-    function move(by) {
-      const place = visible.indexOf(selected);
-      const to = Math.min(visible.length - 1, Math.max(0, place + by));
-      if (visible.length) select(visible[to], true);
+    function show(i, middle) {
+      const top = place[i] * ROW;
+      if (top < 0) return;
+      const seen = top >= list.scrollTop && top <= list.scrollTop + list.clientHeight - ROW;
+      if (seen) return;
+      if (middle) list.scrollTop = Math.max(0, top - list.clientHeight / 2);
+      else list.scrollTop = top < list.scrollTop ? top : top - list.clientHeight + ROW;
     }
 
-    rows.addEventListener("scroll", draw);
-    rows.addEventListener("keydown", (event) => {
-      const id = selected >= 0 ? key(spans[selected]) : null;
-      const steps = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: 20, PageUp: -20 };
-      if (event.key in steps) move(steps[event.key]);
-      else if (event.key === "ArrowLeft" && id && children.has(id) && !folded.has(id)) toggle(id);
-      else if (event.key === "ArrowRight" && id && folded.has(id)) toggle(id);
-      else return;
-      event.preventDefault();
+    let waiting = false;
+    list.addEventListener("scroll", () => {
+      if (waiting) return;
+      waiting = true;
+      requestAnimationFrame(() => { waiting = false; draw(); });
     });
-    new ResizeObserver(() => { overview(); draw(); }).observe(node);
+    new ResizeObserver(draw).observe(list);
 
-    return {
+    const api = {
       node,
-      draw() { layout(); draw(); overview(); },
-      select: (index) => select(index, false),
-      focus: () => rows.focus(),
-      critical(on) { showCritical = on; draw(); },
-      find(text) {
-        needle = text.trim().toLowerCase();
-        hits = needle ? spans.map((span, i) => [span, i]).filter(([span]) => `${span.service} ${span.name} ${JSON.stringify(span.attributes)}`.toLowerCase().includes(needle)).map(([, i]) => i) : [];
-        if (hits.length) { folded.clear(); layout(); }
-        draw();
-        return needle ? sl.many(hits.length, "match", "matches") : "";
+      list,
+      layout() { layout(); redraw(); },
+      redraw,
+      toggle(i) { folds.toggle(i); api.layout(); },
+      /* brings a span into view, opening what hides it */
+      reveal(i, middle) {
+        if (folds.reveal(i)) layout();
+        show(i, middle);
+        redraw();
       },
-      next(by) {
-        if (!hits.length) return;
-        const place = hits.indexOf(selected);
-        select(hits[(place + by + hits.length) % hits.length], false);
-      },
+      /* the span some rows further, among those that stand */
+      beside: (i, by) => (rows.length ? rows[Math.min(rows.length - 1, Math.max(0, (i < 0 || place[i] < 0 ? (by > 0 ? -1 : 1) : place[i]) + by))] : -1),
+      page(by) { list.scrollTop += by * (list.clientHeight - 2 * ROW); },
+      range: () => [list.scrollTop / ROW / Math.max(1, rows.length), (list.scrollTop + list.clientHeight) / ROW / Math.max(1, rows.length)],
+      rows: () => rows,
+      focus: () => list.focus({ preventScroll: true }),
     };
+    return api;
   };
 })();
