@@ -1,4 +1,5 @@
-"""One browser for these tests (two in one process cannot be had); one collector with a recorded reordering, and one dashboard, for a file."""
+"""One browser for these tests (a process can hold no second); one collector with a recorded
+reordering, and one dashboard, for a file."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from playwright.sync_api import Browser, expect
 
 from tests.support.browser import clean_page, dashboard
-from tests.support.collector import RunningCollector, running_collector
+from tests.support.collector import running_collector
 
 pytestmark = pytest.mark.browser
 
@@ -29,33 +29,6 @@ def test_every_page_draws_cleanly(browser: Browser, ui: str, theme: str) -> None
             assert page.evaluate("document.documentElement.dataset.theme") == theme
             # nothing hangs over the window's edge
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-
-
-def test_the_waterfall_folds_finds_and_moves_by_keyboard(
-    browser: Browser, collector: RunningCollector, ui: str
-) -> None:
-    finding = next(f for f in collector.findings() if f["cause"] == "requeue")
-    message = finding["messages"][0]
-    with clean_page(browser, ui) as page:
-        page.goto(f"/trace/{message['trace_id']}?span={message['producer_span_id']}")
-        expect(page.locator("#span")).to_have_attribute("data-span", message["producer_span_id"])
-        expect(page.locator(".wf-row.selected")).to_have_attribute(
-            "data-span", message["producer_span_id"]
-        )
-        expect(page.locator(".wf-wait").first).to_be_visible()
-        rows = page.locator(".wf-row").count()
-        page.locator(".wf-rows").focus()
-        page.keyboard.press("ArrowDown")
-        expect(page.locator("#span")).not_to_have_attribute(
-            "data-span", message["producer_span_id"]
-        )
-        page.keyboard.press("ArrowUp")
-        page.keyboard.press("ArrowLeft")
-        assert page.locator(".wf-row").count() < rows
-        page.keyboard.press("/")
-        page.keyboard.type("billing")
-        expect(page.locator("#matches")).to_contain_text("matches")
-        expect(page.locator("mark").first).to_be_visible()
 
 
 def test_an_empty_dashboard_teaches_and_a_collector_that_leaves_and_returns_is_survived(

@@ -13,7 +13,17 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.support.browser import clean_page, dashboard, until
 from tests.support.collector import RunningCollector, running_collector
-from tests.support.story import CLIENT, CONSUMER, INTERNAL, PRODUCER, SERVER, Told, send, span_id, trace_id
+from tests.support.story import (
+    CLIENT,
+    CONSUMER,
+    INTERNAL,
+    PRODUCER,
+    SERVER,
+    Told,
+    send,
+    span_id,
+    trace_id,
+)
 
 pytestmark = pytest.mark.browser
 

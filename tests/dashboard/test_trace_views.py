@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.support.browser import clean_page, dashboard, until
+from tests.support.browser import clean_page, until
 from tests.support.collector import RunningCollector, running_collector
 from tests.support.story import CLIENT, INTERNAL, SERVER, Told, send, span_id, trace_id
 
@@ -45,12 +45,6 @@ def collector() -> Iterator[RunningCollector]:
         )  # fmt: skip
         running.settle()
         yield running
-
-
-@pytest.fixture(scope="module")
-def ui(collector: RunningCollector) -> Iterator[str]:
-    with dashboard(collector.api) as url:
-        yield url
 
 
 def _publish(collector: RunningCollector) -> tuple[str, str]:
@@ -116,7 +110,9 @@ def test_messages_of_a_trace_lead_to_their_journeys(
         page.goto(f"/trace/{trace}?view=messages")
         row = page.locator(f"#trace-messages a[href='/message/{trace}-{publish}']")
         expect(row).to_be_visible()
-        expect(page.locator("#trace-messages tbody tr", has=page.locator(f"a[href$='-{publish}']"))).to_contain_text("reordered")
+        expect(
+            page.locator("#trace-messages tbody tr", has=page.locator(f"a[href$='-{publish}']"))
+        ).to_contain_text("reordered")
         page.goto(f"/trace/{trace_id('a')}?view=messages")
         expect(page.locator("#page")).to_contain_text("published no messages")
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -20,7 +20,7 @@ FLAGS = [
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium() -> Generator[Browser]:
     """The system's Chromium, headless."""
     path = next(
         (p for p in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if p), None
@@ -35,7 +35,7 @@ def chromium() -> Iterator[Browser]:
 @contextmanager
 def clean_page(
     browser: Browser, base_url: str, *, theme: str = "light", allow_errors: bool = False
-) -> Iterator[Page]:
+) -> Generator[Page]:
     """A 1440×900 page on the dashboard. Leaving the block fails on any console error or warning,
     page error, error status, or request to another host."""
     context = browser.new_context(
@@ -81,7 +81,7 @@ def until(page: Page, expression: str, *, seconds: float = 10) -> None:
 
 
 @contextmanager
-def dashboard(api: str) -> Iterator[str]:
+def dashboard(api: str) -> Generator[str]:
     """A dashboard process on a free port; yields its URL."""
     process = subprocess.Popen(
         [

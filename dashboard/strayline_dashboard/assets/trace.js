@@ -189,7 +189,7 @@
     current = { key, root };
     const mine = current;
     root.setAttribute("aria-busy", "true");
-    if (!root.querySelector(".trace")) sl.put(root, h("div", { class: "pad quiet", id: "loading" }, "Reading the trace…"));
+    if (!root.querySelector(".trace, .empty")) sl.put(root, h("div", { class: "pad quiet", id: "loading" }, "Reading the trace…"));
     return ask(question(id, want)).then((outline) => {
       if (current !== mine) return;
       Object.assign(mine, build(root, sl.traceModel(outline), sl.traceState()));
@@ -198,10 +198,10 @@
       if (current !== mine) return;
       current = null;
       if (error.status === 404) problem(root, "No such trace", `Nothing stored bears the id ${id}. It may be older than what is kept, or its spans may not have come yet.`, h("p", {}, h("a", { class: "button", href: "/traces" }, "Search traces")));
-      else {
-        problem(root, error.status ? "The trace cannot be shown" : "The collector is away", error.message, error.status ? null : h("p", { class: "quiet" }, "This page comes by itself when it is back."));
-        if (!error.status) { const timer = setTimeout(() => load(root, id), AGAIN_MS); sl.onLeave(() => clearTimeout(timer)); }
-      }
+      else problem(root, error.status ? "The trace cannot be shown" : "The collector is away", error.message, error.status ? null : h("p", { class: "quiet" }, "This page comes by itself when it is back."));
+      if (error.status && error.status !== 404) return;
+      const timer = setTimeout(() => load(root, id), AGAIN_MS);
+      sl.onLeave(() => clearTimeout(timer));
     }).finally(() => root.removeAttribute("aria-busy"));
   }
 
@@ -227,8 +227,8 @@
   sl.keys.page("trace", [
     ["j", "Next span", on((page) => page.look.move(1))],
     ["k", "Previous span", on((page) => page.look.move(-1))],
-    ["f", "To the next span in view, from the middle", inFall((page) => page.view().page(0.5))],
-    ["b", "Back by half a page", inFall((page) => page.view().page(-0.5))],
+    ["f", "Half a page down", inFall((page) => page.view().page(0.5))],
+    ["b", "Half a page up", inFall((page) => page.view().page(-0.5))],
     ["s", "A page down", inFall((page) => page.view().page(1))],
     ["w", "A page up", inFall((page) => page.view().page(-1))],
     ["a", "Pan left", on((page) => page.pan(-0.2))],

@@ -147,7 +147,8 @@
       },
       /* the span some rows further, among those that stand */
       beside: (i, by) => (rows.length ? rows[Math.min(rows.length - 1, Math.max(0, (i < 0 || place[i] < 0 ? (by > 0 ? -1 : 1) : place[i]) + by))] : -1),
-      page(by) { list.scrollTop += by * (list.clientHeight - 2 * ROW); },
+      /* whole rows, so that up undoes down */
+      page(by) { list.scrollTop += Math.sign(by) * Math.floor(Math.abs(by) * (list.clientHeight / ROW - 2)) * ROW; },
       range: () => [list.scrollTop / ROW / Math.max(1, rows.length), (list.scrollTop + list.clientHeight) / ROW / Math.max(1, rows.length)],
       rows: () => rows,
       focus: () => list.focus({ preventScroll: true }),
