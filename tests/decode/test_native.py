@@ -220,10 +220,10 @@ def test_broken_requests_are_refused_alike(body: bytes) -> None:
 
 
 def test_resources_that_would_fill_memory_for_each_span_are_refused_alike() -> None:
-    """256 MiB of text, exactly: control characters take six bytes each."""
+    """256 MiB of text in all columns, exactly: control characters take six bytes each."""
     spans = 512
     ids = block(2, block(1, b"\x01" * 16), block(2, b"\x02" * 8))
-    text = len('{"attributes":{"k":""}}') + len('{"name":""}')
+    text = len('{"attributes":{"k":""}}') + len("unknown_service") + len('{"name":""}')
     size = 2**28 // spans - text
     for filler, refused in ((size, False), (size + 1, True)):
         escaped, plain = divmod(filler, 6)

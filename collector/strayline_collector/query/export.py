@@ -18,6 +18,7 @@ from strayline_collector.errors import BadInput, NotFound
 from strayline_collector.formats.jaeger import jaeger_traces
 from strayline_collector.formats.otlp_json import protobuf_to_document
 from strayline_collector.query.times import BEGINNING, END
+from strayline_collector.query.whole_texts import whole_rows
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Store
 
@@ -106,7 +107,7 @@ def _pages(store: Store, wanted: Wanted, page_spans: int) -> Iterator[list[Row]]
             }
             if wanted.trace_id is not None:
                 params["only"] = wanted.trace_id
-            rows = session.rows(sql, params)
+            rows = whole_rows(session, session.rows(sql, params))
         if rows:
             place = _place(rows[-1])
             yield list(_once(rows))
@@ -136,7 +137,8 @@ def _whole_traces(store: Store, wanted: Wanted) -> Iterator[ExportTraceServiceRe
     for first in range(0, len(trace_ids), TRACES_AT_ONCE):
         some = trace_ids[first : first + TRACES_AT_ONCE]
         with store.read() as session:
-            rows = session.rows(load("query/export_traces"), {"trace_ids": some})
+            stored = session.rows(load("query/export_traces"), {"trace_ids": some})
+            rows = whole_rows(session, stored)
         if not rows and wanted.trace_id is not None:
             raise NotFound(f"no trace {wanted.trace_id}: nothing stored bears that id")
         for trace_id in some:

@@ -24,6 +24,7 @@ from strayline_collector.query.overview import read_operations, read_services
 from strayline_collector.query.search import Search, pointer
 from strayline_collector.query.times import BEGINNING, END
 from strayline_collector.query.traces import search_traces
+from strayline_collector.query.whole_texts import MAX_WHOLE, whole_rows
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Session
 
@@ -115,7 +116,8 @@ def read_traces(session: Session, trace_ids: Sequence[str]) -> Answer:
     loads = session.rows(load("query/trace_loads"))[0]
     rows: list[dict[str, Any]] = []
     if loads["first_batch"] is not None:
-        rows = session.rows(load("query/jaeger_spans"), {**loads, "limit": MAX_SPANS + 1})
+        asked = {**loads, "limit": MAX_SPANS + 1}
+        rows = whole_rows(session, session.rows(load("query/jaeger_spans"), asked), MAX_WHOLE)
     cut = rows[MAX_SPANS]["start_ns"] if len(rows) > MAX_SPANS else None
     of_trace: dict[str, list[dict[str, Any]]] = {}
     for row in rows[:MAX_SPANS]:

@@ -15,6 +15,7 @@ from strayline_collector.errors import NotFound
 from strayline_collector.query.findings import told_briefly
 from strayline_collector.query.story import found_in, read_story
 from strayline_collector.query.trace import Told, collecting_later, tell
+from strayline_collector.query.whole_texts import whole_rows
 from strayline_collector.query.wire import (
     ClockMode,
     FoundSpans,
@@ -166,7 +167,7 @@ def read_span(session: Session, trace_id: str, span_id: str) -> SpansSaid:
     """What the spans of that id say. Raises ``NotFound``."""
     loads = found_in(session, [trace_id])
     key = {"trace_id": trace_id, "span_id": span_id}
-    rows = session.rows(load("query/trace_span"), {**loads, **key})
+    rows = whole_rows(session, session.rows(load("query/trace_span"), {**loads, **key}))
     if not rows:
         raise NotFound(f"no span {span_id} in trace {trace_id}")
     return SpansSaid(items=[_said(row, trace_id, span_id) for row in rows])
@@ -178,9 +179,9 @@ def _said(row: Row, trace_id: str, span_id: str) -> SpanSaid:
         span_id=span_id,
         kind=KINDS[row["kind"]],
         status_message=row["status_message"],
-        scope=row["scope"],
+        scope=row["scope_name"],
         attributes=json.loads(row["attributes"]),
-        resource=json.loads(row["resource"]),
+        resource=json.loads(row["resource"]).get("attributes", {}),
         events=json.loads(row["events"]),
         links=json.loads(row["links"]),
         sql=f"SELECT * FROM spans WHERE trace_id = '{trace_id}' AND span_id = '{span_id}'",  # noqa: S608 - told, not run

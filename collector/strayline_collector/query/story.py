@@ -11,6 +11,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from strayline_collector.errors import NotFound
+from strayline_collector.query.whole_texts import whole_spans
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
 from strayline_collector.trace.stitch import (
@@ -207,7 +208,8 @@ class _Reader:
         if self._asked != trace_ids or self._spans is None:
             self._ask(trace_ids)
             asked = {**self.loads, "limit": MAX_ROWS + 1}
-            self._spans = self._session.table(self._sql, asked)
+            stored = self._session.table(self._sql, asked)
+            self._spans = whole_spans(self._session, stored)
         return self._spans
 
     def _parents(self, trace_ids: list[str]) -> pa.Table:

@@ -175,9 +175,10 @@ class _Walk:
             slack_ns = COARSE_NS - 1 if is_coarse(span) and is_coarse(called) else 0
             if returned_ns > at_ns + slack_ns or returned_ns <= floor_ns:
                 continue  # not waited for by now, or explained by the caller
-            if called.start_ns >= at_ns or self._spans[entry].start_ns >= at_ns:
-                continue
-            self._give(here, min(returned_ns, at_ns))
+            back_ns = min(returned_ns, at_ns)
+            if called.start_ns >= back_ns or self._spans[entry].start_ns >= back_ns:
+                continue  # took no time
+            self._give(here, back_ns)
             self._push(self._spans[entry], max(floor_ns, called.start_ns), until)
             return
         self._give(here, floor_ns)

@@ -13,13 +13,14 @@ import duckdb
 from strayline_collector.errors import StoreError
 from strayline_collector.store.duckdb.queries import statements
 
-SCHEMA_VERSION: Final = 6
+SCHEMA_VERSION: Final = 7
 _MIGRATIONS: Final = {
     2: statements("migrate/2"),
     3: statements("migrate/3"),
     4: statements("migrate/4"),
     5: statements("migrate/5"),
     6: statements("migrate/6"),
+    7: statements("migrate/7"),
 }
 """What makes a file of the version before one of this."""
 MEMORY: Final = ":memory:"

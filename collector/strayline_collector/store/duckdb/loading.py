@@ -10,6 +10,7 @@ import pyarrow.compute
 
 from strayline_collector.store.duckdb import history
 from strayline_collector.store.duckdb.history import OWN_SPANS
+from strayline_collector.store.duckdb.long_texts import shorten
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Session
 
@@ -27,28 +28,37 @@ class Added:
 def add_spans(session: Session, batch: int, spans: pa.Table) -> Added:
     """Adds ``spans`` (columns of ``decode.python.SCHEMA``, at least one) as load ``batch``, in the
     caller's transaction."""
-    session.register("arrived", spans)
+    stored = shorten(spans)  # first: what follows copies rows
+    session.register("arrived", stored.spans)
     known = session.rows(load("load/known"))[0]
-    fresh = _fresh(session, spans, known["since"])
-    if fresh is not spans:
-        session.register("arrived", fresh)
-    if fresh.num_rows:
+    fresh = _fresh(session, stored.spans, known["since"])
+    if fresh is not None:
+        stored = stored.take(fresh)
+        session.register("arrived", stored.spans)
+    if stored.spans.num_rows:
         session.execute(load("load/spans"), {"batch": batch})
+        if stored.parts is not None:
+            session.register("long_parts", stored.parts)
+            session.execute(load("load/long_texts"), {"batch": batch})
         session.execute(load("load/directory"), {"batch": batch})
         session.execute(load("load/processes"))
-        history.derive(session, batch, fresh)
-    own = compute.is_in(fresh["name"], value_set=pa.array(OWN_SPANS))
-    return Added(fresh.num_rows - (compute.sum(own).as_py() or 0), int(known["new_traces"]))
+        history.derive(session, batch, stored.told)
+    own = compute.is_in(stored.spans["name"], value_set=pa.array(OWN_SPANS))
+    return Added(stored.spans.num_rows - (compute.sum(own).as_py() or 0), int(known["new_traces"]))
 
 
-def _fresh(session: Session, spans: pa.Table, since: int | None) -> pa.Table:
-    """The spans that are not stored yet, each once. The first to come stands."""
+def _fresh(session: Session, spans: pa.Table, since: int | None) -> pa.Array | None:
+    """Places of the spans that are not stored yet, each once; None: all of them. The first to come
+    stands."""
     seen = None
     if since is not None:
         seen = session.table(load("load/seen"), {"since": since})
     # ids of spans are random: while all differ, so do the spans
     repeated = compute.count_distinct(spans["span_id"]).as_py() < spans.num_rows
     if not repeated and (seen is None or not seen.num_rows):
-        return spans
-    session.register("seen", spans.slice(0, 0) if seen is None else seen)
-    return session.table(load("load/fresh"))
+        return None
+    keys = spans.select(["trace_id", "span_id", "kind", "end_ns", "name"])
+    session.register("keys", keys.append_column("n", pa.array(range(spans.num_rows), pa.int64())))
+    session.register("seen", keys.slice(0, 0) if seen is None else seen)
+    found = session.table(load("load/fresh"))["n"].combine_chunks()
+    return None if len(found) == spans.num_rows else found

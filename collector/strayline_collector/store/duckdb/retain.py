@@ -24,6 +24,7 @@ DAY_NS: Final = 24 * HOUR_NS
 
 _TABLES: Final = (
     ("spans", "batch"),
+    ("long_texts", "batch"),
     ("span_links", "batch"),
     ("publish_facts", "first_batch"),
     ("delivery_facts", "first_batch"),

@@ -20,6 +20,10 @@ using Segments = std::vector<std::string_view>;
 struct ResourceColumns {
     Buffer service, environment, process, host, document;
     bool has_environment = false, has_process = false, has_host = false;
+
+    size_t size() const {
+        return service.size() + environment.size() + process.size() + host.size() + document.size();
+    }
 };
 
 struct ScopeColumns {
@@ -81,7 +85,7 @@ class Decoder {
         });
     }
 
-    // Bytes of resources and scopes as text, each once a span.
+    // Bytes of what resources and scopes put into columns, each once a span.
     uint64_t unfolded(std::string_view wire) {
         measuring_ = true;
         request(wire);
@@ -240,7 +244,7 @@ class Decoder {
         if (measuring_) {
             const auto valid = static_cast<uint64_t>(std::count_if(
                 spans.begin(), spans.end(), [](std::string_view each) { return has_valid_ids(each); }));
-            unfolded_ += valid * (resource.document.size() + columns.document.size());
+            unfolded_ += valid * (resource.size() + columns.name.size() + columns.document.size());
             return;
         }
         for (const auto& each : spans) span(resource, columns, each);
@@ -466,8 +470,8 @@ class Decoder {
 
 Examined accept(std::string_view request) {
     const Examined counts = examine(request);
-    // text is at most eight times its wire, so that hardly any request is looked at twice
-    if (counts.accepted > kMaxUnfolded / 8 / (request.size() + 1) &&
+    // text is at most twelve times its wire, so that hardly any request is looked at twice
+    if (counts.accepted > kMaxUnfolded / 12 / (request.size() + 1) &&
         Decoder(0).unfolded(request) > kMaxUnfolded)
         throw BadInput(
             "its resources, repeated for each span, take more than 268,435,456 bytes; send fewer "

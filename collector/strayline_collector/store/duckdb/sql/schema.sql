@@ -56,7 +56,13 @@ CREATE TABLE spans (
     links VARCHAR USING COMPRESSION zstd,
     resource VARCHAR USING COMPRESSION zstd,
     scope VARCHAR USING COMPRESSION zstd,
-    dropped VARCHAR                      -- JSON of the dropped_*_count fields that are not 0
+    dropped VARCHAR,                     -- JSON of the dropped_*_count fields that are not 0
+    shortened VARCHAR                    -- JSON of the columns that were cut short → n in long_texts
+);
+
+-- Texts too long for their rows, whole and in parts: 2,048 neighbouring rows have to fit into memory.
+CREATE TABLE long_texts (
+    batch BIGINT NOT NULL, n BIGINT NOT NULL, part INTEGER NOT NULL, text VARCHAR NOT NULL USING COMPRESSION zstd
 );
 
 -- Spans as senders meant them: less what Strayline says to itself. A retried export brings a span

@@ -2,7 +2,7 @@
 -- `text`: status, protocol (0 none, else its place in the API's list plus one), number of events.
 SELECT trace_id, span_id, parent_span_id, kind, start_ns, end_ns, service, name, status_code = 2 AS failed,
     coalesce(host, process, service) AS clock, coalesce(process, service) AS process,
-    CASE WHEN links <> '[]' THEN links END AS links, NULL::VARCHAR AS events,
+    CASE WHEN links <> '[]' THEN links END AS links, NULL::VARCHAR AS events, batch, shortened,
     '[' || status_code || ',' || CASE
         WHEN messaging_system = 'rabbitmq' THEN 3 WHEN messaging_system IS NOT NULL THEN 4
         WHEN rpc_system = 'grpc' THEN 2 WHEN rpc_system IS NOT NULL THEN 4

@@ -1,6 +1,6 @@
 -- What one span says, as JSON text. More than one where a client and a server share an id (Zipkin).
-SELECT kind, status_message, scope_name AS scope, environment, process, host,
-    coalesce(attributes, '{}') AS attributes, coalesce(json_extract(resource, '$.attributes')::VARCHAR, '{}') AS resource,
+SELECT batch, shortened, kind, status_message, scope_name, environment, process, host,
+    coalesce(attributes, '{}') AS attributes, coalesce(resource, '{}') AS resource,
     coalesce(events, '[]') AS events, coalesce(links, '[]') AS links
 FROM distinct_spans
 WHERE batch BETWEEN $first_batch AND $last_batch AND trace_id = $trace_id AND span_id = $span_id

@@ -2,7 +2,7 @@
 -- nobody parses it on the way. `text` is an object's inside.
 SELECT trace_id, span_id, parent_span_id, kind, start_ns, end_ns, service, name, status_code = 2 AS failed,
     coalesce(host, process, service) AS clock, coalesce(process, service) AS process,
-    CASE WHEN events <> '[]' THEN events END AS events, CASE WHEN links <> '[]' THEN links END AS links,
+    CASE WHEN events <> '[]' THEN events END AS events, CASE WHEN links <> '[]' THEN links END AS links, batch, shortened,
     '"trace_id":"' || trace_id || '","span_id":"' || span_id || '","parent_span_id":' || coalesce('"' || parent_span_id || '"', 'null')
     || ',"service":' || to_json(service) || ',"name":' || to_json(name)
     || ',"kind":"' || ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer'][kind + 1]

@@ -1,5 +1,5 @@
--- What SQL from outside reads as `spans`: each span once, in words. Texts over 64 KiB are left out, so
--- that no query can hold thousands of them at a time.
+-- What SQL from outside reads as `spans`: each span once, in words. Texts over 64 KiB, from before they
+-- were cut short, are left out, so that no query can hold thousands of them at a time.
 CREATE TEMP VIEW asked_spans AS
 SELECT trace_id, span_id, parent_span_id, name,
     ['unspecified', 'internal', 'server', 'client', 'producer', 'consumer'][kind + 1] AS kind,
@@ -12,5 +12,6 @@ SELECT trace_id, span_id, parent_span_id, name,
     CASE WHEN strlen(attributes) <= 65536 THEN attributes END AS attributes,
     CASE WHEN strlen(events) <= 65536 THEN events END AS events,
     CASE WHEN strlen(links) <= 65536 THEN links END AS links,
-    CASE WHEN strlen(resource) <= 65536 THEN resource END AS resource
+    CASE WHEN strlen(resource) <= 65536 THEN resource END AS resource,
+    shortened IS NOT NULL AS shortened
 FROM distinct_spans
