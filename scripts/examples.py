@@ -114,6 +114,10 @@ def main() -> None:
             "get /api/v1/topology": topology,
             "put /api/v1/topology": topology,
             "get /api/v1/search/complete": collector.get("/api/v1/search/complete", q="queue=bi"),
+            "get /api/v1/search/spread": collector.get("/api/v1/search/spread", columns=4, rows=3),
+            "get /api/v1/search/distinguish": collector.get(
+                "/api/v1/search/distinguish", picked=f"0~{2**62}~200000000~{2**62}"
+            ),
             "get /api/services": collector.get("/api/services"),
             "get /api/services/{service}/operations": collector.get(
                 "/api/services/billing/operations"

@@ -38,10 +38,11 @@ from strayline_collector.query.jaeger_routes import add_jaeger_routes
 from strayline_collector.query.messages import read_messages
 from strayline_collector.query.openapi import with_examples
 from strayline_collector.query.overview import read_operations, read_rates, read_services
-from strayline_collector.query.params import Cursor, Limit, Read, Text, Time
+from strayline_collector.query.params import Cursor, Limit, Picked_, Read, Text, Time
 from strayline_collector.query.queues import read_order, read_queues
 from strayline_collector.query.search import compile_search
 from strayline_collector.query.search_routes import add_search_routes
+from strayline_collector.query.spread import parse_picked
 from strayline_collector.query.sql import ARROW, Asking, as_arrow, as_json, parse_request
 from strayline_collector.query.story_routes import add_story_routes
 from strayline_collector.query.stream import Streams, add_stream_route
@@ -181,11 +182,15 @@ def _trace_routes(app: FastAPI, read: Read) -> None:
         end: Time = None,
         service: Text = None,
         sort: Annotated[str | None, Query(max_length=32)] = None,
+        picked: Picked_ | None = None,
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> Response:
-        """Traces that match the query line ``q``."""
+        """Traces that match the query line ``q``; with ``picked`` those alone that began between
+        two times and lasted between two durations."""
         search = compile_search(q, range_ns=time_range(start, end), service=service, sort=sort)
+        if picked is not None:
+            parse_picked(picked).narrow(search)
         return await read(lambda s: search_traces(s, search, limit=limit, cursor=cursor))
 
     @app.get("/api/v1/traces/{trace_id}", response_model=wire.Trace, tags=["traces"])

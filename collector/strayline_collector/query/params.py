@@ -15,5 +15,13 @@ Time = Annotated[str | None, Query(description="RFC 3339 or unix nanoseconds", m
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 Cursor = Annotated[str | None, Query(max_length=128, description="next_cursor of the page before")]
 Text = Annotated[str | None, Query(max_length=1024)]
+Query_ = Annotated[str | None, Query(max_length=4096, description="a query line")]
+Picked_ = Annotated[
+    str,
+    Query(
+        max_length=80,
+        description="began after, began before (unix ns), least and most duration (ns), joined by ~",
+    ),
+]
 Read = Callable[[Callable[[Session], Any]], Any]
 """Answers with what a query gives of one snapshot."""

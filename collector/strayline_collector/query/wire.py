@@ -906,6 +906,45 @@ class Completions(TypedDict):
     items: list[Completion]
 
 
+class Spread(TypedDict):
+    """How the newest traces of a search lie in time and duration."""
+
+    traces: int
+    """At most 5,000; ``truncated``: more match."""
+    truncated: bool
+    start_unix_nano: int
+    end_unix_nano: int
+    least_ns: int
+    most_ns: int
+    """The rows divide the logarithm between them."""
+    columns: int
+    rows: int
+    cells: list[list[int]]
+    """Column, row (from the shortest), traces, of those with errors."""
+
+
+class Difference(TypedDict):
+    """A value that more, or fewer, of the picked traces have than of the rest."""
+
+    field: str
+    value: str
+    picked: int
+    others: int
+    picked_share: float
+    """Of those read, 0 to 1."""
+    other_share: float
+
+
+class Distinction(TypedDict):
+    picked: int
+    others: int
+    picked_read: int
+    """Of each side at most 400, evenly chosen, are read."""
+    others_read: int
+    items: list[Difference]
+    """The largest difference first."""
+
+
 class SqlColumn(TypedDict):
     """A column of an answer to SQL: its name and DuckDB's type."""
 
