@@ -97,6 +97,9 @@ def main() -> None:
             "get /api/v1/export": collector.get("/api/v1/export", trace_id=message["trace_id"]),
             "get /api/v1/queues": collector.get("/api/v1/queues"),
             "get /api/v1/queues/order": collector.get("/api/v1/queues/order", **queue),
+            "get /api/v1/queues/routes": collector.get("/api/v1/queues/routes", **queue),
+            "get /api/v1/settings": collector.get("/api/v1/settings"),
+            "get /api/v1/sql/schema": collector.get("/api/v1/sql/schema"),
             "get /api/v1/messages": collector.get(
                 "/api/v1/messages", queue="billing.orders", limit=2
             ),

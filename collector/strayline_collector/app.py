@@ -16,6 +16,7 @@ from pathlib import Path
 import uvicorn
 
 from strayline.version import __version__
+from strayline_collector.configured import configured
 from strayline_collector.contract.asyncapi import read_contract
 from strayline_collector.decode.otlp import DECODER
 from strayline_collector.detect import detectors
@@ -31,7 +32,13 @@ from strayline_collector.notify.webhook import Webhooks, parse_receivers
 from strayline_collector.query.api import build_api
 from strayline_collector.query.guard import Gate
 from strayline_collector.query.status import SpanCounts
-from strayline_collector.query.wire import IngestStatus, Settled, Status, StoreStatus
+from strayline_collector.query.wire import (
+    Configured,
+    IngestStatus,
+    Settled,
+    Status,
+    StoreStatus,
+)
 from strayline_collector.receive.forward import Forwarder
 from strayline_collector.receive.http_server import HttpServer, Limits
 from strayline_collector.receive.intake import Intake
@@ -63,6 +70,7 @@ class Collector:
         contract = read_contract(map(Path, settings.contracts))
         self._promised_queues = frozenset(channel.queue for _, channel in contract.queues)
         parts = shares(memory_limit(settings.memory_limit))
+        self._configured = configured(settings, parts)
         self.budget = Budget(parts.requests, parts.limit + HARD_ABOVE)
         self.store = DuckDBStore.open(
             settings.db,
@@ -198,6 +206,9 @@ class Collector:
 
     def _problems(self) -> list[str]:
         return [reason for reason in (self._journal.problem(), self._loader.problem()) if reason]
+
+    def configured(self) -> Configured:
+        return self._configured
 
     def judging(self) -> tuple[frozenset[str], Mapping[str, str]]:
         return self._promised_queues, dict(self._runner.failures)

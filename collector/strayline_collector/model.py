@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from strayline_collector.query.wire import Settled, Status
+from strayline_collector.query.wire import Configured, Settled, Status
 
 
 class Control(Protocol):
@@ -20,6 +20,10 @@ class Control(Protocol):
 
     def status(self) -> Status:
         """Figures for ``GET /api/v1/status``."""
+        ...
+
+    def configured(self) -> Configured:
+        """How it was started, for ``GET /api/v1/settings``."""
         ...
 
     def judging(self) -> tuple[frozenset[str], Mapping[str, str]]:

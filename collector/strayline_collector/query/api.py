@@ -37,13 +37,15 @@ from strayline_collector.query.guard import Gate, Guard, problem
 from strayline_collector.query.jaeger_routes import add_jaeger_routes
 from strayline_collector.query.messages import read_messages
 from strayline_collector.query.openapi import with_examples
+from strayline_collector.query.order import Arrangements, read_order
 from strayline_collector.query.overview import read_operations, read_rates, read_services
 from strayline_collector.query.params import Cursor, Limit, Picked_, Read, Text, Time
-from strayline_collector.query.queues import read_order, read_queues
+from strayline_collector.query.queues import read_queues
+from strayline_collector.query.routes import read_routes
 from strayline_collector.query.search import compile_search
 from strayline_collector.query.search_routes import add_search_routes
 from strayline_collector.query.spread import parse_picked
-from strayline_collector.query.sql import ARROW, Asking, as_arrow, as_json, parse_request
+from strayline_collector.query.sql import ARROW, Asking, as_arrow, as_json, describe, parse_request
 from strayline_collector.query.story_routes import add_story_routes
 from strayline_collector.query.stream import Streams, add_stream_route
 from strayline_collector.query.times import parse_time, time_range
@@ -94,7 +96,7 @@ def build_api(store: Store, control: Control, gate: Gate) -> FastAPI:
     _finding_routes(app, store, read)
     add_coverage_route(app, read, control)
     _topology_routes(app, store, read)
-    _sql_routes(app, Asking(store))
+    _sql_routes(app, store)
     add_search_routes(app, read)
     add_jaeger_routes(app, store)
     with_examples(app)
@@ -125,6 +127,11 @@ def _operation_routes(app: FastAPI, control: Control) -> None:
     async def status() -> Response:
         """Figures of this collector."""
         return JSONResponse(await asyncio.to_thread(control.status))
+
+    @app.get("/api/v1/settings", response_model=wire.Configured, tags=["operation"])
+    async def settings() -> Response:
+        """How this collector was started."""
+        return JSONResponse(control.configured())
 
     @app.post("/api/v1/detection/settle", response_model=wire.Settled, tags=["operation"])
     async def settle(now: Time = None) -> Response:
@@ -234,6 +241,8 @@ def _export_routes(app: FastAPI, store: Store) -> None:
 
 
 def _message_routes(app: FastAPI, read: Read) -> None:
+    arrangements = Arrangements()
+
     @app.get("/api/v1/queues", response_model=wire.Queues, tags=["messages"])
     async def queues(
         start: Time = None, end: Time = None, limit: Limit = 100, cursor: Cursor = None
@@ -251,14 +260,31 @@ def _message_routes(app: FastAPI, read: Read) -> None:
         start: Time = None,
         end: Time = None,
         limit: Annotated[int, Query(ge=1, le=20_000)] = 500,
+        first: Annotated[int | None, Query(ge=0, description="position, from 0")] = None,
+        last: Annotated[int | None, Query(ge=0, description="position, from 0")] = None,
     ) -> Response:
-        """Sequence against arrival in one queue, with displacement."""
+        """Sequence against arrival in one queue, with displacement; of the positions from ``first``
+        to ``last``."""
         range_ns = time_range(start, end)
+        place: dict[str, Any] = {"name": name, "broker": broker, "vhost": vhost, "basis": basis}
         return await read(
             lambda s: read_order(
-                s, range_ns, name=name, broker=broker, vhost=vhost, basis=basis, limit=limit
+                s, arrangements, range_ns, **place, limit=limit, first=first, last=last
             )
         )
+
+    @app.get("/api/v1/queues/routes", response_model=wire.QueueRoutes, tags=["messages"])
+    async def routes(
+        name: Annotated[str, Query(max_length=1024)],
+        vhost: Text = None,
+        broker: Text = None,
+        start: Time = None,
+        end: Time = None,
+    ) -> Response:
+        """The ways into one queue: by exchange and key where messages are meant to go and where they
+        went, and how the nearest binding differs."""
+        range_ns = time_range(start, end)
+        return await read(lambda s: read_routes(s, range_ns, name=name, broker=broker, vhost=vhost))
 
     @app.get("/api/v1/messages", response_model=wire.Messages, tags=["messages"])
     async def messages(
@@ -373,7 +399,14 @@ def _topology_routes(app: FastAPI, store: Store, read: Read) -> None:
         return await read(lambda s: read_topology(s, None))
 
 
-def _sql_routes(app: FastAPI, asking: Asking) -> None:
+def _sql_routes(app: FastAPI, store: Store) -> None:
+    asking = Asking(store)
+
+    @app.get("/api/v1/sql/schema", response_model=wire.SqlSchema, tags=["sql"])
+    async def schema() -> Response:
+        """What SQL can read, and its limits."""
+        return JSONResponse(await asyncio.to_thread(describe, store))
+
     @app.post("/api/v1/sql", response_model=wire.SqlAnswer, tags=["sql"])
     async def sql(request: Request) -> Response:
         """One SELECT over the documented views (``{"sql": "SELECT …"}``), limited in time, rows and

@@ -17,7 +17,13 @@ import pyarrow as pa
 
 from strayline_collector.detect.watermark import rfc3339
 from strayline_collector.errors import BadInput, Overloaded
-from strayline_collector.query.wire import SqlAnswer
+from strayline_collector.query.wire import (
+    SqlAnswer,
+    SqlColumn,
+    SqlLimits,
+    SqlRelation,
+    SqlSchema,
+)
 from strayline_collector.store.ports import Asked, Limits, Store
 
 AT_A_TIME: Final = 2
@@ -61,6 +67,37 @@ class Asking:
             self._free.release()
 
 
+RELATIONS: Final = {
+    "spans": "a span",
+    "publishes": "a message on its way out",
+    "deliveries": "one delivery to a consumer",
+    "settlements": "what became of a delivery",
+    "topology": "an exchange, queue or binding that somebody said exists",
+    "census": "what a process said it published and consumed",
+    "verdicts": "what a detector said of one message",
+    "findings": "an incident: one broken promise",
+    "finding_verdicts": "a verdict of the finding that it belongs to",
+}
+"""What can be read, and what a row of it is."""
+
+
+def describe(store: Store) -> SqlSchema:
+    """The relations with their columns, as a statement would see them."""
+    relations: list[SqlRelation] = []
+    for name, means in RELATIONS.items():
+        schema = store.ask(f"SELECT * FROM {name} LIMIT 0", LIMITS).schema  # noqa: S608
+        columns = [SqlColumn(name=f.name, type=_type_name(f.type)) for f in schema]
+        relations.append(SqlRelation(name=name, means=means, columns=columns))
+    limits = SqlLimits(
+        seconds=LIMITS.seconds,
+        rows=LIMITS.rows,
+        answer_bytes=LIMITS.answer_bytes,
+        statement_bytes=LIMITS.text_bytes,
+        at_a_time=AT_A_TIME,
+    )
+    return SqlSchema(relations=relations, limits=limits)
+
+
 def parse_request(document: Mapping[str, Any]) -> tuple[str, int]:
     """``{sql, max_rows}`` → statement and rows. Raises ``BadInput``."""
     unknown = document.keys() - {"sql", "max_rows"}
@@ -92,7 +129,7 @@ def as_json(answer: Asked) -> SqlAnswer:
         columns = [_values(column) for column in batch.columns]
         rows += [list(row) for row in zip(*columns, strict=True)]
     return SqlAnswer(
-        columns=[{"name": f.name, "type": _type_name(f.type)} for f in answer.schema],
+        columns=[SqlColumn(name=f.name, type=_type_name(f.type)) for f in answer.schema],
         rows=rows,
         truncated=answer.truncated,
         elapsed_ms=round(answer.elapsed_ms, 3),

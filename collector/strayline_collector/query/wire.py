@@ -64,6 +64,43 @@ class Status(TypedDict):
     detection: DetectionStatus
 
 
+class MemoryParts(TypedDict):
+    limit_bytes: int
+    store_bytes: int
+    requests_bytes: int
+    """Of bodies that arrive or wait for their answer."""
+    journal_bytes: int
+    """Of acknowledged bodies kept for the loader."""
+
+
+class Threshold(TypedDict):
+    name: str
+    value: float
+    default: float
+    means: str
+
+
+class Configured(TypedDict):
+    """How the collector was started. Of files the name is told, of URLs host and port."""
+
+    store: str
+    otlp_http: str
+    otlp_grpc: str
+    retention_s: int | None
+    """Telemetry is kept so long after its arrival; null: for ever."""
+    max_db_size_bytes: int | None
+    lateness_s: float
+    memory: MemoryParts
+    contracts: list[str]
+    topology_from: list[str]
+    """Management APIs that are polled; what services declare is known without."""
+    forward_to: str | None
+    webhooks: list[str]
+    token_wanted: bool
+    tls: bool
+    thresholds: list[Threshold]
+
+
 class Settled(TypedDict):
     findings: int
     provisional: int
@@ -616,9 +653,20 @@ class OrderPoint(TypedDict):
 
 
 class EnvelopeStep(TypedDict):
+    """Some neighbouring positions of the window together."""
+
     position: int
+    """Their first."""
     displacement_min: int
     displacement_max: int
+    """Position less sequence: positive is late."""
+    sequence_min: int
+    sequence_max: int
+    messages: int
+    late: int
+    extent_max: int
+    at_ns: int
+    """When the first of them was delivered, or completed."""
 
 
 class QueueOrder(TypedDict):
@@ -632,17 +680,91 @@ class QueueOrder(TypedDict):
     late_ratio: float
     worst_extent: int
     redelivered: int
+    first: int
+    last: int
+    """The window of positions that ``points`` and ``envelope`` are of."""
+    window_late: int
     consumers: list[str]
     bindings: list[str]
     """Readable: ``orders.events — order.paid``."""
     points: list[OrderPoint]
-    """All messages up to ``limit``; beyond it the late ones, worst first, then a sample."""
+    """All messages of the window up to ``limit``; beyond it the late ones, worst first, then a
+    sample. By position."""
     envelope: list[EnvelopeStep]
     truncated: bool
     findings: list[FindingRef]
 
 
-class Queue(TypedDict):
+class KeyWord(TypedDict):
+    """A word of a binding's key against one of the message's; null: there is none."""
+
+    pattern: str | None
+    word: str | None
+    same: bool
+
+
+class NearestBinding(TypedDict):
+    routing_key: str
+    destination: str
+    words: list[KeyWord]
+
+
+class RouteEnd(TypedDict):
+    queue: str
+    messages: int
+
+
+class RouteWay(TypedDict):
+    """Messages of one exchange and key, as far as they concern a queue."""
+
+    exchange: str
+    routing_key: str
+    published: int
+    returned: int
+    last_unix_nano: int
+    """When one was last published; what is expected is of that time."""
+    expected_queues: list[str]
+    unknown: str | None
+    """Why what is expected may be incomplete."""
+    actual: list[RouteEnd]
+    into_queue: bool
+    meant_for_queue: bool
+    binding: str | None
+    """Of the binding straight into the queue that they match, whoever told of it."""
+    nearest: NearestBinding | None
+    """Where they are not meant for the queue: the binding that is, and comes nearest."""
+
+
+class RouteBinding(TypedDict):
+    exchange: str
+    routing_key: str
+    roles: list[str]
+    """``intended``: declared, or in a reference; ``actual``: the broker has, or had it."""
+
+
+class QueueRoutes(TypedDict):
+    queue: str
+    broker: str | None
+    vhost: str | None
+    bindings: list[RouteBinding]
+    items: list[RouteWay]
+    truncated: bool
+
+
+class Flow(TypedDict):
+    """Of the messages whose delivery was seen, in 24 equal steps of the time in which any queue's
+    were published and delivered."""
+
+    step_s: float
+    rate_per_s: float
+    """Messages delivered, over all of that time."""
+    delivered_steps: list[int]
+    depth_steps: list[int]
+    """Published and not delivered yet, at each step's end."""
+    depth_max: int
+
+
+class Queue(Flow):
     name: str
     broker: str | None
     vhost: str | None
@@ -943,6 +1065,28 @@ class Distinction(TypedDict):
     others_read: int
     items: list[Difference]
     """The largest difference first."""
+
+
+class SqlRelation(TypedDict):
+    name: str
+    means: str
+    """What a row is."""
+    columns: list[SqlColumn]
+
+
+class SqlLimits(TypedDict):
+    seconds: float
+    rows: int
+    answer_bytes: int
+    statement_bytes: int
+    at_a_time: int
+
+
+class SqlSchema(TypedDict):
+    """``GET /api/v1/sql/schema``: what can be read, and within which limits."""
+
+    relations: list[SqlRelation]
+    limits: SqlLimits
 
 
 class SqlColumn(TypedDict):
