@@ -14,9 +14,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tests.support.collector import running_collector  # noqa: E402 - from the checkout
+from tests.support.story import CLIENT, SERVER, Told, send, trace_id  # noqa: E402
 
 TARGET = ROOT / "collector" / "strayline_collector" / "query" / "examples.json"
 KEPT = 2
+HTTP: dict[str, str | int] = {"http.request.method": "GET"}
 
 
 def cut(value: Any) -> Any:
@@ -48,6 +50,18 @@ def main() -> None:
             }
         ],
     }
+    broken = [
+        Told(
+            "call", "shop", CLIENT, 0, 50, attributes={**HTTP, "url.full": "http://stock/items/7"}
+        ),
+        Told(
+            "serve", "stock", SERVER, 2, 48, trace="b", attributes={**HTTP, "url.path": "/items/7"}
+        ),
+    ]
+    with running_collector() as collector:
+        send(collector.otlp_http, broken)
+        collector.settle()
+        guessed = collector.get(f"/api/v1/traces/{trace_id('b')}", infer="true")["inferred"]
     with running_collector() as collector:
         collector.replay("d_reorder_nack")
         settled = collector.settle()
@@ -74,9 +88,10 @@ def main() -> None:
                 },
             ),
             "get /api/v1/traces": collector.get("/api/v1/traces", limit=2),
-            "get /api/v1/traces/{trace_id}": collector.get(
-                f"/api/v1/traces/{message['trace_id']}", stitch="true"
-            ),
+            "get /api/v1/traces/{trace_id}": {
+                **collector.get(f"/api/v1/traces/{message['trace_id']}", stitch="true"),
+                "inferred": guessed,
+            },
             "get /api/v1/traces/{trace_id}/outline": collector.get(
                 f"/api/v1/traces/{message['trace_id']}/outline", stitch="true"
             ),

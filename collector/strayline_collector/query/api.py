@@ -201,12 +201,17 @@ def _trace_routes(app: FastAPI, read: Read) -> None:
         return await read(lambda s: search_traces(s, search, limit=limit, cursor=cursor))
 
     @app.get("/api/v1/traces/{trace_id}", response_model=wire.Trace, tags=["traces"])
-    async def trace(trace_id: str, stitch: bool = False, clock: wire.ClockMode = "raw") -> Response:
+    async def trace(
+        trace_id: str, stitch: bool = False, clock: wire.ClockMode = "raw", infer: bool = False
+    ) -> Response:
         """One trace; ``stitch`` adds what led to it and what followed, across links. ``clock``
         lists what causality says of the hosts' clocks; ``clock=corrected`` sets them by it, the
-        root's unmoved, so that nothing is served or handled before it was sent."""
+        root's unmoved, so that nothing is served or handled before it was sent. ``infer`` adds
+        guesses of what caused spans that name no cause, each with its probability."""
         wanted = trace_id.lower()
-        return await read(lambda s: trace_text(s, wanted, stitched=stitch, clock=clock))
+        return await read(
+            lambda s: trace_text(s, wanted, stitched=stitch, clock=clock, inferring=infer)
+        )
 
 
 def _export_routes(app: FastAPI, store: Store) -> None:

@@ -35,12 +35,17 @@ KINDS: Final = ("unspecified", "internal", "server", "client", "producer", "cons
 
 
 def outline_text(
-    session: Session, trace_id: str, *, stitched: bool, clock: ClockMode = "raw"
+    session: Session,
+    trace_id: str,
+    *,
+    stitched: bool,
+    clock: ClockMode = "raw",
+    inferring: bool = False,
 ) -> bytes:
     """``wire.Outline`` as JSON. Raises ``NotFound``."""
     with collecting_later():
         story = read_story(session, trace_id, stitched=stitched, spans="query/trace_outline")
-        told = tell(session, trace_id, story, clock)
+        told = tell(session, trace_id, story, clock, inferring=inferring)
         return json.dumps(_outline(session, told), separators=(",", ":")).encode()
 
 

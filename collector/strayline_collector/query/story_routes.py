@@ -40,11 +40,13 @@ def add_story_routes(app: FastAPI, read: Read) -> None:
 
     @app.get("/api/v1/traces/{trace_id}/outline", response_model=wire.Outline, tags=["traces"])
     async def outline(
-        trace_id: str, stitch: bool = False, clock: wire.ClockMode = "raw"
+        trace_id: str, stitch: bool = False, clock: wire.ClockMode = "raw", infer: bool = False
     ) -> Response:
         """One trace as columns for a drawing, without attributes: a tenth of the bytes."""
         wanted = trace_id.lower()
-        return await read(lambda s: outline_text(s, wanted, stitched=stitch, clock=clock))
+        return await read(
+            lambda s: outline_text(s, wanted, stitched=stitch, clock=clock, inferring=infer)
+        )
 
     @app.get(
         "/api/v1/traces/{trace_id}/spans/{span_id}", response_model=wire.SpansSaid, tags=["traces"]

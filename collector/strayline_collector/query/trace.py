@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from strayline_collector.query.infer import read_inferred
 from strayline_collector.query.story import Loaded, never_seen, read_story
 from strayline_collector.query.wire import (
     ClockBound,
@@ -53,13 +54,19 @@ def read_trace(
 
 
 def trace_text(
-    session: Session, trace_id: str, *, stitched: bool, clock: ClockMode = "raw"
+    session: Session,
+    trace_id: str,
+    *,
+    stitched: bool,
+    clock: ClockMode = "raw",
+    inferring: bool = False,
 ) -> bytes:
     """One trace, alone or stitched, as JSON (``wire.Trace``). Times are as they were told unless
-    ``clock`` is ``corrected``. Raises ``NotFound``."""
+    ``clock`` is ``corrected``; guesses of lost causes are added where ``inferring``. Raises
+    ``NotFound``."""
     with collecting_later():
         story = read_story(session, trace_id, stitched=stitched)
-        return _text(tell(session, trace_id, story, clock))
+        return _text(tell(session, trace_id, story, clock, inferring=inferring))
 
 
 @contextmanager
@@ -90,8 +97,11 @@ class Told:
     findings: Mapping[SpanKey, list[str]]
 
 
-def tell(session: Session, trace_id: str, story: Loaded, clock: ClockMode) -> Told:
-    """What is said of a story, with times as they were told unless ``clock`` is ``corrected``."""
+def tell(
+    session: Session, trace_id: str, story: Loaded, clock: ClockMode, *, inferring: bool = False
+) -> Told:
+    """What is said of a story, with times as they were told unless ``clock`` is ``corrected``, and
+    guesses of lost causes where ``inferring``."""
     by_key = {span.key: span for span in story.tree}
     found = orders(by_key)
     parents = display_parents(by_key)
@@ -122,6 +132,7 @@ def tell(session: Session, trace_id: str, story: Loaded, clock: ClockMode) -> To
         "clock": [_clock_bound(bound, change) for bound in bounds(found)],
         "clock_mode": clock,
         "missing": [_missing(named) for named in missing],
+        "inferred": read_inferred(session, story.tree) if inferring else [],
         "truncated": bool(story.cut),
         "truncated_by": sorted(story.cut),
     }

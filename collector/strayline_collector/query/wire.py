@@ -258,6 +258,35 @@ class MissingSpan(TypedDict):
     """How many name it."""
 
 
+class InferredEnd(TypedDict):
+    """A span, which need not be among the answer's."""
+
+    trace_id: str
+    span_id: str
+    service: str
+    name: str
+    start_unix_nano: int
+
+
+class InferredReason(TypedDict):
+    """``time``: how the two lie in time; ``same``: what both say of the call; ``shared``: an
+    attribute value that few have; ``seen``: such calls are known between the two services;
+    ``rivals``: who else it may have been."""
+
+    kind: Literal["time", "same", "shared", "seen", "rivals"]
+    text: str
+
+
+class Inferred(TypedDict):
+    """A guess: ``parent`` probably caused ``child``, whose context was lost on the way."""
+
+    child: InferredEnd
+    parent: InferredEnd
+    probability: float
+    """0.2 to 1."""
+    evidence: list[InferredReason]
+
+
 class Trace(TypedDict):
     trace_id: str
     stitched_trace_ids: list[str]
@@ -268,6 +297,8 @@ class Trace(TypedDict):
     clock_mode: ClockMode
     missing: list[MissingSpan]
     """By the earliest that names them; at most 1,000."""
+    inferred: list[Inferred]
+    """Guesses, the likeliest first; empty unless asked for. Nothing else rests on them."""
     truncated: bool
     truncated_by: list[Literal["spans", "traces", "links"]]
     """Of what there was more than the answer holds: 100,000 spans (the earliest are here), 1,000
@@ -329,6 +360,7 @@ class Outline(TypedDict):
     clock: list[ClockBound]
     clock_mode: ClockMode
     missing: list[MissingSpan]
+    inferred: list[Inferred]
     truncated: bool
     truncated_by: list[Literal["spans", "traces", "links"]]
 
