@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,48 @@ import typer
 
 from strayline.version import __version__
 from strayline_collector.commands import UsageProblem
+from strayline_collector.options import (
+    API,
+    API_URL,
+    GRPC,
+    HTTP,
+    UI,
+    AllowedHost,
+    Api,
+    ApiUrl,
+    Ca,
+    ClientCert,
+    ClientKey,
+    Contracts,
+    Db,
+    ForwardHeader,
+    ForwardUrl,
+    Insecure,
+    Lateness,
+    MaxDbSize,
+    MemoryLimit,
+    OtlpGrpc,
+    OtlpHttp,
+    RabbitMqApi,
+    RetentionAge,
+    ThresholdValues,
+    TlsCert,
+    TlsClientCa,
+    TlsKey,
+    Token,
+    TokenFile,
+    Tokens,
+    Ui,
+    Webhook,
+    WebhookSecret,
+    WebhookSeverity,
+    Zipkin,
+    flag,
+    headers,
+    option,
+    several,
+    urls,
+)
 
 app = typer.Typer(
     name="strayline",
@@ -25,132 +66,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-def _option(default_help: str, name: str) -> Any:
-    return typer.Option(
-        help=default_help, envvar=f"STRAYLINE_{name}", show_default=True, show_envvar=True
-    )
-
-
-Db = Annotated[str, _option("File that holds everything; ':memory:' keeps nothing.", "DB")]
-OtlpHttp = Annotated[
-    str, _option("Address for OTLP over HTTP; port 0 picks a free one.", "OTLP_HTTP")
-]
-OtlpGrpc = Annotated[str, _option("Address for OTLP over gRPC.", "OTLP_GRPC")]
-Api = Annotated[str, _option("Address of the API.", "API")]
-Ui = Annotated[str, _option("Address of the dashboard.", "UI")]
-ApiUrl = Annotated[str, _option("URL of a running collector's API.", "API")]
-Lateness = Annotated[
-    float, _option("Seconds to wait for late telemetry before a verdict opens.", "LATENESS")
-]
-RetentionAge = Annotated[
-    str | None,
-    _option(
-        "Drop telemetry this long after it arrived, such as 30m, 12h or 7d; whole days first. "
-        "Findings keep their summary.",
-        "RETENTION",
-    ),
-]
-MaxDbSize = Annotated[
-    str | None,
-    _option(
-        "Drop the oldest telemetry when the database outgrows this, such as 500MB or 20GB.",
-        "MAX_DB_SIZE",
-    ),
-]
-MemoryLimit = Annotated[
-    str | None,
-    _option(
-        "Memory for the collector, such as 512MB or 1.5GiB "
-        "(default: a quarter of the machine, at most 2GB).",
-        "MEMORY_LIMIT",
-    ),
-]
-Zipkin = Annotated[
-    str | None,
-    _option(
-        "Address for Zipkin's v2 JSON, usually 127.0.0.1:9411 (default: no such door).", "ZIPKIN"
-    ),
-]
-ForwardUrl = Annotated[
-    str | None,
-    _option("Another OTLP/HTTP backend that gets everything too, as http://HOST:PORT.", "FORWARD"),
-]
-ForwardHeader = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--forward-header",
-        help="Header for that backend, NAME=VALUE (repeatable); in STRAYLINE_FORWARD_HEADER separated by ','.",
-    ),
-]
-Insecure = Annotated[bool, _option("Allow addresses that other machines can reach.", "INSECURE")]
-
-Tokens = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--token",
-        help="Token that clients must show (repeatable: any of them); in the environment separated by ':'.",
-    ),
-]
-TokenFile = Annotated[
-    Path | None, _option("File of tokens, one a line: not seen by other users.", "TOKEN_FILE")
-]
-TlsCert = Annotated[Path | None, _option("Certificate in PEM: every door speaks TLS.", "TLS_CERT")]
-TlsKey = Annotated[Path | None, _option("The certificate's private key in PEM.", "TLS_KEY")]
-TlsClientCa = Annotated[
-    Path | None,
-    _option("Who signs clients' certificates; only such clients come in.", "TLS_CLIENT_CA"),
-]
-AllowedHost = Annotated[
-    list[str] | None,
-    typer.Option("--allowed-host", help="Further name that the API is called by (repeatable)."),
-]
-Contracts = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--contract",
-        help="AsyncAPI 3.0 document that says which message goes where (repeatable; STRAYLINE_CONTRACT).",
-    ),
-]
-Webhook = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--webhook",
-        help="URL that is told of findings, as Slack's incoming webhooks are (repeatable). Others of this machine can read "
-        "arguments: prefer STRAYLINE_WEBHOOK, several separated by ':'.",
-    ),
-]
-WebhookSecret = Annotated[
-    str | None,
-    _option("Signs notices (HMAC-SHA256); prefer the environment.", "WEBHOOK_SECRET"),
-]
-WebhookSeverity = Annotated[
-    str, _option("The least severity that is told: info, warning or error.", "WEBHOOK_SEVERITY")
-]
-ThresholdValues = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--threshold",
-        help="Number in a verdict's definition, NAME=VALUE, such as loop_tries=10 (repeatable; docs/messages.md "
-        "lists them); in STRAYLINE_THRESHOLD separated by ':'.",
-    ),
-]
-RabbitMqApi = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--rabbitmq-api",
-        help="Management API of a broker whose topology to follow, http://USER:PASSWORD@HOST:15672 (repeatable). "
-        "Others of this machine can read arguments: prefer STRAYLINE_RABBITMQ_API.",
-    ),
-]
-Token = Annotated[str | None, _option("The collector's token.", "TOKEN")]
-Ca = Annotated[Path | None, _option("Whose certificates to trust, in PEM.", "CA")]
-ClientCert = Annotated[Path | None, _option("Certificate to show, in PEM.", "CLIENT_CERT")]
-ClientKey = Annotated[Path | None, _option("Its private key, in PEM.", "CLIENT_KEY")]
-
-HTTP, GRPC, API, UI = "127.0.0.1:4318", "127.0.0.1:4317", "127.0.0.1:4319", "127.0.0.1:8050"
-API_URL = f"http://{API}"
 
 
 @app.callback(invoke_without_command=True)
@@ -197,19 +112,19 @@ def up(
     serving = _need("strayline_collector.commands.serving", "collector")
     _need("dash", "dashboard")
     protection = serving.Protection(
-        _several(token, "TOKEN"), token_file, tls_cert, tls_key, tls_client_ca,
-        _several(allowed_host, "ALLOWED_HOST"),
+        several(token, "TOKEN"), token_file, tls_cert, tls_key, tls_client_ca,
+        several(allowed_host, "ALLOWED_HOST"),
     )  # fmt: skip
     knowledge = serving.Knowledge(
-        tuple(contract or map(Path, _several(None, "CONTRACT"))),
-        _urls(rabbitmq_api, "RABBITMQ_API"),
-        _several(threshold, "THRESHOLD"),
+        tuple(contract or map(Path, several(None, "CONTRACT"))),
+        urls(rabbitmq_api, "RABBITMQ_API"),
+        several(threshold, "THRESHOLD"),
     )
     settings = serving.settings(
         db, otlp_http, otlp_grpc, api, lateness, memory_limit, insecure, protection, knowledge,
-        serving.Beside(zipkin, forward, _headers(forward_header)),
+        serving.Beside(zipkin, forward, headers(forward_header)),
         retention, max_db_size,
-        serving.Notices(_urls(webhook, "WEBHOOK"), webhook_secret, webhook_severity),
+        serving.Notices(urls(webhook, "WEBHOOK"), webhook_secret, webhook_severity),
     )  # fmt: skip
     serving.up(settings, ui, client_cert, client_key)
 
@@ -242,27 +157,25 @@ def collector(
     forward_header: ForwardHeader = None,
     addresses_json: Annotated[
         bool,
-        typer.Option(
-            "--addresses-json", help="Print the addresses as one line of JSON, for programs."
-        ),
+        flag("--addresses-json", "Print the addresses as one line of JSON, for programs."),
     ] = False,
 ) -> None:
     """Runs the collector: takes OTLP, judges messages, answers the API."""
     serving = _need("strayline_collector.commands.serving", "collector")
     protection = serving.Protection(
-        _several(token, "TOKEN"), token_file, tls_cert, tls_key, tls_client_ca,
-        _several(allowed_host, "ALLOWED_HOST"),
+        several(token, "TOKEN"), token_file, tls_cert, tls_key, tls_client_ca,
+        several(allowed_host, "ALLOWED_HOST"),
     )  # fmt: skip
     knowledge = serving.Knowledge(
-        tuple(contract or map(Path, _several(None, "CONTRACT"))),
-        _urls(rabbitmq_api, "RABBITMQ_API"),
-        _several(threshold, "THRESHOLD"),
+        tuple(contract or map(Path, several(None, "CONTRACT"))),
+        urls(rabbitmq_api, "RABBITMQ_API"),
+        several(threshold, "THRESHOLD"),
     )
     settings = serving.settings(
         db, otlp_http, otlp_grpc, api, lateness, memory_limit, insecure, protection, knowledge,
-        serving.Beside(zipkin, forward, _headers(forward_header)),
+        serving.Beside(zipkin, forward, headers(forward_header)),
         retention, max_db_size,
-        serving.Notices(_urls(webhook, "WEBHOOK"), webhook_secret, webhook_severity),
+        serving.Notices(urls(webhook, "WEBHOOK"), webhook_secret, webhook_severity),
     )  # fmt: skip
     serving.collector(settings, as_json=addresses_json)
 
@@ -292,18 +205,18 @@ def run(
         list[str], typer.Argument(help="The program and its arguments, as without strayline.")
     ],
     service_name: Annotated[
-        str | None, _option("What the service is called in traces.", "SERVICE_NAME")
+        str | None, option("What the service is called in traces.", "SERVICE_NAME")
     ] = None,
     endpoint: Annotated[
         str | None,
-        _option("Where the collector takes OTLP over HTTP (default: 127.0.0.1:4318).", "ENDPOINT"),
+        option("Where the collector takes OTLP over HTTP (default: 127.0.0.1:4318).", "ENDPOINT"),
     ] = None,
     only: Annotated[
         str | None,
-        _option("Instrument these alone, comma-separated: httpx,asgi,aio_pika.", "ONLY"),
+        option("Instrument these alone, comma-separated: httpx,asgi,aio_pika.", "ONLY"),
     ] = None,
     exclude: Annotated[
-        str | None, _option("Do not instrument these, comma-separated.", "EXCLUDE")
+        str | None, option("Do not instrument these, comma-separated.", "EXCLUDE")
     ] = None,
 ) -> None:
     """Runs a Python program, unchanged, with every supported library instrumented; its Python
@@ -316,9 +229,9 @@ def run(
 @app.command(epilog="Example: strayline findings --fail-on warning --json")
 def findings(
     api: ApiUrl = API_URL,
-    kind: Annotated[str | None, _option("Only this kind, such as reordered.", "KIND")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    fail_on: Annotated[str | None, _option("Exit with 1 at warning or error.", "FAIL_ON")] = None,
+    kind: Annotated[str | None, option("Only this kind, such as reordered.", "KIND")] = None,
+    as_json: Annotated[bool, flag("--json", "One JSON object a line.")] = False,
+    fail_on: Annotated[str | None, option("Exit with 1 at warning or error.", "FAIL_ON")] = None,
     token: Token = None,
     ca: Ca = None,
     client_cert: ClientCert = None,
@@ -344,7 +257,7 @@ def check(
     contract: Contracts = None,
     threshold: ThresholdValues = None,
     fail_on: Annotated[
-        str, _option("Exit with 1 at info, warning or error.", "FAIL_ON")
+        str, option("Exit with 1 at info, warning or error.", "FAIL_ON")
     ] = "warning",
     form: Annotated[
         str,
@@ -356,10 +269,10 @@ def check(
     reports = _need("strayline_collector.commands.reports", "collector")
     if form not in reports.FORMATS:
         raise UsageProblem(f"--format {form}: expected {', '.join(reports.FORMATS)}")
-    contracts = list(contract or map(Path, _several(None, "CONTRACT")))
+    contracts = list(contract or map(Path, several(None, "CONTRACT")))
     raise typer.Exit(
         _need("strayline_collector.commands.check", "collector").run(
-            files, contracts, fail_on, form, _several(threshold, "THRESHOLD")
+            files, contracts, fail_on, form, several(threshold, "THRESHOLD")
         )
     )
 
@@ -368,9 +281,9 @@ def check(
 def sql(
     statement: Annotated[str, typer.Argument(help="One SELECT; - reads it from standard input.")],
     api: ApiUrl = API_URL,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header.")] = False,
-    max_rows: Annotated[int, _option("At most so many rows, up to 10000.", "MAX_ROWS")] = 1000,
+    as_json: Annotated[bool, flag("--json", "One JSON object a line.")] = False,
+    as_csv: Annotated[bool, flag("--csv", "CSV with a header.")] = False,
+    max_rows: Annotated[int, option("At most so many rows, up to 10000.", "MAX_ROWS")] = 1000,
     token: Token = None,
     ca: Ca = None,
     client_cert: ClientCert = None,
@@ -413,10 +326,10 @@ def contract_root() -> None:
 def contract_infer(
     api: ApiUrl = API_URL,
     service: Annotated[
-        str | None, _option("Only what this service sends and receives, binding it.", "SERVICE")
+        str | None, option("Only what this service sends and receives, binding it.", "SERVICE")
     ] = None,
     output: Annotated[
-        Path | None, _option("Where to write it (default: standard output).", "OUTPUT")
+        Path | None, option("Where to write it (default: standard output).", "OUTPUT")
     ] = None,
     token: Token = None,
     ca: Ca = None,
@@ -438,7 +351,7 @@ def import_files(
         ),
     ],
     otlp_http: Annotated[
-        str, _option("Where a running collector takes OTLP over HTTP.", "OTLP_HTTP")
+        str, option("Where a running collector takes OTLP over HTTP.", "OTLP_HTTP")
     ] = HTTP,
     token: Token = None,
     ca: Ca = None,
@@ -453,19 +366,17 @@ def import_files(
 
 @app.command(epilog="Example: strayline export --since 1h -o traces.jsonl.gz")
 def export(
-    trace: Annotated[str | None, _option("One trace, by its 32 hex digits.", "TRACE")] = None,
+    trace: Annotated[str | None, option("One trace, by its 32 hex digits.", "TRACE")] = None,
     since: Annotated[
         str | None,
-        _option(
-            "Spans that started then or later: RFC 3339, unix ns, or 15m, 2h, 7d ago.", "SINCE"
-        ),
+        option("Spans that started then or later: RFC 3339, unix ns, or 15m, 2h, 7d ago.", "SINCE"),
     ] = None,
     until: Annotated[
-        str | None, _option("Spans that started then or before, written as --since.", "UNTIL")
+        str | None, option("Spans that started then or before, written as --since.", "UNTIL")
     ] = None,
     format: Annotated[  # noqa: A002 - the option's name
         str | None,
-        _option(
+        option(
             "json, jsonl, protobuf (OTLP) or jaeger (default: by the file's name, else json).",
             "FORMAT",
         ),
@@ -508,17 +419,17 @@ def compact(db: Db = "strayline.duckdb", memory_limit: MemoryLimit = None) -> No
 def demo(
     orders: Annotated[
         int | None,
-        _option("How many orders to place (default: 200 with --once, else no end).", "ORDERS"),
+        option("How many orders to place (default: 200 with --once, else no end).", "ORDERS"),
     ] = None,
     faults: Annotated[
         str,
-        _option(
+        option(
             "all, none, or of: misroute, stale_binding, unroutable, requeue, concurrent, reorder.",
             "FAULTS",
         ),
     ] = "all",
     once: Annotated[
-        bool, typer.Option("--once", help="Run the orders, compare injected with found, exit.")
+        bool, flag("--once", "Run the orders, compare injected with found, exit.")
     ] = False,
     ui: Ui = UI,
     api: Api = API,
@@ -535,23 +446,6 @@ def demo(
     except known as error:
         raise UsageProblem(str(error)) from None
     raise typer.Exit(code)
-
-
-def _several(given: list[str] | None, name: str) -> tuple[str, ...]:
-    """A repeatable option: its values, else those of its variable, separated by ``:``."""
-    return tuple(given or filter(None, os.environ.get(f"STRAYLINE_{name}", "").split(":")))
-
-
-def _urls(given: list[str] | None, name: str) -> tuple[str, ...]:
-    """As ``_several``; a ``:`` within a URL separates nothing."""
-    said = os.environ.get(f"STRAYLINE_{name}", "")
-    return tuple(given or filter(None, re.split(r":(?=https?://)", said)))
-
-
-def _headers(given: list[str] | None) -> tuple[str, ...]:
-    """As ``_several``, separated by commas as OpenTelemetry's variables are: values hold colons."""
-    told = os.environ.get("STRAYLINE_FORWARD_HEADER", "").split(",")
-    return tuple(given or filter(None, map(str.strip, told)))
 
 
 def _credentials(
