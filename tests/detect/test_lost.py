@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strayline_collector.detect.runner import Runner
 from strayline_collector.store.duckdb.store import DuckDBStore
 from tests.detect.histories import (
     EPOCH,
@@ -23,6 +22,7 @@ from tests.detect.histories import (
     write,
 )
 from tests.detect.histories import emptied as clean
+from tests.detect.judged import runner_of
 from tests.detect.test_reordered import reused  # noqa: F401 - a fixture
 
 LATER = 10_000
@@ -62,7 +62,7 @@ def sent(*numbers: int, **more: Any) -> dict[int, dict[str, Any]]:
 
 def claims(store: DuckDBStore, now: int | None = LATER) -> dict[int, tuple[str, str, str]]:
     """n → verdict or cause, severity, confidence."""
-    runner = Runner(store)
+    runner = runner_of(store, ["lost"])
     runner.settle(now_ns=now)
     assert not runner.failures
     with store.read() as session:
@@ -111,6 +111,17 @@ def test_a_purge_of_another_vhosts_queue_explains_nothing(store: DuckDBStore) ->
     with store.read() as session:
         found = session.rows("SELECT vhost, cause FROM verdicts WHERE cause = 'purged'")
     assert {row["vhost"] for row in found} == {"/"}
+
+
+def test_time_alone_brings_to_light_what_was_told_before_its_time(store: DuckDBStore) -> None:
+    """Nothing new comes after a purge or a last word that is still ahead of the watermark."""
+    words = [census(3000, 4, last=True)]
+    lose(store, got(1, 2, settlement="auto"), sent(1, 2, 3, 4), words=words)
+    assert claims(store, 2900) == {}
+    assert set(claims(store)) == {3, 4}
+    lose(clean(store), [], sent(1, 2), emptied("purge", 500, 2))
+    assert claims(store, 400) == {}
+    assert set(claims(store)) == {1, 2}
 
 
 def test_more_missing_than_were_purged_is_nobodys_proof(store: DuckDBStore) -> None:
@@ -330,7 +341,7 @@ def test_the_detector_agrees_with_its_oracle(reused: DuckDBStore, story: Any, ra
     half = random.randrange(len(attempts) + 1)
     store = clean(reused)
     write(store, attempts[:half], None, published, None, [*topology_at, *more])
-    Runner(store).run()
+    runner_of(store, ["lost"]).run()
     rows = [{**delivery_row(100 + i, a), "batch": 2, "first_batch": 2} for i, a in enumerate(attempts[half:])]  # fmt: skip
     facts = [{"batch": 2, "service": "consumer", "instance": "c", "epoch": "c" * 16, "at_ns": told, "census": json.dumps(w)} for w in words or []]  # fmt: skip
     put(store, {"delivery_facts": rows, "census": facts}, 2)

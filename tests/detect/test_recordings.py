@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from strayline_collector.detect.runner import Runner
 from strayline_collector.store.duckdb.store import DuckDBStore
@@ -100,3 +101,45 @@ def test_every_clear_overtaking_is_found_with_its_cause_and_none_is_invented(
     assert requeued == clear["last_delivery"]
     assert {row["queue"] for row in rows} == {"billing.orders"}
     assert {row["severity"] for row in rows if row["cause"] == "requeue"} == {"warning"}
+
+
+CONSUMER = 5
+
+
+def without_context(body: bytes) -> bytes:
+    """As if billing and shipping, alone, extracted no trace context."""
+    request = ExportTraceServiceRequest.FromString(body)
+    for resource in request.resource_spans:
+        names = {a.value.string_value for a in resource.resource.attributes}
+        if not names & {"billing", "shipping"}:
+            continue
+        for scope in resource.scope_spans:
+            for span in scope.spans:
+                if span.kind == CONSUMER:
+                    span.parent_span_id = b""
+                    del span.links[:]
+    return request.SerializeToString()
+
+
+@pytest.mark.parametrize(("seed", "times"), [(None, 1), (3, 2)])
+def test_consumers_that_lose_context_are_told_by_their_messages_ids_and_nothing_else_is(
+    store: DuckDBStore, seed: int | None, times: int
+) -> None:
+    load_recording(
+        store, "a_healthy_proto", shuffle_seed=seed, times=times, changed=without_context
+    )
+    Runner(store).settle()
+    with store.read() as session:
+        rows = session.rows("SELECT * FROM verdicts")
+    queues = ("billing.orders", "shipping.orders")
+    lost = {
+        (queue, m["message_id"])
+        for m in truth("a_healthy_proto")["messages"]
+        for queue in m["routed_queues"]
+        if queue in queues
+    }
+    assert len(lost) == 400
+    assert {(row["queue"], row["message_id"]) for row in rows} == lost
+    assert {(row["kind"], row["severity"], row["confidence"]) for row in rows} == {
+        ("context_lost", "warning", "inferred")
+    }

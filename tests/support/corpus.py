@@ -6,7 +6,7 @@ import gzip
 import json
 import random
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +50,13 @@ def load_recording(
     times: int = 1,
     chunk: int = 5,
     received_ns: int = 1_795_400_000_000_000_000,
+    changed: Callable[[bytes], bytes] | None = None,
 ) -> None:
-    """Loads a recording into a store, ``chunk`` requests a load, possibly shuffled or repeated."""
+    """Loads a recording into a store, ``chunk`` requests a load, possibly shuffled or repeated, each
+    request ``changed`` before."""
     bodies = requests(name) * times
+    if changed is not None:
+        bodies = [changed(body) for body in bodies]
     if shuffle_seed is not None:
         random.Random(shuffle_seed).shuffle(bodies)
     last = store.position()

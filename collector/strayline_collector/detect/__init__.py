@@ -92,6 +92,12 @@ DETECTORS: Final = (
         judge=load("detect/context_lost"),
     ),
     Detector(
+        "context_lost_inferred",
+        touched=load("detect/population_touched"),
+        judge=load("detect/context_lost_inferred"),
+        population=True,
+    ),
+    Detector(
         "uninstrumented",
         touched=load("detect/unroutable_touched"),
         judge=load("detect/uninstrumented"),

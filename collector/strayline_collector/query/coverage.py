@@ -146,7 +146,13 @@ def _dead_lettered(row: Row, _: Named) -> State:
 
 
 def _context_lost(row: Row, _: Named) -> State:
-    return ("judged", _partly(row)) if row["stamped"] else ("unknown", NO_STAMPS)
+    if row["stamped"]:
+        return "judged", _partly(row)
+    return (
+        ("inferred", f"{NO_STAMPS}; only ids tell")
+        if row["deliveries"]
+        else ("unknown", NO_DELIVERIES)
+    )
 
 
 def _uninstrumented(row: Row, _: Named) -> State:

@@ -1,9 +1,11 @@
 -- Keys of `lost`: one queue. Its deliveries touch it; publishes, topology and census touch every
 -- queue, because what is missing names none. Time alone touches those whose messages expire, and
--- what was absent when the last telemetry was still to come.
+-- what was absent, or emptied, when the last telemetry was still to come.
 WITH news AS (
     SELECT now_ns, EXISTS (SELECT 1 FROM publish_facts WHERE batch > $since) OR EXISTS (SELECT 1 FROM topology_facts WHERE batch > $since)
         OR EXISTS (SELECT 1 FROM census WHERE batch > $since)
+        OR EXISTS (SELECT 1 FROM topology_facts WHERE action IN ('purge', 'delete') AND seen_ns BETWEEN now_ns - 120000000000 AND now_ns)
+        OR EXISTS (SELECT 1 FROM census WHERE at_ns BETWEEN now_ns - 120000000000 AND now_ns AND contains(census, '"last": true'))
         OR EXISTS (SELECT 1 FROM publish_facts p WHERE p.expiration_ms IS NOT NULL
             AND p.end_ns + p.expiration_ms * 1000000 BETWEEN now_ns - 600000000000 AND now_ns + 600000000000) AS everywhere
     FROM moment

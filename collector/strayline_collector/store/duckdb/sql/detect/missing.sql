@@ -42,11 +42,16 @@ WITH seen AS (
     JOIN ways w ON w.exchange = p.exchange AND w.routing_key = p.routing_key AND w.first_ns < p.start_ns
         AND w.environment IS NOT DISTINCT FROM p.environment AND w.broker IS NOT DISTINCT FROM p.broker AND w.vhost IS NOT DISTINCT FROM p.vhost
     WHERE p.unseen AND p.routing_headers IS NULL
+), unnamed AS (      -- deliveries of which nothing names the publish may be of any, or of that with their id
+    SELECT environment, broker, vhost, queue, message_id, max(received_ns) AS last_ns FROM delivery_facts
+    WHERE message IS NULL AND stamp IS NULL AND queue IS NOT NULL GROUP BY ALL
 ), absent AS (
     SELECT w.*, concat_ws('|', coalesce(w.environment, ''), coalesce(w.broker, ''), coalesce(w.vhost, ''), w.queue) AS key
     FROM wanted w
     ANTI JOIN (SELECT d.message, d.queue FROM delivery_facts d SEMI JOIN wanted w ON w.message = d.message) d ON d.message = w.message AND d.queue = w.queue
     ANTI JOIN (SELECT message FROM delivery_facts WHERE death IS NOT NULL AND message IS NOT NULL) x ON x.message = w.message
+    ANTI JOIN unnamed u ON u.queue = w.queue AND u.broker IS NOT DISTINCT FROM w.broker AND u.vhost IS NOT DISTINCT FROM w.vhost
+        AND u.environment IS NOT DISTINCT FROM w.environment AND u.last_ns >= w.start_ns AND coalesce(u.message_id = w.message_id, true)
     WHERE NOT regexp_matches(w.queue, '^(amq\.|\*)')
 )
 SELECT a.environment, a.broker, a.vhost, a.exchange, a.routing_key, a.message, a.queue, a.key, a.epoch, a.channel, a.n, a.service, a.instance,
