@@ -19,7 +19,9 @@ from strayline.provider import dropped_spans, say
 from strayline.stamp import stamper
 
 EVERY_S: Final = 10.0
-_CONSUMING: Final = ("channel", "queues", "delivery_tag", "unsettled", "closed")
+_CONSUMING: Final = (
+    "channel", "broker", "vhost", "queues", "delivery_tag", "unsettled", "closed",
+)  # fmt: skip
 _lock = threading.Lock()
 _wanted = False
 _thread: threading.Thread | None = None
@@ -58,8 +60,8 @@ def tell(*, last: bool = False) -> None:
 
 
 def census() -> dict[str, Any]:
-    """Of each channel its highest ``n``; of each consuming one its queues, highest delivery tag and
-    unsettled tags; spans dropped. Channels that went since the last census have their last word."""
+    """Of each channel its highest ``n``; of each consuming one its broker, vhost and queues, highest
+    delivery tag and unsettled tags; spans dropped. Channels that went since the last census have their last word."""
     told = [*finished_channels(), *(channel.told() for channel in open_channels())]
     return {
         "channels": [{"channel": ch["channel"], "n": ch["n"]} for ch in told],

@@ -87,10 +87,10 @@ def test_what_was_deleted_with_its_queue_is_an_error(store: DuckDBStore) -> None
     assert claims(store) == dict.fromkeys((2, 3), ("queue_deleted", "error", "proven"))
 
 
-def test_a_purge_of_another_vhosts_queue_explains_nothing(store: DuckDBStore) -> None:
-    def history(*more: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-        words = [census(2000, 2, last=True)]
-        return rows_of(got(1, 5), None, sent(1, 2, 3, 4, 5), words, [*topology(), *more])
+def elsewhere(
+    rows: dict[str, list[dict[str, Any]]], **more: Any
+) -> dict[str, list[dict[str, Any]]]:
+    """The same history in another vhost, by other processes."""
 
     def moved(name: str, value: Any) -> Any:
         if name == "vhost":
@@ -101,16 +101,75 @@ def test_a_purge_of_another_vhosts_queue_explains_nothing(store: DuckDBStore) ->
             return "f" + value[1:]
         return value.replace(EPOCH, "e" * 16).replace("c" * 16, "d" * 16)
 
-    elsewhere = {
-        table: [{name: moved(name, value) for name, value in row.items()} for row in rows]
-        for table, rows in history().items()
+    return {
+        table: [
+            {**{n: moved(n, v) for n, v in row.items()}, **more.get(table, {})} for row in lines
+        ]
+        for table, lines in rows.items()
     }
-    here = history(emptied("purge", 500, 3))
-    put(store, {table: [*here[table], *elsewhere[table]] for table in here})
+
+
+def in_both(
+    store: DuckDBStore, here: dict[str, Any], there: dict[str, Any]
+) -> dict[str, set[tuple[int, str]]]:
+    """By vhost n and verdict or cause."""
+    put(store, {table: [*here[table], *there[table]] for table in here})
     claims(store)
     with store.read() as session:
-        found = session.rows("SELECT vhost, cause FROM verdicts WHERE cause = 'purged'")
-    assert {row["vhost"] for row in found} == {"/"}
+        rows = session.rows("SELECT * FROM verdicts WHERE kind = 'lost'")
+    found: dict[str, set[tuple[int, str]]] = {"/": set(), "other": set()}
+    for row in rows:
+        n = int(row["message"].rsplit(".", 1)[1])
+        found[row["vhost"]].add((n, row["cause"] or row["verdict"]))
+    return found
+
+
+def history(
+    *more: dict[str, Any],
+    words: list[dict[str, Any]] | None = None,
+    attempts: list[Attempt] | None = None,
+) -> dict[str, Any]:
+    told = [census(2000, 2, last=True)] if words is None else words
+    return rows_of(
+        got(1, 5) if attempts is None else attempts,
+        None,
+        sent(1, 2, 3, 4, 5),
+        told,
+        [*topology(), *more],
+    )
+
+
+def test_a_purge_of_another_vhosts_queue_explains_nothing(store: DuckDBStore) -> None:
+    found = in_both(store, history(emptied("purge", 500, 3)), elsewhere(history()))
+    assert {cause for _, cause in found["/"]} == {"purged"}
+    assert {cause for _, cause in found["other"]} == {"unseen"}
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["its vhost told", "of an older shim"])
+def test_a_channel_without_a_delivery_hides_the_losses_of_its_own_vhost_alone(
+    store: DuckDBStore, told: bool
+) -> None:
+    """Another process holds what it was given in a queue of the same name."""
+    place = {"broker": "rabbit", "vhost": "other"} if told else {}
+    holding = [{"channel": 1, "queues": ["work"], "delivery_tag": 3, **place}]
+    silent = {**census(2000, 3), "consumers": holding}
+    there = elsewhere(history(words=[silent], attempts=[]), census={"epoch": "a" * 16})
+    found = in_both(store, history(), there)
+    assert {cause for _, cause in found["/"]} == ({"unseen"} if told else set())
+    assert found["other"] == set()
+
+
+def test_what_was_dropped_here_and_taken_in_another_vhost_is_discarded_here(
+    store: DuckDBStore,
+) -> None:
+    """Message ids and even stamps may come again where a message was copied to."""
+    dropped = history(attempts=[got(1)[0].but(settlement="reject_drop")])
+    later = {
+        "publish_facts": {"start_ns": 3000, "end_ns": 3000},
+        "delivery_facts": {"message": f"{EPOCH}.1.1"},
+    }
+    found = in_both(store, dropped, elsewhere(history(attempts=got(1)), **later))
+    assert (1, "discarded") in found["/"]
 
 
 def test_time_alone_brings_to_light_what_was_told_before_its_time(store: DuckDBStore) -> None:

@@ -63,6 +63,8 @@ class Channel(Publishing, Consuming):
         document: dict[str, Any] = {"channel": self.number, "n": self.n}
         if self.queues:
             document["queues"] = sorted(self.queues)
+            document["broker"] = self.broker.known_as()
+            document["vhost"] = self.broker.vhost
             document["delivery_tag"] = self.highest_tag
             document["unsettled"] = sorted(
                 tag for tag, delivery in list(self.deliveries.items()) if not delivery.settled

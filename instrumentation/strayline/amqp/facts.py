@@ -20,6 +20,12 @@ class Broker:
     port: int | None = None
     frame_max: int = 131_072
 
+    def known_as(self) -> str | None:
+        """The name by which collectors know it: its cluster's, else its address and port."""
+        if self.name is not None or self.host is None:
+            return self.name
+        return self.host if self.port is None else f"{self.host}:{self.port}"
+
     def attributes(self) -> dict[str, Any]:
         named = {
             c.BROKER: self.name,

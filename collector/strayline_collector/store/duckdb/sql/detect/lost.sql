@@ -62,7 +62,7 @@ WITH lacking AS (
 ), left_by AS (
     SELECT l.*, o.out_ns FROM lacking l JOIN outs o ON o.key = l.key AND o.message = l.message
 ), words AS (        -- the last word of each process, and of each channel that was closed
-    SELECT epoch, at_ns, json_transform(census, '{"consumers":[{"channel":"BIGINT","queues":["VARCHAR"],"delivery_tag":"BIGINT","closed":"BOOLEAN"}],
+    SELECT epoch, at_ns, json_transform(census, '{"consumers":[{"channel":"BIGINT","broker":"VARCHAR","vhost":"VARCHAR","queues":["VARCHAR"],"delivery_tag":"BIGINT","closed":"BOOLEAN"}],
         "spans_dropped":"BIGINT","last":"BOOLEAN"}') AS doc
     FROM census
     WHERE epoch IS NOT NULL AND json_valid(census) AND EXISTS (SELECT 1 FROM missing)
@@ -71,12 +71,15 @@ WITH lacking AS (
     SELECT epoch, max(at_ns) AS census_ns, coalesce(bool_or(doc.last), false) AS ended, coalesce(max(doc.spans_dropped), 0) > 0 AS dropped
     FROM words GROUP BY epoch
 ), channels AS (
-    SELECT w.epoch, c.consumer.channel AS channel, arg_max(c.consumer.queues, w.at_ns) AS queues, max(c.consumer.delivery_tag) AS delivery_tag,
+    SELECT w.epoch, c.consumer.channel AS channel, max(c.consumer.broker) AS broker, max(c.consumer.vhost) AS vhost, arg_max(c.consumer.queues, w.at_ns) AS queues, max(c.consumer.delivery_tag) AS delivery_tag,
         max(w.at_ns) AS at_ns, bool_or(coalesce(c.consumer.closed, false) OR coalesce(w.doc.last, false)) AS ended
     FROM words w, unnest(w.doc.consumers) AS c(consumer)
     GROUP BY w.epoch, c.consumer.channel
-), homes AS (        -- a channel belongs to one broker and vhost, which each of its deliveries tells
+), homes AS (        -- a channel belongs to one broker and vhost: each of its deliveries tells it, else the census
     SELECT DISTINCT epoch, channel, broker, vhost FROM delivery_facts WHERE epoch IN (SELECT epoch FROM channels)
+    UNION
+    SELECT c.epoch, c.channel, coalesce(n.broker, c.broker), c.vhost FROM channels c LEFT JOIN broker_names n ON n.address = c.broker
+    WHERE c.vhost IS NOT NULL
 ), lanes AS (
     SELECT DISTINCT epoch, channel, key FROM got WHERE epoch IS NOT NULL AND channel IS NOT NULL
     UNION
@@ -136,8 +139,8 @@ WITH lacking AS (
     UNION ALL
     SELECT w.key, 'auto_ack_consumer', t.from_ns, t.at_ns, t.tags, concat_ws('|', t.epoch, t.channel)
     FROM tails t
-    LEFT JOIN (SELECT DISTINCT epoch, channel, key FROM got) g ON g.epoch = t.epoch AND g.channel = t.channel
-    JOIN places w ON w.queue = t.queues[1] AND (g.key IS NULL OR g.key = w.key)
+    JOIN lanes l ON l.epoch = t.epoch AND l.channel = t.channel
+    JOIN places w ON w.queue = t.queues[1] AND w.key = l.key
     WHERE t.auto AND t.ended AND NOT t.dropped AND len(t.queues) = 1
 ), bounded AS (      -- queues that drop their oldest: what went in, and how many by when
     SELECT DISTINCT e.key, p.message, p.start_ns, p.end_ns, f.received_ns
@@ -248,11 +251,14 @@ JOIN queue_traits q ON q.name = r.queue AND q.broker IS NOT DISTINCT FROM r.brok
     AND q.environment IS NOT DISTINCT FROM r.environment AND q.dead_letter_exchange IS NULL AND NOT q.is_stream
 LEFT JOIN publish_facts p ON p.trace_id = r.publish_trace_id AND p.span_id = r.publish_span_id
 -- its dead letters were seen: some policy gives it a dead-letter exchange all the same
-ANTI JOIN (SELECT DISTINCT broker, vhost, split_part(unnest(CAST(death AS VARCHAR[])), '|', 1) AS queue FROM delivery_facts WHERE death IS NOT NULL) x
-    ON x.queue = r.queue AND x.broker IS NOT DISTINCT FROM r.broker AND x.vhost IS NOT DISTINCT FROM r.vhost
+ANTI JOIN (SELECT DISTINCT environment, broker, vhost, split_part(unnest(CAST(death AS VARCHAR[])), '|', 1) AS queue FROM delivery_facts WHERE death IS NOT NULL) x
+    ON x.queue = r.queue AND x.broker IS NOT DISTINCT FROM r.broker AND x.vhost IS NOT DISTINCT FROM r.vhost AND x.environment IS NOT DISTINCT FROM r.environment
 -- it was accepted there in another delivery, or whoever refused it sent it on
 ANTI JOIN (
-    SELECT d.message, d.queue FROM delivery_facts d SEMI JOIN rejected r ON r.message = d.message WHERE d.settlement IN ('ack', 'auto', 'sent')
-) a ON a.message = r.message AND a.queue = r.queue
-ANTI JOIN (SELECT p.message_id, p.start_ns, p.span_id FROM publish_facts p SEMI JOIN rejected r ON r.message_id = p.message_id) c
-    ON c.message_id = r.message_id AND c.start_ns >= r.received_ns AND c.span_id <> r.publish_span_id;
+    SELECT d.message, d.environment, d.broker, d.vhost, d.queue FROM delivery_facts d SEMI JOIN rejected r ON r.message = d.message WHERE d.settlement IN ('ack', 'auto', 'sent')
+) a ON a.message = r.message AND a.queue = r.queue AND a.broker IS NOT DISTINCT FROM r.broker AND a.vhost IS NOT DISTINCT FROM r.vhost
+    AND a.environment IS NOT DISTINCT FROM r.environment
+ANTI JOIN (
+    SELECT p.message_id, p.environment, p.broker, p.vhost, p.start_ns, p.span_id FROM publish_facts p SEMI JOIN rejected r ON r.message_id = p.message_id
+) c ON c.message_id = r.message_id AND c.start_ns >= r.received_ns AND c.span_id IS DISTINCT FROM r.publish_span_id AND c.broker IS NOT DISTINCT FROM r.broker
+    AND c.vhost IS NOT DISTINCT FROM r.vhost AND c.environment IS NOT DISTINCT FROM r.environment;

@@ -14,13 +14,14 @@ WITH known AS (
         AND k.vhost IS NOT DISTINCT FROM d.vhost AND k.environment IS NOT DISTINCT FROM d.environment
     WHERE d.death IS NULL
 ), seen_tags AS (
-    SELECT epoch, channel, max(delivery_tag) AS tag FROM delivery_facts SEMI JOIN (SELECT DISTINCT epoch, channel FROM got) USING (epoch, channel) GROUP BY ALL
+    SELECT l.key, d.epoch, d.channel, max(d.delivery_tag) AS tag
+    FROM delivery_facts d JOIN (SELECT DISTINCT key, epoch, channel FROM got) l ON l.epoch = d.epoch AND l.channel = d.channel GROUP BY ALL
 ), handed AS (       -- given to a channel that is still at it: its span comes with its end
     SELECT k.key, k.from_ns, min(c.at_ns) AS at_ns
     FROM (SELECT epoch, at_ns, unnest(json_transform(census, '{"consumers":[{"channel":"BIGINT","queues":["VARCHAR"],"delivery_tag":"BIGINT"}]}').consumers) AS consumer
           FROM census WHERE json_valid(census) AND at_ns >= (SELECT min(from_ns) FROM known)) c
     JOIN seen_tags s ON s.epoch = c.epoch AND s.channel = c.consumer.channel AND c.consumer.delivery_tag > s.tag
-    JOIN known k ON list_contains(c.consumer.queues, k.queue) AND c.at_ns > k.from_ns AND k.to_ns IS NULL
+    JOIN known k ON k.key = s.key AND list_contains(c.consumer.queues, k.queue) AND c.at_ns > k.from_ns AND k.to_ns IS NULL
     GROUP BY ALL
 ), ways AS (
     SELECT key, exchange, routing_key, min(received_ns) AS first_ns FROM got
