@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 
 PAGES = [
     ("/", "text=Newest traces"), ("/map", "svg .node"), ("/map?level=service", "svg .edge"), ("/traces", "tbody tr"), ("/traces?q=has:finding&sort=-duration", "tbody tr"),
-    ("/findings", "#evidence"), ("/queues", "tbody tr"), ("/queue?name=billing.orders", "#order circle"),
+    ("/findings", "#evidence"), ("/queues", "tbody tr"), ("/queue?name=billing.orders", "#order circle"), ("/queue?name=billing.orders&tab=routes", "#routes tr"), ("/queue?name=billing.orders&tab=coverage", "#coverage tr"), ("/sql?q=SELECT%201", "#answer td"), ("/settings", "#settings dl"), ("/docs/messages", ".docs h1"),
     ("/queue?name=billing.orders&view=lanes", "#order circle.late"), ("/queue?name=billing.orders&view=sequence&basis=completion", "#order circle"), ("/nonsense", "text=No such page"),
 ]  # fmt: skip
 

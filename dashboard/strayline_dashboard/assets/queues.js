@@ -1,109 +1,106 @@
 "use strict";
-/* Queues and the order view: lanes for few messages, displacement and sequence for many. */
+/* Queues: the list, and of one queue its findings, the ways into it and what is judged of it. The order
+   view is drawn by order.js. */
 (() => {
   const sl = window.strayline;
-  const { h, s } = sl;
-  const W = 1000, H = 420, LEFT = 62, RIGHT = 16, TOP = 16, BOTTOM = 36;
-  const LANES_MOST = 150;
+  const { h } = sl;
   const RANK = { error: 0, warning: 1, info: 2 };
+  const words = (text) => text.replaceAll("_", " ");
+  const key = (q) => [q.name || q.queue, q.broker, q.vhost].join("\n");
+  sl.queueLink = (q) => sl.url("/queue", { name: q.name, broker: q.broker, vhost: q.vhost });
 
-  sl.pages.queues = (root, data) => {
-    sl.put(root, h("div", { class: "head" }, sl.title("Queues")),
-      h("div", { class: "body" }, h("div", { class: "pane scroll", style: { flex: 1 } }, data.items.length ? sl.table([
-        ["Queue", (q) => h("b", {}, q.name), {}],
-        ["Messages", (q) => sl.count(q.messages), { width: "92px", n: true }],
-        ["Redelivered", (q) => sl.count(q.redelivered), { width: "98px", n: true }],
-        ["Late", (q) => h("span", { class: q.late ? "error-text" : "faint" }, sl.count(q.late)), { width: "64px", n: true }],
-        ["Wait p50", (q) => h("span", { class: "mono" }, sl.ms(q.wait_p50_ms)), { width: "92px", n: true }],
-        ["Wait p95", (q) => h("span", { class: "mono" }, sl.ms(q.wait_p95_ms)), { width: "92px", n: true }],
-        ["Handling p95", (q) => h("span", { class: "mono" }, sl.ms(q.handle_p95_ms)), { width: "108px", n: true }],
-        ["From", (q) => q.producers.join(", "), { width: "150px" }],
-        ["To", (q) => q.consumers.join(", "), { width: "150px" }],
-        ["", (q) => (q.findings ? sl.badge("warning", sl.many(q.findings, "finding")) : ""), { width: "104px" }],
-      ], data.items, (q) => sl.url("/queue", { name: q.name, broker: q.broker, vhost: q.vhost })) : h("p", { class: "quiet pad" }, "No delivery was seen yet."))));
+  /* The list. */
+  const SORTS = { messages: (q) => q.messages, rate: (q) => q.rate_per_s, wait: (q) => q.wait_p95_ms || 0, depth: (q) => q.depth_max, redelivered: (q) => q.redelivered, late: (q) => q.late, findings: (q) => q.findings };
+  function judged(coverage) {
+    if (!coverage) return h("span", { class: "quiet" }, "–");
+    const count = (state) => coverage.verdicts.filter((v) => v.state === state).length;
+    const [sure, inferred, unknown] = ["judged", "inferred", "unknown"].map(count);
+    const why = coverage.verdicts.filter((v) => v.state !== "judged").map((v) => `${words(v.verdict || v.kind)}: ${v.state}${v.reason ? `, ${v.reason}` : ""}`).join("\n");
+    return h("span", { class: "coverage", title: why }, h("i", { class: "judged", style: { flex: sure } }), h("i", { class: "inferred", style: { flex: inferred } }), h("i", { class: "unknown", style: { flex: unknown } }), h("span", { class: "offscreen" }, `${sure} judged, ${inferred} inferred, ${unknown} unknown`));
+  }
+  const MISSING = "No consumer's span was seen yet.";
+  sl.pages.queues = (root, data, params) => {
+    const covered = new Map(data.coverage.map((row) => [key(row), row]));
+    const sort = SORTS[params.sort] ? params.sort : "messages";
+    const text = (params.find || "").toLowerCase();
+    const items = data.items.filter((q) => q.name.toLowerCase().includes(text)).sort((a, b) => SORTS[sort](b) - SORTS[sort](a));
+    const seen = new Set(data.items.map(key));
+    const silent = data.coverage.filter((row) => !seen.has(key(row)) && row.queue.toLowerCase().includes(text));
+    const find = h("input", { type: "search", class: "field", id: "find-queue", value: params.find || "", placeholder: "Find a queue", "aria-label": "Find a queue" });
+    find.addEventListener("input", () => { clearTimeout(find.timer); find.timer = setTimeout(() => sl.go(sl.url("/queues", { ...params, find: find.value }), true), 250); });
+    const typing = document.activeElement && document.activeElement.id === "find-queue";
+    const head = (name, label) => h("a", { class: `sort${sort === name ? " on" : ""}`, href: sl.url("/queues", { ...params, sort: name === "messages" ? "" : name }), "aria-label": `Sort by ${label}` }, label, sort === name ? " ↓" : "");
+    sl.put(root,
+      h("div", { class: "head" }, sl.title("Queues"), data.failed_detectors.length ? h("a", { href: "/settings" }, sl.badge("error", `${sl.many(data.failed_detectors.length, "detector")} failed`)) : null),
+      h("div", { class: "bar" }, find, h("span", { class: "quiet" }, sl.many(items.length, "queue"), data.truncated ? ", the busiest" : ""), h("span", { class: "key" }, h("i", { class: "swatch judged" }), "judged"), h("span", { class: "key" }, h("i", { class: "swatch inferred" }), "inferred"), h("span", { class: "key" }, h("i", { class: "swatch unknown" }), "unknown")),
+      h("div", { class: "body" }, h("div", { class: "pane scroll", style: { flex: 1 }, tabindex: "0", role: "region", "aria-label": "Queues" },
+        items.length ? h("div", { class: "wide-table" }, sl.table([
+          ["Queue", (q) => h("b", { title: [q.name, q.vhost, q.broker].filter(Boolean).join(" · ") }, q.name), {}],
+          ["", (q) => sl.spark(q.delivered_steps, { width: 72, height: 18, area: true }), { width: "98px" }],
+          [head("rate", "Rate"), (q) => sl.rate(q.rate_per_s), { width: "76px", n: true }],
+          [head("messages", "Messages"), (q) => sl.count(q.messages), { width: "106px", n: true }],
+          [head("wait", "Wait p95"), (q) => h("span", { class: "mono" }, sl.ms(q.wait_p95_ms)), { width: "92px", n: true }],
+          [head("depth", "Depth max"), (q) => sl.count(q.depth_max), { width: "104px", n: true }],
+          [head("redelivered", "Redelivered"), (q) => sl.count(q.redelivered), { width: "106px", n: true }],
+          [head("late", "Late"), (q) => h("span", { class: q.late ? "error-text" : "quiet" }, sl.count(q.late)), { width: "66px", n: true }],
+          ["Handling p95", (q) => h("span", { class: "mono" }, sl.ms(q.handle_p95_ms)), { width: "104px", n: true }],
+          ["Consumers", (q) => h("span", { title: q.consumers.join(", ") }, q.consumers.join(", ")), { width: "118px" }],
+          ["Judged", (q) => judged(covered.get(key(q))), { width: "84px" }],
+          [head("findings", "Findings"), (q) => (q.findings ? sl.badge("warning", sl.count(q.findings)) : ""), { width: "84px", n: true }],
+        ], items, sl.queueLink)) : h("p", { class: "quiet pad" }, text ? "No queue is named so." : MISSING),
+        silent.length ? [h("h2", { class: "pad" }, "Declared, and nothing was delivered from them"), h("ul", { class: "plain pad" }, silent.map((row) => h("li", { class: "quiet" }, row.queue)))] : null)));
+    if (typing) { const field = document.getElementById("find-queue"); field.focus(); field.setSelectionRange(field.value.length, field.value.length); }
   };
 
-  const scale = (from, to, a, b) => (v) => a + ((v - from) / Math.max(1e-9, to - from)) * (b - a);
-  function ticks(least, most, n) {
-    const raw = Math.max(1, (most - least) / n);
-    const size = 10 ** Math.floor(Math.log10(raw));
-    const step = [1, 2, 5, 10].map((m) => m * size).find((m) => m >= raw);
-    const found = [];
-    for (let t = Math.ceil(least / step) * step; t <= most; t += step) found.push(t);
-    return found;
-  }
-  function dot(p, x, y, r) {
-    return s("a", { href: p.trace_id ? sl.trace(p.trace_id, p.producer_span_id) : null }, s("circle", { class: p.late ? "late" : "calm", cx: x, cy: y, r: p.late ? r + 1 : r }, s("title", {}, `${p.message_id || p.routing_key || ""}: published ${p.sequence}, delivered ${p.position}${p.late ? `, ${p.extent} places late (${(p.cause || "").replaceAll("_", " ")})` : ""}`)));
-  }
-  function frame(xTicks, yTicks, x, y, xLabel, yLabel) {
-    return [
-      xTicks.map((t) => [s("line", { class: "grid", x1: x(t), x2: x(t), y1: TOP, y2: H - BOTTOM }), s("text", { class: "axis-text", x: x(t), y: H - BOTTOM + 16, "text-anchor": "middle" }, sl.count(t))]),
-      yTicks.map((t) => [s("line", { class: "grid", x1: LEFT, x2: W - RIGHT, y1: y(t), y2: y(t) }), s("text", { class: "axis-text", x: LEFT - 8, y: y(t) + 4, "text-anchor": "end" }, sl.count(t))]),
-      s("text", { class: "axis-text", x: (LEFT + W - RIGHT) / 2, y: H - 4, "text-anchor": "middle" }, xLabel),
-      s("text", { class: "axis-text", x: 12, y: (TOP + H - BOTTOM) / 2, "text-anchor": "middle", transform: `rotate(-90 12 ${(TOP + H - BOTTOM) / 2})` }, yLabel)];
-  }
-
-  const VIEWS = {
-    lanes(order) {
-      const late = order.points.filter((p) => p.late);
-      let points = order.points;
-      if (points.length > LANES_MOST) {
-        const middle = late.length ? late.reduce((a, b) => (b.extent > a.extent ? b : a)).position : points[0].position;
-        const from = Math.max(points[0].position, middle - LANES_MOST / 2);
-        points = points.filter((p) => p.position >= from && p.position < from + LANES_MOST);
-      }
-      const places = points.flatMap((p) => [p.sequence, p.position]);
-      const [least, most] = [Math.min(...places), Math.max(...places)];
-      const x = scale(least, most, LEFT + 20, W - RIGHT - 8);
-      const y1 = TOP + 50, y2 = H - BOTTOM - 40;
-      const lane = (p) => s("path", { class: p.late ? "late" : "calm", style: { fill: "none", strokeWidth: p.late ? 2 : 1, opacity: p.late ? 1 : 0.55 }, d: `M${x(p.sequence)} ${y1}C${x(p.sequence)} ${(y1 + y2) / 2} ${x(p.position)} ${(y1 + y2) / 2} ${x(p.position)} ${y2}` });
-      const sorted = [...points].sort((a, b) => a.late - b.late);
-      return [points.length, [
-        ticks(least, most, 8).map((t) => [s("line", { class: "grid", x1: x(t), x2: x(t), y1: TOP, y2: H - BOTTOM }), s("text", { class: "axis-text", x: x(t), y: H - BOTTOM + 16, "text-anchor": "middle" }, sl.count(t))]),
-        s("text", { class: "axis-text", x: LEFT + 8, y: y1 - 14, "text-anchor": "end" }, "published"), s("text", { class: "axis-text", x: LEFT + 8, y: y2 + 24, "text-anchor": "end" }, "delivered"),
-        sorted.map(lane), sorted.map((p) => [dot(p, x(p.sequence), y1, 2.6), dot(p, x(p.position), y2, 2.6)])]];
-    },
-    displacement(order) {
-      const steps = order.envelope;
-      const most = Math.max(1, ...steps.map((e) => e.displacement_max), ...order.points.map((p) => (p.late ? p.extent : 0)));
-      const least = Math.min(0, ...steps.map((e) => e.displacement_min));
-      const x = scale(0, Math.max(1, order.messages - 1), LEFT, W - RIGHT), y = scale(least, most, H - BOTTOM, TOP);
-      const late = order.points.filter((p) => p.late);
-      const early = steps.length ? `M${x(0)} ${y(0)}${steps.map((e) => `L${x(e.position)} ${y(Math.min(0, e.displacement_min))}`).join("")}L${x(order.messages - 1)} ${y(0)}Z` : "";
-      return [late.length, [
-        frame(ticks(0, order.messages - 1, 8), ticks(least, most, 6), x, y, "arrival position", "places late"),
-        s("path", { d: early, style: { fill: "var(--accent-soft)", stroke: "none" } }),
-        s("line", { x1: LEFT, x2: W - RIGHT, y1: y(0), y2: y(0), style: { stroke: "var(--quiet)" } }),
-        late.map((p) => [s("line", { class: "late", style: { opacity: 0.25 }, x1: x(p.position), x2: x(p.position), y1: y(0), y2: y(p.extent) }), dot(p, x(p.position), y(p.extent), 2.2)])]];
-    },
-    sequence(order) {
-      const top = Math.max(1, order.messages - 1);
-      const x = scale(0, top, LEFT, W - RIGHT), y = scale(0, top, H - BOTTOM, TOP);
-      return [order.points.length, [
-        frame(ticks(0, top, 8), ticks(0, top, 6), x, y, "arrival position", "sequence"),
-        s("line", { x1: x(0), y1: y(0), x2: x(top), y2: y(top), style: { stroke: "var(--line)" } }),
-        [...order.points].sort((a, b) => a.late - b.late).map((p) => dot(p, x(p.position), y(p.sequence), 2))]];
-    },
-  };
-
-  sl.pages.queue = (root, data, params) => {
-    const order = data.order;
-    const few = order.messages <= LANES_MOST;
-    const view = VIEWS[params.view] ? params.view : few ? "lanes" : "displacement";
-    const basis = order.basis;
-    const [shown, drawing] = VIEWS[view](order);
+  /* One queue. */
+  sl.pages.queue = (root, data, params, envelope) => {
+    const { place, tab, order } = data;
     const to = (change) => sl.url("/queue", { ...params, ...change });
-    const total = view === "displacement" ? order.late : order.messages;
-    sl.put(root, 
-      h("div", { class: "head" }, sl.title(order.queue, h("p", { class: "quiet" }, [order.bindings.length ? `bound to ${order.bindings.join(", ")}` : "bindings not seen", `consumed by ${order.consumers.join(", ")}`].join(" · "))),
-        sl.figures([[sl.count(order.messages), "messages"], [sl.count(order.late), "late", order.late ? "error-text" : null], [sl.many(order.worst_extent, "place"), "worst"], [sl.count(order.redelivered), "redelivered"]])),
-      [...data.findings].sort((a, b) => RANK[a.severity] - RANK[b.severity]).slice(0, 2).map((f) => h("a", { class: `banner ${f.severity}`, href: `/findings/${f.id}` }, h("b", {}, f.title), h("p", { class: "clip" }, f.explanation))),
-      h("div", { class: "body" }, h("div", { class: "pane order", id: "order", "data-view": view },
-        h("div", { style: { display: "flex", gap: "12px", alignItems: "center", flexWrap: "wrap" } },
-          h("div", { class: "tabs", role: "group", "aria-label": "View" }, [["sequence", "Sequence × arrival"], ["displacement", "Displacement"], ["lanes", "Lanes"]].map(([name, label]) => h("button", { "aria-pressed": String(view === name), onclick: () => sl.go(to({ view: name })) }, label))),
-          h("div", { class: "tabs", role: "group", "aria-label": "Basis" }, [["delivery", "By delivery"], ["completion", "By completion"]].map(([name, label]) => h("button", { "aria-pressed": String(basis === name), onclick: () => sl.go(to({ basis: name })) }, label))),
-          h("span", { class: "key" }, h("i", { style: { borderColor: "var(--faint)" } }), "in order"), h("span", { class: "key" }, h("i", { style: { borderColor: "var(--error)" } }), `late (${sl.count(order.late)})`),
-          h("span", { class: "quiet" }, `showing ${sl.count(shown)} of ${sl.count(total)}`)),
-        s("svg", { viewBox: `0 0 ${W} ${H}`, preserveAspectRatio: "xMidYMid meet", role: "img", "aria-label": `${view} of ${order.queue}` }, drawing))));
+    const tabs = h("div", { class: "tabs", role: "group", "aria-label": "About this queue" }, [["order", "Order"], ["routes", "Routes"], ["coverage", "What is judged"]].map(([name, label]) => h("button", { type: "button", id: `tab-${name}`, "aria-pressed": String(tab === name), onclick: () => sl.go(to({ tab: name === "order" ? "" : name, from: "", to: "" })) }, label)));
+    const worst = [...data.findings].sort((a, b) => RANK[a.severity] - RANK[b.severity]);
+    const told = order ? [order.bindings.length ? `bound to ${order.bindings.join(", ")}` : "bindings not seen", `consumed by ${order.consumers.join(", ")}`].join(" · ") : [place.vhost, place.broker].filter(Boolean).join(" · ");
+    sl.put(root,
+      h("div", { class: "head" }, sl.title(place.name || "No queue named", h("p", { class: "quiet clip", title: told }, told)),
+        order ? sl.figures([[sl.count(order.messages), "messages"], [sl.count(order.late), "late", order.late ? "error-text" : null], [sl.many(order.worst_extent, "place"), "worst"], [sl.count(order.redelivered), "redelivered"]]) : null),
+      worst.slice(0, 2).map((f) => h("a", { class: `banner ${f.severity}`, href: `/findings/${f.id}` }, h("b", { class: "clip" }, f.title), h("p", { class: "clip" }, f.explanation))),
+      h("div", { class: "bar" }, tabs, worst.length > 2 ? h("a", { class: "button small", href: sl.url("/findings", { queue: place.name }) }, `All ${worst.length} findings`) : null, h("a", { class: "button small", href: sl.url("/traces", { q: `queue=${JSON.stringify(place.name || "")}` }) }, "Traces"), h("a", { class: "button small", href: "/map" }, "Map")),
+      tab === "routes" ? routes(data.routes) : tab === "coverage" ? coverage(data.coverage) : sl.drawOrder(order, params, to));
   };
+
+  function difference(nearest) {
+    return h("span", { class: "diff" }, h("span", { class: "quiet" }, `nearest: ${nearest.destination} `),
+      nearest.words.map((w, i) => [i ? "." : "", w.same ? h("span", {}, w.pattern) : [w.pattern !== null ? h("del", { title: "in the binding" }, w.pattern) : null, w.word !== null ? h("ins", { title: "in the message" }, w.word) : null]]));
+  }
+  function routes(told) {
+    const wrong = (w) => (w.into_queue && !w.meant_for_queue) || (!w.into_queue && w.meant_for_queue);
+    return h("div", { class: "body" }, h("div", { class: "pane scroll", id: "routes", style: { flex: 1 }, tabindex: "0", role: "region", "aria-label": "Routes" },
+      told.items.length ? h("div", { class: "wide-table" }, sl.table([
+        ["Exchange", (w) => w.exchange || "(default)", { width: "150px" }],
+        ["Key", (w) => h("span", { class: "mono" }, w.routing_key || "(empty)"), { width: "170px" }],
+        ["Published", (w) => sl.count(w.published), { width: "84px", n: true }],
+        ["Expected", (w) => (w.expected_queues.length ? w.expected_queues.join(", ") : h("span", { class: "quiet", title: w.unknown }, w.unknown ? "nowhere that is declared" : "–")), { width: "180px" }],
+        ["Actual", (w) => (w.actual.length ? w.actual.map((e) => `${e.queue} (${sl.count(e.messages)})`).join(", ") : h("span", { class: w.returned ? "error-text" : "quiet" }, w.returned ? `returned (${sl.count(w.returned)})` : "nowhere seen")), { width: "230px" }],
+        ["", (w) => (wrong(w) ? sl.badge("warning", w.into_queue ? "not meant here" : "did not come") : w.meant_for_queue ? sl.badge("info", "as meant") : ""), { width: "138px" }],
+        ["By binding, or what differs", (w) => (wrong(w) && w.nearest ? difference(w.nearest) : w.binding !== null ? h("span", { class: "mono" }, w.binding || "(empty)") : h("span", { class: "quiet" }, "not seen")), {}],
+      ], told.items, null, { class: "tall" })) : h("p", { class: "quiet pad" }, "Nothing was published that came here, or that is meant to."),
+      told.truncated ? h("p", { class: "quiet pad" }, "Only the 2,000 busiest exchanges and keys were looked at.") : null,
+      told.bindings.length ? h("div", { class: "pad" }, h("h2", {}, "Bindings into it"), h("ul", { class: "plain" }, told.bindings.map((b) => h("li", {}, h("span", { class: "mono" }, `${b.exchange || "(default)"} — ${b.routing_key || "(empty)"}`), " ", h("span", { class: "quiet" }, b.roles.map((r) => ({ intended: "declared or in a reference", actual: "the broker's" })[r]).join(", ")))))) : null));
+  }
+
+  const STATES = { judged: ["ok", "judged"], inferred: ["warning", "inferred"], unknown: ["info", "unknown"] };
+  function coverage(rows) {
+    const share = (v) => (v === null ? "–" : `${(100 * v).toFixed(v > 0.995 && v < 1 ? 1 : 0)} %`);
+    return h("div", { class: "body" }, h("div", { class: "pane scroll", id: "coverage", style: { flex: 1 }, tabindex: "0", role: "region", "aria-label": "What is judged" },
+      rows.length ? rows.map((row) => [
+        h("div", { class: "pad" }, sl.figures([[sl.count(row.deliveries), "deliveries"], [share(row.stamped_share), "bear a stamp"], [share(row.publish_known_share), "publish known"], [share(row.settled_share), "settlement known"], [`${row.processes_with_census} of ${row.processes}`, "processes count theirs"], [row.declared ? "yes" : "no", "declaration seen"]])),
+        sl.table([
+          ["Verdict", (v) => h("a", { class: "link-text", href: sl.findingDocs(v) }, words(v.kind), v.verdict ? `: ${words(v.verdict)}` : ""), { width: "230px" }],
+          ["", (v) => sl.badge(...STATES[v.state]), { width: "104px" }],
+          ["Because", (v) => h("span", { class: "quiet" }, v.reason || (v.state === "judged" ? "everything it rests on was recorded" : "")), {}],
+        ], row.verdicts, null, { class: "tall" })]) : h("p", { class: "quiet pad" }, "Nothing is known of this queue.")));
+  }
+
+  sl.keys.page("queues", [["/", "Find a queue", () => document.getElementById("find-queue").focus()]]);
+  const press = (id) => () => { const node = document.getElementById(id); if (node) node.click(); };
+  sl.keys.page("queue", [["1", "Order", press("tab-order")], ["2", "Routes", press("tab-routes")], ["3", "What is judged", press("tab-coverage")], ["w", "Closer", () => sl.zoomOrder(0.5)], ["s", "Wider", () => sl.zoomOrder(2)], ["a", "Earlier", () => sl.panOrder(-0.5)], ["d", "Later", () => sl.panOrder(0.5)], ["l", "Late ones: the next", () => sl.nextLate()]]);
 })();

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from strayline_dashboard.pages import docs, findings, map, message, overview, queues, traces  # noqa: A004
+from strayline_dashboard.pages import (
+    console,
+    docs,
+    findings,
+    map,  # noqa: A004
+    message,
+    overview,
+    queues,
+    traces,
+)
 from strayline_dashboard.pages.page import Page
 
 PAGES: Final = (
@@ -14,8 +23,10 @@ PAGES: Final = (
     traces.TRACE,
     findings.PAGE,
     queues.LIST,
-    queues.ORDER,
+    queues.ONE,
     message.PAGE,
+    console.SQL,
+    console.SETTINGS,
     docs.PAGE,
 )
 

@@ -1,0 +1,73 @@
+"""The SQL page and the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.support.browser import clean_page
+from tests.support.collector import RunningCollector
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def page(browser: Browser, ui: str) -> Iterator[Page]:
+    with clean_page(browser, ui) as found:
+        yield found
+
+
+def test_a_query_runs_by_keyboard_and_stands_in_the_url(page: Page) -> None:
+    page.goto("/sql")
+    page.locator("#sql").fill("SELECT 1 AS one, NULL AS nothing, 'a,b' AS text")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#answer tbody tr")).to_have_count(1)
+    expect(page.locator("#answer")).to_contain_text("null")
+    assert "q=SELECT" in page.url
+    page.reload()
+    expect(page.locator("#answer tbody tr")).to_have_count(1)
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save CSV").click()
+    assert saved.value.path().read_text() == 'one,nothing,text\n1,,"a,b"'
+
+
+def test_errors_are_named_and_limits_are_told(page: Page) -> None:
+    page.goto("/sql?q=SELECT%20nonsense%20FROM%20spans")
+    expect(page.locator("#sql-error")).to_contain_text("nonsense")
+    expect(page.locator("#limits")).to_contain_text("10,000 rows")
+    page.locator("#sql").fill("DROP TABLE spans")
+    page.locator("#run").click()
+    expect(page.locator("#sql-error")).to_be_visible()
+    page.locator("#sql").fill("SELECT * FROM range(20000)")
+
+
+def test_a_column_of_the_schema_goes_into_the_query(page: Page) -> None:
+    page.goto("/sql")
+    page.locator("#sql").fill("SELECT ")
+    page.locator("#schema").get_by_role("button", name="trace_id", exact=True).first.click()
+    expect(page.locator("#sql")).to_have_value("SELECT trace_id")
+    expect(page.locator("#sql")).to_be_focused()
+
+
+def test_the_sql_of_a_finding_shows_its_messages(page: Page, collector: RunningCollector) -> None:
+    finding = next(f for f in collector.findings() if f["cause"] == "requeue")
+    page.goto(f"/findings/{finding['id']}")
+    page.locator("#open-sql").click()
+    expect(page.locator("#answer tbody tr")).to_have_count(len(finding["messages"]))
+    page.locator("#answer a").first.click()
+    expect(page.locator("#page[data-page=trace]")).to_be_visible()
+
+
+def test_settings_tell_how_the_collector_was_started_and_how_it_is(page: Page) -> None:
+    page.goto("/settings")
+    settings = page.locator("#settings")
+    for text in ("for ever", "native" if native() else "python", "lateness", "stalled_after_s"):
+        expect(settings).to_contain_text(text)
+
+
+def native() -> bool:
+    from strayline_collector.decode.otlp import DECODER
+
+    return DECODER == "native"

@@ -1,0 +1,110 @@
+"""Queues, one queue's order, routes and coverage, and the journey of a message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.support.browser import clean_page
+from tests.support.collector import RunningCollector
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def page(browser: Browser, ui: str) -> Iterator[Page]:
+    with clean_page(browser, ui) as found:
+        yield found
+
+
+def test_queues_are_found_sorted_and_say_what_is_judged(page: Page) -> None:
+    page.goto("/queues")
+    rows = page.locator("tbody tr")
+    expect(rows.first).to_be_visible()
+    every = rows.count()
+    assert "inferred" in str(rows.first.locator(".coverage").get_attribute("title"))
+    page.keyboard.press("/")
+    page.keyboard.type("billing")
+    expect(rows).not_to_have_count(every)
+    expect(page.locator("#find-queue")).to_be_focused()
+    page.get_by_label("Sort by Late").click()
+    expect(page).to_have_url("/queues?find=billing&sort=late")
+    rows.first.click()
+    expect(page.locator("#order")).to_be_visible()
+
+
+def test_the_order_is_looked_at_closer_and_further_and_stays_in_the_url(page: Page) -> None:
+    page.goto("/queue?name=billing.orders")
+    expect(page.locator("#order")).to_have_attribute("data-view", "displacement")
+    expect(page.locator("#showing")).to_have_text("showing 11 of 11 late")
+    box = page.locator("#order svg").bounding_box()
+    assert box is not None
+    y = box["y"] + box["height"] * 0.5
+    page.mouse.move(box["x"] + box["width"] * 0.3, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, y, steps=4)
+    page.mouse.up()
+    expect(page.locator("#whole")).to_be_visible()
+    assert "from=" in page.url
+    expect(page.locator("#order")).to_have_attribute("data-view", "lanes")
+    page.keyboard.press("s")
+    page.keyboard.press("s")
+    page.keyboard.press("s")
+    expect(page.locator("#whole")).to_have_count(0)
+    page.go_back()
+    expect(page.locator("#whole")).to_be_visible()
+    page.locator("#whole").click()
+    expect(page).to_have_url("/queue?name=billing.orders")
+
+
+def test_a_late_message_leads_to_its_journey_and_back(page: Page) -> None:
+    page.goto("/queue?name=billing.orders&view=sequence&basis=completion")
+    expect(page.locator("#order circle.late").first).to_be_visible()
+    page.keyboard.press("l")
+    page.keyboard.press("Enter")
+    journey = page.locator("#journey")
+    expect(journey.locator(".publish")).to_have_count(1)
+    expect(journey.locator(".route")).to_contain_text("billing.orders")
+    expect(journey.locator(".delivery").first).to_contain_text("waited")
+    page.get_by_role("link", name="Order in billing.orders").click()
+    expect(page.locator("#order")).to_be_visible()
+
+
+def test_a_message_that_was_given_back_shows_each_round(
+    page: Page, collector: RunningCollector
+) -> None:
+    finding = next(f for f in collector.findings() if f["cause"] == "requeue")
+    message = next(m for m in finding["messages"] if m["role"] == "late")
+    page.goto(f"/message/{message['trace_id']}-{message['producer_span_id']}")
+    deliveries = page.locator("#journey .delivery")
+    expect(deliveries).to_have_count(2)
+    expect(deliveries.first).to_contain_text("nack requeue")
+    expect(deliveries.first.locator(".settle.bad")).to_have_count(1)
+    expect(deliveries.nth(1)).to_contain_text("got it again")
+    expect(page.locator(f"a[href='/findings/{finding['id']}']")).to_be_visible()
+
+
+def test_routes_and_what_is_judged_are_one_key_away(page: Page) -> None:
+    page.goto("/queue?name=billing.orders")
+    expect(page.locator("#order")).to_be_visible()
+    page.keyboard.press("2")
+    expect(page.locator("#routes tbody tr").first).to_contain_text("billing.orders")
+    page.keyboard.press("3")
+    expect(page.locator("#coverage")).to_contain_text("reordered")
+    expect(page.locator("#coverage .badge").first).to_be_visible()
+    page.keyboard.press("1")
+    expect(page.locator("#order")).to_be_visible()
+
+
+def test_a_drawing_is_saved_as_a_file(page: Page) -> None:
+    page.goto("/queue?name=billing.orders&view=lanes")
+    expect(page.locator("#order circle").first).to_be_visible()
+    for kind in ("SVG", "PNG"):
+        with page.expect_download() as saved:
+            page.get_by_role("button", name=kind).click()
+        assert saved.value.suggested_filename == f"billing.orders-lanes.{kind.lower()}"
+        data = saved.value.path().read_bytes()
+        assert data.startswith(b"<svg" if kind == "SVG" else b"\x89PNG")
+        assert b"<script" not in data
