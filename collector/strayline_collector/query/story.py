@@ -128,7 +128,7 @@ def _tree(
             TreeSpan(
                 key,
                 parent,
-                _links(links) if links else (),
+                _links(links) if links else _answers(reply),
                 start_ns,
                 end_ns if end_ns > start_ns else start_ns,
                 None if delivery is None else wait_ns(delivery, {}),
@@ -141,6 +141,11 @@ def _tree(
             )
         )
     return found
+
+
+def _answers(reply: Row | None) -> tuple[SpanKey, ...]:
+    """What a reply or a handler continues whose span names nothing: its publish, its request."""
+    return () if reply is None or reply["answers"] is None else _links(reply["answers"])
 
 
 def _links(text: str) -> tuple[SpanKey, ...]:
@@ -242,7 +247,7 @@ def tree_span(
     return TreeSpan(
         key,
         SpanKey(row["trace_id"], parent) if parent else None,
-        links,
+        _answers(reply) or links,
         row["start_ns"],
         max(row["start_ns"], row["end_ns"]),
         None if delivery is None else wait_ns(delivery, {}),

@@ -39,6 +39,7 @@ class Kinds:
     topology: bool
     census: bool
     brokers: bool
+    replies: bool
 
 
 STEPS: Final[tuple[tuple[str, Callable[[Kinds], bool]], ...]] = (
@@ -63,19 +64,38 @@ STEPS: Final[tuple[tuple[str, Callable[[Kinds], bool]], ...]] = (
 def derive(session: Session, batch: int, spans: pa.Table) -> None:
     """Derives the history of load ``batch``, whose spans are stored, in the caller's transaction."""
     told = spans.filter(_tells(spans))
-    since = batch
+    session.register("told", told)
+    since, replies = batch, False
     if told.num_rows:
-        session.register("told", told)
         session.register("telling", session.table(load("load/telling")))
         session.execute(load("load/message_directory"), {"batch": batch})
         since = int(session.rows(load("load/reach"), {"batch": batch})[0]["since"])
         kinds = Kinds(**session.rows(load("load/told_kinds"))[0])
+        replies = kinds.replies
         # a broker's name learned now holds for everything told by its address before
         values = {"batch": batch, "since": since, "renamed": 0 if kinds.brokers else batch}
         for name, wanted in STEPS:
             if wanted(kinds):
                 _run(session, name, values)
-    _operations(session, batch, since)
+    climbed = _operations(session, batch, since)
+    if replies or climbed < since:
+        _replies(session, batch, min(since, climbed))
+
+
+def _replies(session: Session, batch: int, since: int) -> None:
+    """Links requests and replies over AMQP that came without context; operations are known."""
+    session.register(
+        "replying", session.table(load("load/replying"), {"batch": batch, "since": since})
+    )
+    session.execute(
+        "INSERT INTO message_directory SELECT message_key, $batch FROM replying", {"batch": batch}
+    )
+    reach = session.rows(load("load/reply_reach"), {"batch": batch, "since": since})[0]["since"]
+    answers = session.table(load("derive/replies"), {"batch": batch, "since": int(reach)})
+    if answers.num_rows:
+        session.register("answers", answers)
+        session.execute("INSERT INTO span_links BY NAME SELECT * FROM answers")
+        session.execute(load("load/reply_directory"))
 
 
 def _tells(spans: pa.Table) -> Any:
@@ -85,18 +105,20 @@ def _tells(spans: pa.Table) -> Any:
     return compute.or_(compute.or_(messaging, own), compute.is_valid(spans["links"]))
 
 
-def _operations(session: Session, batch: int, since: int) -> None:
-    """Names the operations of the load's publishes, and of those that waited for its spans."""
+def _operations(session: Session, batch: int, since: int) -> int:
+    """Names the operations of the load's publishes, and of those that waited for its spans. Returns
+    the oldest load with something of them."""
     climbing = session.table(load("derive/climbing"), {"batch": batch, "since": since})
-    if not climbing.num_rows:
-        return
     session.register("climbing", climbing)
+    if not climbing.num_rows:
+        return since
     oldest = min(since, compute.min(climbing["since_batch"]).as_py())
     values = {"batch": batch, "since": oldest}
     climbed = session.table(load("derive/climbed"), {"since": oldest})
     session.register("climbed", climbed)
     for name in ("derive/operations", "derive/answered", "derive/awaiting"):
         _run(session, name, values)
+    return oldest
 
 
 def _run(session: Session, name: str, values: dict[str, int]) -> None:

@@ -8,5 +8,6 @@ SELECT
     count(*) FILTER (WHERE name = 'strayline.topology') > 0 AS topology,
     count(*) FILTER (WHERE name = 'strayline.census') > 0 AS census,
     count(*) FILTER (WHERE server_port IS NOT NULL AND contains(attributes, '"strayline.broker"')
-        AND server_address || ':' || server_port NOT IN (SELECT address FROM broker_names)) > 0 AS brokers
+        AND server_address || ':' || server_port NOT IN (SELECT address FROM broker_names)) > 0 AS brokers,
+    count(*) FILTER (WHERE kind IN (3, 4, 5) AND contains(attributes, 'conversation_id')) > 0 AS replies
 FROM told;
