@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.support.collector import RunningCollector, running_collector
-from tests.support.story import CLIENT, SERVER, START_NS, Told, send, trace_id
+from tests.support.story import CLIENT, SERVER, START_NS, Told, send_all, trace_id
 
 SLOW = {n for n in range(60) if n % 5 == 0}
 
@@ -18,17 +18,15 @@ SLOW = {n for n in range(60) if n % 5 == 0}
 def collector() -> Iterator[RunningCollector]:
     """60 traces, one a second: each fifth takes 900 ms, fails, and is a customer's of tier gold."""
     with running_collector() as running:
+        stories: dict[int, list[Told]] = {}
         for n in range(60):
             begin, length = n * 1000, 900 if n in SLOW else 10 + n % 3
             said: dict[str, str | int] = {"tier": "gold" if n in SLOW else "silver", "number": n, "shop": "one"}  # fmt: skip
-            send(
-                running.otlp_http,
-                [
-                    Told("root", "web", SERVER, begin, begin + length, attributes=said),
-                    Told("call", "web", CLIENT, begin + 1, begin + length - 1, "root", failed=n in SLOW),
-                ],
-                series=n + 1,
-            )  # fmt: skip
+            stories[n + 1] = [
+                Told("root", "web", SERVER, begin, begin + length, attributes=said),
+                Told("call", "web", CLIENT, begin + 1, begin + length - 1, "root", failed=n in SLOW),
+            ]  # fmt: skip
+        send_all(running.otlp_http, stories)
         running.settle()
         yield running
 

@@ -1,6 +1,6 @@
 -- Names of attributes in new spans, the most frequent first.
 WITH recent AS (
-    SELECT attributes FROM distinct_spans WHERE batch > $since LIMIT $rows
+    SELECT attributes FROM distinct_spans WHERE batch > $since ORDER BY batch DESC LIMIT $rows
 ), named AS (
     SELECT unnest(json_keys(attributes)) AS text FROM recent
 )

@@ -1,7 +1,7 @@
 -- Values in new spans, the most frequent first. The comment is filled in by query/complete.py with
 -- fixed text and parameter names only; values are bound.
 WITH recent AS (
-    SELECT service, name, attributes FROM distinct_spans WHERE batch > $since AND ($service IS NULL OR service = $service) LIMIT $rows
+    SELECT service, name, attributes FROM distinct_spans WHERE batch > $since AND ($service IS NULL OR service = $service) ORDER BY batch DESC LIMIT $rows
 ), told AS (
     SELECT /* value */ AS text FROM recent
 )
