@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from strayline_collector.store.duckdb.store import DuckDBStore
-from tests.detect.histories import Attempt, binding, exchange, queue, write
+from tests.detect.histories import Attempt, binding, exchange, put, queue, rows_of, write
 from tests.detect.judged import in_loads, verdicts
 
 DEAD_LETTERS = {"x-dead-letter-exchange": "dlx"}
@@ -66,6 +66,18 @@ def test_where_no_dead_letter_exchange_is_known_a_rejection_is_no_dead_letter(
 ) -> None:
     write(store, [REJECTED], {}, topology=TOPOLOGY)
     assert told(store) == []
+
+
+def test_given_back_more_often_than_a_quorum_queue_tries_it_rests_among_the_dead(
+    store: DuckDBStore,
+) -> None:
+    tries = [Attempt(1, 1, tag, 10 * tag, 10 * tag + 5, "nack_requeue", tag > 1) for tag in (1, 2, 3)]  # fmt: skip
+    limit = {**DEAD_LETTERS, "x-queue-type": "quorum", "x-delivery-limit": 2}
+    rows = rows_of(tries, limit, topology=TOPOLOGY)
+    for count, row in enumerate(rows["delivery_facts"]):
+        row["delivery_count"] = count or None
+    put(store, rows)
+    assert told(store) == [(1, "work", "warning", "delivery_limit")]
 
 
 def test_one_that_came_back_and_was_handled_was_a_retry(store: DuckDBStore) -> None:

@@ -307,6 +307,32 @@ def test_what_was_rejected_without_a_dead_letter_exchange_is_discarded(store: Du
     assert claims(store) == {2: ("discarded", "warning", "inferred")}
 
 
+QUORUM = {"x-queue-type": "quorum", "x-delivery-limit": 2}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (QUORUM, {1: ("discarded", "warning", "inferred")}),
+        ({**QUORUM, "x-delivery-limit": 3}, {}),
+        ({"x-delivery-limit": 2}, {}),
+        ({**QUORUM, "x-dead-letter-exchange": "dlx"}, {}),
+    ],
+    ids=["over the limit", "within it", "a classic queue has none", "dead-lettered"],
+)
+def test_what_was_given_back_more_often_than_its_queue_tries_is_discarded(
+    store: DuckDBStore, arguments: dict[str, Any], found: dict[int, Any]
+) -> None:
+    tries = [
+        Attempt(1, 1, tag, 1000 + tag, 1001 + tag, "nack_requeue", tag > 1) for tag in (1, 2, 3)
+    ]
+    rows = rows_of(tries, None, sent(1), [census(2000, 3, last=True)], topology(**arguments))
+    for count, row in enumerate(rows["delivery_facts"]):
+        row["delivery_count"] = count or None
+    put(store, rows)
+    assert claims(store) == found
+
+
 def test_what_was_rejected_and_sent_again_or_dead_lettered_is_not(store: DuckDBStore) -> None:
     attempts = got(1, 2, 3)
     attempts[1] = attempts[1].but(settlement="reject_drop")

@@ -37,7 +37,7 @@ LOST: Final[dict[str, tuple[str, str]]] = {
         "Acknowledge by hand after handling; automatic acknowledgement loses what is in flight when a process ends.",
     ),
     "discarded": (
-        "The consumer rejected them without requeue, and the queue has no dead-letter exchange.",
+        "The consumer rejected them without requeue, or gave them back more often than the queue tries, and the queue has no dead-letter exchange.",
         "Give the queue a dead-letter exchange, or handle the failure in the consumer.",
     ),
     "unknown": (

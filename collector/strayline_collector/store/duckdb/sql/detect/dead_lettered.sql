@@ -1,11 +1,13 @@
 -- Messages that left a queue as dead letters (docs/messages.md, section 5): its `x-death` says so where
--- it was delivered again, or it was rejected for good in a queue that surely has a dead-letter exchange.
+-- it was delivered again, or it was rejected for good, or once more than its quorum queue tries, in a
+-- queue that surely has a dead-letter exchange.
 -- One that came back to that queue and was handled there was a retry; one that expired in a queue
 -- nobody consumes, and was handled after, had been made to wait. `dead_ends` (detect/dead_ends.py)
 -- holds where rejected messages go, by queue and way.
 WITH dying AS MATERIALIZED (   -- by eight bytes first: most messages never die
     SELECT DISTINCT hash(coalesce(message, array_to_string(string_split(stamp, '.')[2:4], '.'))) AS named
     FROM delivery_facts WHERE death IS NOT NULL OR settlement IN ('nack_drop', 'reject_drop')
+        OR settlement IN ('nack_requeue', 'reject_requeue') AND delivery_count >= (SELECT min(delivery_limit) FROM queue_traits)
 ), seen AS MATERIALIZED (
     SELECT d.*, coalesce(d.message, array_to_string(string_split(d.stamp, '.')[2:4], '.')) AS met,
         CAST(coalesce(d.death, '[]') AS VARCHAR[]) AS deaths, coalesce(d.settled_ns, d.handled_end_ns, d.received_ns) AS done_ns,
@@ -20,13 +22,14 @@ WITH dying AS MATERIALIZED (   -- by eight bytes first: most messages never die
     FROM (SELECT *, unnest(deaths) AS told FROM seen WHERE len(deaths) > 0)
     GROUP BY ALL
 ), dropped AS (      -- by its consumer's own word
-    SELECT s.met, s.environment, s.broker, s.vhost, s.queue, 'rejected' AS reason, count(*) AS times, min(s.done_ns) AS seen_ns, max(s.done_ns) AS until_ns,
+    SELECT s.met, s.environment, s.broker, s.vhost, s.queue,
+        CASE WHEN s.settlement IN ('nack_drop', 'reject_drop') THEN 'rejected' ELSE 'delivery_limit' END AS reason, count(*) AS times, min(s.done_ns) AS seen_ns, max(s.done_ns) AS until_ns,
         max(s.batch) AS batch, bool_or(s.source = 'shim') AS sure, any_value(s.exchange) AS exchange, any_value(s.routing_key) AS routing_key, min(s.service) AS consumer_service
     FROM seen s
     JOIN queue_traits q ON q.name = s.queue AND q.dead_letter_exchange IS NOT NULL AND q.broker IS NOT DISTINCT FROM s.broker
         AND q.vhost IS NOT DISTINCT FROM s.vhost AND q.environment IS NOT DISTINCT FROM s.environment
-    WHERE s.settlement IN ('nack_drop', 'reject_drop')
-    GROUP BY s.met, s.environment, s.broker, s.vhost, s.queue
+    WHERE s.settlement IN ('nack_drop', 'reject_drop') OR s.settlement IN ('nack_requeue', 'reject_requeue') AND s.delivery_count >= q.delivery_limit
+    GROUP BY s.met, s.environment, s.broker, s.vhost, s.queue, reason
 ), deaths AS (
     SELECT coalesce(t.met, d.met) AS met, coalesce(t.environment, d.environment) AS environment, coalesce(t.broker, d.broker) AS broker, coalesce(t.vhost, d.vhost) AS vhost,
         coalesce(t.queue, d.queue) AS queue, coalesce(t.reason, d.reason) AS reason, greatest(t.times, d.times) AS times, coalesce(d.seen_ns, t.seen_ns) AS died_ns,

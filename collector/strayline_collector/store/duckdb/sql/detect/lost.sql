@@ -200,10 +200,14 @@ WITH lacking AS (
         out_ns <= now_ns AND NOT maybe_held AND NOT (coalesce(dead_letter_exchange IS NOT NULL, false) AND (ttl_ms IS NOT NULL OR max_length IS NOT NULL OR max_length_bytes IS NOT NULL))
             AND NOT (told_by_spans AND now_ns - out_ns < 30000000000) AS unseen
     FROM doubted
-), rejected AS (
-    SELECT d.*, concat_ws('|', coalesce(d.environment, ''), coalesce(d.broker, ''), coalesce(d.vhost, ''), d.queue) AS key
+), rejected AS (     -- for good, or once more than its quorum queue tries
+    SELECT d.*, concat_ws('|', coalesce(d.environment, ''), coalesce(d.broker, ''), coalesce(d.vhost, ''), d.queue) AS key,
+        CASE WHEN d.settlement IN ('nack_requeue', 'reject_requeue') THEN q.delivery_limit END AS over_limit
     FROM delivery_facts d
-    WHERE d.settlement IN ('nack_drop', 'reject_drop') AND d.message IS NOT NULL AND d.queue IS NOT NULL
+    LEFT JOIN queue_traits q ON q.delivery_limit IS NOT NULL AND q.name = d.queue AND q.broker IS NOT DISTINCT FROM d.broker AND q.vhost IS NOT DISTINCT FROM d.vhost
+        AND q.environment IS NOT DISTINCT FROM d.environment
+    WHERE d.message IS NOT NULL AND d.queue IS NOT NULL AND (d.settlement IN ('nack_drop', 'reject_drop')
+        OR d.settlement IN ('nack_requeue', 'reject_requeue') AND d.delivery_count >= q.delivery_limit)
     QUALIFY row_number() OVER (PARTITION BY d.environment, d.broker, d.vhost, d.queue, d.message ORDER BY d.received_ns DESC, d.span_id DESC) = 1
 )
 SELECT key, 'lost' AS kind, CASE WHEN proven_cause IS NULL THEN 'unseen' END AS verdict, proven_cause AS cause,
@@ -241,7 +245,7 @@ SELECT r.key, 'lost', NULL, 'discarded', 'warning',
         AND (t.broker IS NULL OR r.broker IS NULL OR t.broker = r.broker)) THEN 'proven' ELSE 'inferred' END, 'missing',
     r.message, r.publish_trace_id, r.publish_span_id, r.message_id, r.environment, r.broker, r.vhost, r.queue, r.exchange, r.routing_key,
     p.service, r.service,
-    to_json({expected_queues: [r.queue], actual_queues: [r.queue], sequence: p.n, settlement: r.settlement,
+    to_json({expected_queues: [r.queue], actual_queues: [r.queue], sequence: p.n, settlement: r.settlement, delivery_limit: r.over_limit,
         deliveries: [{consumer_span_id: r.span_id, trace_id: r.trace_id, delivery_tag: r.delivery_tag, redelivered: r.redelivered,
             settled: r.settlement, time_ns: r.received_ns}]}),
     coalesce(r.settled_ns, r.received_ns), coalesce(r.settled_ns, r.received_ns), greatest(r.batch, coalesce(p.batch, 0))

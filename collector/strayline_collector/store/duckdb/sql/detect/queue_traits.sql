@@ -10,6 +10,7 @@ WITH declared AS (
         min(TRY_CAST(arguments->>'$."x-max-length"' AS BIGINT)) AS max_length,
         min(TRY_CAST(arguments->>'$."x-max-length-bytes"' AS BIGINT)) AS max_length_bytes,
         max(arguments->>'$."x-overflow"') AS overflow,
+        min(TRY_CAST(arguments->>'$."x-delivery-limit"' AS BIGINT)) AS delivery_limit,
         max(arguments->>'$."x-dead-letter-exchange"') AS dead_letter_exchange,
         max(arguments->>'$."x-dead-letter-routing-key"') AS dead_letter_key,
         bool_or(durable) AS durable, bool_or(coalesce(auto_delete, false) OR coalesce(exclusive, false) OR (arguments->>'$."x-expires"') IS NOT NULL) AS short_lived,
@@ -32,6 +33,7 @@ SELECT * EXCLUDE (definition) REPLACE (
     least(max_length, TRY_CAST(definition->>'$."max-length"' AS BIGINT)) AS max_length,
     least(max_length_bytes, TRY_CAST(definition->>'$."max-length-bytes"' AS BIGINT)) AS max_length_bytes,
     coalesce(overflow, definition->>'$.overflow') AS overflow,
+    CASE WHEN is_quorum THEN least(delivery_limit, TRY_CAST(definition->>'$."delivery-limit"' AS BIGINT)) END AS delivery_limit,
     coalesce(dead_letter_exchange, definition->>'$."dead-letter-exchange"') AS dead_letter_exchange,
     coalesce(dead_letter_key, definition->>'$."dead-letter-routing-key"') AS dead_letter_key
 )
