@@ -28,7 +28,7 @@ def configured(settings: CollectorSettings, parts: Shares) -> Configured:
             requests_bytes=parts.requests,
             journal_bytes=parts.journal,
         ),
-        contracts=[path.name for path in settings.contracts],
+        contracts=[Path(path).name for path in settings.contracts],
         topology_from=[_place(url) for url in settings.rabbitmq_api],
         forward_to=None if settings.forward is None else _place(settings.forward.url),
         webhooks=[_place(url) for url in settings.webhooks],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -187,6 +188,28 @@ class Play:
         finally:
             if process.returncode is None:
                 await kill()
+
+    @asynccontextmanager
+    async def taker(
+        self, queue: str, handles: int
+    ) -> AsyncGenerator[Callable[[signal.Signals], Awaitable[None]]]:
+        """A process to which all of the queue is sent as acknowledged, of which it handles so many; yields
+        what ends it by a signal."""
+        path = self.log.path.with_suffix(".taker")
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.scenarios.taker", self.url, queue, str(handles), str(path)
+        )
+
+        async def end(number: signal.Signals) -> None:
+            process.send_signal(number)
+            await process.wait()
+
+        try:
+            await self.until(lambda: path.exists() and '"flushed"' in path.read_text())
+            yield end
+        finally:
+            if process.returncode is None:
+                await end(signal.SIGKILL)
 
 
 class Relay:

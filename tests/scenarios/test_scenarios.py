@@ -70,7 +70,11 @@ def played(
             found[vhost][expected] = before | messages
     results: dict[str, tuple[Truth, Truth]] = {}
     for name, (scenario, twin) in wanted.items():
-        facts = read(p for p in (folder / f"{name}.log", folder / f"{name}.holder") if p.exists())
+        facts = read(
+            p
+            for p in (folder / f"{name}.{part}" for part in ("log", "holder", "taker"))
+            if p.exists()
+        )
         truth = (nothing if twin else scenario.truth)(facts)
         vhost = unquote(urlsplit(urls[name]).path[1:])
         error = folder / f"{name}.error"
