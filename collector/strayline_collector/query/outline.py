@@ -90,54 +90,44 @@ def _columns(
     told: Told, order: Sequence[int], place: dict[SpanKey, int], traces: list[str], start_ns: int
 ) -> dict[str, Any]:
     """Each span's facts, in drawing order; texts as places in lists of texts."""
-    story, tree = told.story, told.tree
+    story = told.story
     own = self_times(told.by_key, told.parents, told.children)
     bled = bled_spans(told.by_key)
     trace_at = {name: at for at, name in enumerate(traces)}
     services, names, queues = _Texts(), _Texts(), _Texts()
-    said: list[list[int]] = json.loads(f"[{','.join(story.texts)}]")
-    columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
-    add = tuple(columns[name].append for name in _COLUMNS)
-    for index in order:
-        span = tree[index]
-        key = span.key
-        service, kind, name = story.signatures[index]
-        above = told.parents[key]
-        status, protocol, events = said[index]
-        delivery = story.deliveries.get(key)
-        queue = -1 if delivery is None or not delivery["queue"] else queues.at(delivery["queue"])
-        length_ns = story.ends_ns[index] - story.tree[index].start_ns
-        values = (
-            trace_at[key.trace_id],
-            key.span_id,
-            -1 if above is None else place[above],
-            services.at(service),
-            names.at(name),
-            kind,
-            span.start_ns - start_ns,
-            length_ns,
-            own[key],
-            status,
-            protocol,
-            events,
-            queue,
-            None if delivery is None else span.wait_ns,
-            1 if key in bled else 0,
-        )
-        for put, value in zip(add, values, strict=True):
-            put(value)
+    spans = [told.tree[index] for index in order]
+    keys = [span.key for span in spans]
+    above = [told.parents[key] for key in keys]
+    signatures = [story.signatures[index] for index in order]
+    said: list[list[int]] = json.loads(f"[{','.join([story.texts[index] for index in order])}]")
+    delivered = {at: key for at, key in enumerate(keys) if key in story.deliveries}
+    queue, wait_ns = [-1] * len(keys), list[int | None]([None]) * len(keys)
+    for at, key in delivered.items():
+        wait_ns[at] = spans[at].wait_ns
+        if story.deliveries[key]["queue"]:
+            queue[at] = queues.at(story.deliveries[key]["queue"])
     return {
+        "spans": {
+            "trace": [trace_at[key.trace_id] for key in keys],
+            "span_id": [key.span_id for key in keys],
+            "parent": [-1 if key is None else place[key] for key in above],
+            "service": [services.at(service) for service, _, _ in signatures],
+            "name": [names.at(name) for _, _, name in signatures],
+            "kind": [kind for _, kind, _ in signatures],
+            "start_ns": [span.start_ns - start_ns for span in spans],
+            "duration_ns": [story.ends_ns[i] - story.tree[i].start_ns for i in order],
+            "self_ns": [own[key] for key in keys],
+            "status": [status for status, _, _ in said],
+            "protocol": [protocol for _, protocol, _ in said],
+            "events": [events for _, _, events in said],
+            "queue": queue,
+            "queue_wait_ns": wait_ns,
+            "context_bleed": [1 if key in bled else 0 for key in keys],
+        },
         "services": services.texts,
         "names": names.texts,
         "queues": queues.texts,
-        "spans": columns,
     }
-
-
-_COLUMNS: Final = (
-    "trace", "span_id", "parent", "service", "name", "kind", "start_ns", "duration_ns", "self_ns",
-    "status", "protocol", "events", "queue", "queue_wait_ns", "context_bleed",
-)  # fmt: skip
 
 
 class _Texts:
