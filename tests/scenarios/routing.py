@@ -199,7 +199,12 @@ async def refused_healthy(play: Play) -> None:
 
 
 def refused_truth(facts: Sequence[Fact]) -> Truth:
-    return {Expected("misrouted", "refused", "", "warning", "work"): ids(only(facts, "drop"))}
+    """Rejected where no dead-letter exchange follows, their copies there are gone too."""
+    dropped = ids(only(facts, "drop"))
+    return {
+        Expected("misrouted", "refused", "", "warning", "work"): dropped,
+        Expected("lost", "", "discarded", "warning", "work"): dropped,
+    }
 
 
 ROUTING = (
