@@ -87,6 +87,10 @@ class Search:
     """A condition that a span of every trace wanted fulfils: what to look for first."""
     driver_rank: int = 0
     """How few that likely finds."""
+    in_resources: dict[str, str] = field(default_factory=dict[str, str])
+    """Parameter → the part of the SQL that looks for its value in resources."""
+    left_out: list[str] = field(default_factory=list[str])
+    """Of these, what need not be looked for: no resource holds the value."""
 
     @property
     def sort(self) -> str:
@@ -105,7 +109,7 @@ class Search:
     def found(self) -> str:
         """SQL of the traces to look at."""
         driver = "" if self.driver is None else f" AND ({self.driver})"
-        return load("query/traces_found").replace("/* driver */", driver)
+        return self._less(load("query/traces_found").replace("/* driver */", driver))
 
     @property
     def sql(self) -> str:
@@ -116,7 +120,12 @@ class Search:
         )
         sql = load("query/traces").replace("/* flags */", flags).replace("/* sort */", self.sort)
         sql = sql.replace("/* terms */", "".join(f" AND {c}" for c in self.conditions))
-        return sql.replace("/* direction */", "DESC" if self.descending else "ASC")
+        return self._less(sql.replace("/* direction */", "DESC" if self.descending else "ASC"))
+
+    def _less(self, sql: str) -> str:
+        for part in self.left_out:
+            sql = sql.replace(part, "")
+        return sql
 
     def bind(self, value: Any) -> str:
         """A parameter name for ``value``."""
@@ -270,8 +279,11 @@ def _attribute(search: Search, term: Term) -> Meaning:
         if as_it_is:
             # it stands in the JSON as it is: looking for the text alone takes half the time
             text = search.bind(term.value)
-            columns = dict.fromkeys(column for column, _ in places)
-            same = f"({' OR '.join(f'contains({c}, {text})' for c in columns)}) AND {same}"
+            resource = ""
+            if len(places) > len(names):
+                resource = f" OR contains(resource, {text})"
+                search.in_resources[text.removeprefix("$")] = resource
+            same = f"(contains(attributes, {text}){resource}) AND {same}"
         return Meaning(3, span=same)
     return Meaning(1, span=f"NOT {same}" if term.op == "!=" else _text(search, value, term))
 

@@ -85,8 +85,8 @@ def read_story(
         if table.num_rows > MAX_SPANS:
             cut.add("spans")
             table = table.slice(0, MAX_SPANS)
-    deliveries = _by_span(session.rows(load("query/trace_waits"), reader.loads))
-    replies = _by_span(session.rows(load("query/trace_replies"), reader.loads))
+    deliveries = _by_span(reader.rows("query/trace_waits"))
+    replies = _by_span(reader.rows("query/trace_replies"))
     columns = {name: table[name].to_pylist() for name in table.column_names}
     return Loaded(
         trace_ids=trace_ids,
@@ -193,13 +193,12 @@ class _Reader:
             parents.setdefault(
                 SpanKey(trace_id, span_id), SpanKey(trace_id, parent) if parent else None
             )
-        asked = {**self.loads, "limit": MAX_LINKS + 1}
         links = [
             Link(
                 SpanKey(row["trace_id"], row["span_id"]),
                 SpanKey(row["to_trace_id"], row["to_span_id"]),
             )
-            for row in self._session.rows(load("query/trace_links"), asked)
+            for row in self.rows("query/trace_links", limit=MAX_LINKS + 1)
         ]
         cut: set[Cap] = set()
         if len(parents) > MAX_SPANS:
@@ -217,10 +216,21 @@ class _Reader:
         """Spans of these traces in order of their start, one more than ``MAX_ROWS`` at most."""
         if self._asked != trace_ids or self._spans is None:
             self._ask(trace_ids)
-            asked = {**self.loads, "limit": MAX_ROWS + 1}
-            stored = self._session.table(self._sql, asked)
+            sql, asked = self._of(self._sql)
+            stored = self._session.table(sql, {**asked, "limit": MAX_ROWS + 1})
             self._spans = whole_spans(self._session, stored)
         return self._spans
+
+    def rows(self, name: str, **params: int) -> list[Row]:
+        """What a query of the traces asked for last says."""
+        sql, asked = self._of(load(name))
+        return self._session.rows(sql, {**asked, **params})
+
+    def _of(self, sql: str) -> tuple[str, dict[str, int | str]]:
+        if len(self._asked) > 1:
+            return sql, {**self.loads}
+        sql, one = _of_one(sql, self._asked[0])
+        return sql, {**self.loads, **one}
 
     def _parents(self, trace_ids: list[str]) -> pa.Table:
         if len(trace_ids) == 1:
@@ -233,10 +243,21 @@ class _Reader:
         self.loads = found_in(self._session, trace_ids)
 
 
+def _of_one(sql: str, trace_id: str) -> tuple[str, dict[str, int | str]]:
+    """A query of the traces ``found``, of one alone: compared with it, what cannot be it is skipped
+    unread, which a join does not do (4 ms instead of 12)."""
+    sql = sql.replace("IN (SELECT trace_id FROM found)", "= $trace_id")
+    sql = sql.replace("IN (SELECT key_of(trace_id) FROM found)", "= key_of($trace_id)")
+    return sql, {"trace_id": trace_id}
+
+
 def found_in(session: Session, trace_ids: Sequence[str]) -> dict[str, int]:
     """Between which loads these traces came; they are ``found`` from here on."""
     session.register("found", pa.table({"trace_id": pa.array(trace_ids, pa.string())}))
-    loads = session.rows(load("query/trace_loads"))[0]
+    sql, asked = load("query/trace_loads"), {}
+    if len(trace_ids) == 1:
+        sql, asked = _of_one(sql, trace_ids[0])
+    loads = session.rows(sql, asked)[0]
     return {name: -1 if batch is None else batch for name, batch in loads.items()}
 
 

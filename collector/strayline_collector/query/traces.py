@@ -53,6 +53,7 @@ def search_traces(
     if place is not None and search.newest_first:
         # a page further on reaches back from its own place; later spans of its traces count too
         newest_ns = min(newest_ns, int(place[0]))
+    search.left_out = _in_no_resource(session, search)
     reach_ns = FIRST_REACH_NS if search.newest_first else END
     found = _NOTHING_FOUND
     rows: list[Row] = []
@@ -76,6 +77,15 @@ def search_traces(
         if edge is None
         else f"{search.order}~{edge['sorted_by']!r}~{edge['trace_id']}",
     )
+
+
+def _in_no_resource(session: Session, search: Search) -> list[str]:
+    """Resources are a third of what a search for a value reads, and there are few different ones."""
+    return [
+        part
+        for name, part in search.in_resources.items()
+        if not session.rows(load("query/resources_say"), {"text": search.params[name]})[0]["may"]
+    ]
 
 
 def _page(

@@ -40,11 +40,17 @@ def add_spans(session: Session, batch: int, spans: pa.Table) -> Added:
         if stored.parts is not None:
             session.register("long_parts", stored.parts)
             session.execute(load("load/long_texts"), {"batch": batch})
+        _note_resources(session, batch, stored.spans)
         session.execute(load("load/directory"), {"batch": batch})
         session.execute(load("load/processes"))
         history.derive(session, batch, stored.told)
     own = compute.is_in(stored.spans["name"], value_set=pa.array(OWN_SPANS))
     return Added(stored.spans.num_rows - (compute.sum(own).as_py() or 0), int(known["new_traces"]))
+
+
+def _note_resources(session: Session, batch: int, spans: pa.Table) -> None:
+    session.register("told_resources", pa.table({"resource": compute.unique(spans["resource"])}))
+    session.execute(load("load/resources"), {"batch": batch})
 
 
 def _fresh(session: Session, spans: pa.Table, since: int | None) -> pa.Array | None:

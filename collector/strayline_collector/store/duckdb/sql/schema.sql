@@ -70,6 +70,11 @@ CREATE TABLE long_texts (
 CREATE VIEW distinct_spans AS
 SELECT * FROM spans WHERE name NOT IN ('strayline.topology', 'strayline.census');
 
+-- Every resource that spans have, as their rows have it, while there are at most a thousand:
+-- what stands in none of them need not be looked for in the spans. NULL: there are others.
+CREATE TABLE resources (batch BIGINT NOT NULL, resource VARCHAR);
+CREATE MACRO many_resources() AS (SELECT count(*) > 1000 FROM resources);
+
 -- How far loads are rolled up, one row a roll; what came later is counted where it is asked for.
 CREATE TABLE rolled (batch BIGINT NOT NULL, spans BIGINT NOT NULL, loaded_ns BIGINT NOT NULL);
 

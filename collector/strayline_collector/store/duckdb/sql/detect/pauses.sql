@@ -13,6 +13,9 @@ WITH buckets AS (
 ), pauses AS (
     SELECT *, coalesce(max(to_ns - from_ns) OVER (PARTITION BY environment, broker, vhost, queue ORDER BY from_ns ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS longest_ns
     FROM steps
+), patient AS (      -- times in a pause may be told by a clock of any year: no integer holds a multiple of them
+    SELECT *, least(9e18, greatest(stalled_after_s * 1e9, stalled_gap_factor * CAST(longest_ns AS DOUBLE))) AS patience_ns
+    FROM pauses, thresholds
 ), unseen AS (
     SELECT DISTINCT coalesce(vhost, '') AS vhost FROM publish_facts p
     ANTI JOIN (SELECT hash(message) AS message_hash FROM delivery_facts WHERE message IS NOT NULL) d ON d.message_hash = hash(p.message)
@@ -21,9 +24,9 @@ WITH buckets AS (
 )
 SELECT concat_ws('|', coalesce(p.environment, ''), coalesce(p.broker, ''), coalesce(p.vhost, ''), p.queue) AS key,
     p.environment, p.broker, p.vhost, p.queue, p.from_ns, CASE WHEN p.to_ns <= m.now_ns THEN p.to_ns END AS to_ns, p.longest_ns,
-    CAST(greatest(t.stalled_after_s * 1e9, t.stalled_gap_factor * p.longest_ns) AS BIGINT) AS patience_ns
-FROM pauses p CROSS JOIN moment m CROSS JOIN thresholds t
-WHERE coalesce(p.to_ns, m.now_ns) - p.from_ns >= greatest(t.stalled_after_s * 1e9, t.stalled_gap_factor * p.longest_ns)
+    CAST(p.patience_ns AS BIGINT) AS patience_ns
+FROM patient p CROSS JOIN moment m
+WHERE coalesce(p.to_ns, m.now_ns) - p.from_ns >= p.patience_ns
   AND concat_ws('|', coalesce(p.environment, ''), coalesce(p.broker, ''), coalesce(p.vhost, ''), p.queue) IN (SELECT key FROM touched)
   AND (p.to_ns <= m.now_ns OR coalesce(p.vhost, '') IN (SELECT vhost FROM unseen)
     OR EXISTS (SELECT 1 FROM newest n WHERE n.vhost = coalesce(p.vhost, '') AND n.start_ns > p.from_ns));

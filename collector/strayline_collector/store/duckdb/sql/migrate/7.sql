@@ -6,4 +6,8 @@ SELECT * FROM spans WHERE name NOT IN ('strayline.topology', 'strayline.census')
 CREATE TABLE long_texts (
     batch BIGINT NOT NULL, n BIGINT NOT NULL, part INTEGER NOT NULL, text VARCHAR NOT NULL USING COMPRESSION zstd
 );
+CREATE TABLE resources (batch BIGINT NOT NULL, resource VARCHAR);
+CREATE MACRO many_resources() AS (SELECT count(*) > 1000 FROM resources);
+INSERT INTO resources
+SELECT DISTINCT 0, CASE WHEN strlen(resource) <= 16384 THEN resource END FROM spans LIMIT 2000;
 UPDATE meta SET value = '7' WHERE key = 'schema_version';
