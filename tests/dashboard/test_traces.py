@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from tests.support.browser import clean_page, dashboard, until
 from tests.support.collector import RunningCollector, running_collector
@@ -41,10 +41,6 @@ def collector() -> Iterator[RunningCollector]:
 def ui(collector: RunningCollector) -> Iterator[str]:
     with dashboard(collector.api) as url:
         yield url
-
-
-def _rows(page: Page) -> int:
-    return page.locator("#traces tbody tr").count()
 
 
 def test_a_query_is_completed_by_keyboard_and_kept_in_the_url(browser: Browser, ui: str) -> None:
