@@ -173,7 +173,7 @@ def forever(orders: int | None, faults: str, ui: str, api: str) -> int:
                 dashboard = Process(
                     "dashboard",
                     ["strayline_dashboard", "--api", f"http://{doors['api']}", "--ui", ui],
-                    {},
+                    {"STRAYLINE_DEMO_SHOP": shop.gateway},
                     directory,
                 )
                 try:

@@ -207,6 +207,11 @@ class Collector:
     def _problems(self) -> list[str]:
         return [reason for reason in (self._journal.problem(), self._loader.problem()) if reason]
 
+    def listens(self, addresses: Addresses) -> None:
+        """What it was told to listen on may have been any free port."""
+        self._configured["otlp_http"] = str(addresses.otlp_http)
+        self._configured["otlp_grpc"] = str(addresses.otlp_grpc)
+
     def configured(self) -> Configured:
         return self._configured
 
@@ -318,6 +323,7 @@ async def _run(
             await door.start(listener, tls)
         while not api_server.started and not serving.done():  # noqa: ASYNC110  # uvicorn tells no other way
             await asyncio.sleep(0.01)
+        collector.listens(addresses)
         collector.doors(are_open=True)
         if on_ready is not None:
             on_ready(addresses)

@@ -15,6 +15,7 @@ from dash import Dash, Input, Output, dcc, html
 from fastapi import FastAPI
 
 from strayline_dashboard.client import ApiProblem, Client, Entry
+from strayline_dashboard.demo import add_demo
 from strayline_dashboard.live import Live, add_live
 from strayline_dashboard.login import Sessions, add_login
 from strayline_dashboard.pages import page_of
@@ -48,16 +49,21 @@ class Built:
 
 
 def build_app(
-    api_url: str, allowed_hosts: tuple[str, ...] = (), entry: Entry | None = None
+    api_url: str,
+    allowed_hosts: tuple[str, ...] = (),
+    entry: Entry | None = None,
+    demo: str | None = None,
 ) -> Built:
     """The dashboard over a collector's API. ``allowed_hosts`` are served beside the loopback
-    names, ``*`` any."""
+    names, ``*`` any. ``demo``: the address of the demo's shop, whose traffic a button runs."""
     client, sessions = Client(api_url, entry), Sessions()
     live = Live(client)
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, telemetry={"tracing": False})
     add_login(server, client, sessions)
     add_live(server, live)
     add_api(server, client)
+    if demo is not None:
+        add_demo(server, demo)
     app = Dash(
         __name__,
         server=server,  # type: ignore[arg-type]  # Dash takes any backend's application
@@ -69,7 +75,7 @@ def build_app(
     )
     # callbacks go over HTTP; offered a websocket, Dash's renderer would try it on every page
     app.backend.websocket_capability = False
-    app.layout = _layout(locked=client.locked)
+    app.layout = _layout(locked=client.locked, demo=demo is not None)
     _callbacks(app, client)
     # Dash 4.4 finds the assets at the first request of "/" alone; a deep link would come without
     app._setup_server()  # pyright: ignore[reportPrivateUsage]
@@ -78,8 +84,9 @@ def build_app(
     return Built(server, live)
 
 
-def _layout(*, locked: bool) -> html.Div:
-    shell: dict[str, Any] = {"id": "shell", "data-login": "true" if locked else None}
+def _layout(*, locked: bool, demo: bool) -> html.Div:
+    marks = {"data-login": locked, "data-demo": demo}
+    shell: dict[str, Any] = {"id": "shell", **{n: "true" for n, is_so in marks.items() if is_so}}
     return html.Div(
         [
             dcc.Location(id="url", refresh=False),

@@ -38,7 +38,7 @@ def serve(api_url: str, host: str, port: int, entry: Entry) -> None:
     """Serves until SIGINT or SIGTERM; says the address once it accepts. Raises ``AddressProblem``."""
     hosts = ("*",) if host in ("0.0.0.0", "::") else (host,)
     try:
-        built = build_app(api_url, hosts, entry)
+        built = build_app(api_url, hosts, entry, os.environ.get("STRAYLINE_DEMO_SHOP"))
     except (OSError, ValueError) as error:
         raise AddressProblem(
             f"--ca, --client-cert, --client-key: cannot be used: {error}"

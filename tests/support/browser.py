@@ -34,17 +34,25 @@ def chromium() -> Generator[Browser]:
 
 @contextmanager
 def clean_page(
-    browser: Browser, base_url: str, *, theme: str = "light", allow_errors: bool = False
+    browser: Browser,
+    base_url: str,
+    *,
+    theme: str = "light",
+    allow_errors: bool = False,
+    size: tuple[int, int] = (1440, 900),
+    newcomer: bool = False,
 ) -> Generator[Page]:
-    """A 1440×900 page on the dashboard. Leaving the block fails on any console error or warning,
-    page error, error status, or request to another host."""
+    """A page on the dashboard. Leaving the block fails on any console error or warning, page error,
+    error status, or request to another host. A ``newcomer`` is shown the tour."""
     context = browser.new_context(
         base_url=base_url,
-        viewport={"width": 1440, "height": 900},
+        viewport={"width": size[0], "height": size[1]},
         color_scheme="dark" if theme == "dark" else "light",
         reduced_motion="reduce",
         timezone_id="UTC",
     )
+    if not newcomer:
+        context.add_init_script("localStorage.setItem('strayline.tour', 'done')")
     page = context.new_page()
     dirt: list[str] = []
     host = urlsplit(base_url).netloc

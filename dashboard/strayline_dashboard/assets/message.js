@@ -32,7 +32,7 @@
     const from = Math.min(...times), to = Math.max(from + 1, ...times);
     const at = (t) => `${(((t - from) / (to - from)) * 100).toFixed(3)}%`;
     const long = (a, b) => `max(2px, ${((Math.max(0, b - a) / (to - from)) * 100).toFixed(3)}%)`;
-    const since = (t) => (t === null ? "–" : t === from ? "0" : `+${sl.duration(t - from)}`);
+    const since = (t) => (t === null ? "" : t === from ? "0" : `+${sl.duration(t - from)}`);
     const row = (kind, bad, when, label, sub, href, bars) => h("li", { class: `step ${kind}${bad ? " bad" : ""}` },
       h("span", { class: "mono quiet when", title: when === null ? "" : `${sl.day(when)} ${sl.time(when)}` }, since(when)),
       h("div", { class: "what" }, href ? h("a", { href }, label) : h("span", {}, label), h("p", { class: "quiet" }, sub)),

@@ -4,9 +4,9 @@
 (() => {
   const sl = window.strayline;
   const { h, s } = sl;
-  const W = 1000, LEFT = 66, RIGHT = 16, TOP = 16, BOTTOM = 40;
+  const LEFT = 66, RIGHT = 16, TOP = 16, BOTTOM = 40;
   const LANES_MOST = 150;
-  let now = null;
+  let now = null, W = 1000;
 
   const scale = (from, to, a, b) => (v) => a + ((v - from) / Math.max(1e-9, to - from)) * (b - a);
   function ticks(least, most, n) {
@@ -86,7 +86,7 @@
     const size = order.last - order.first + 1;
     const view = VIEWS[params.view] ? params.view : size <= LANES_MOST ? "lanes" : "displacement";
     const whole = size === order.messages;
-    now = { order, to, size };
+    now = { order, to, first: order.first, last: order.last };
     const tabs = (label, options, chosen, name) => h("div", { class: "tabs", role: "group", "aria-label": label }, options.map(([value, text]) => h("button", { type: "button", "aria-pressed": String(chosen === value), onclick: () => sl.go(to({ [name]: value })) }, text)));
     const count = h("span", { class: "quiet", id: "showing" });
     const place = h("div", { class: "plot" });
@@ -100,7 +100,8 @@
       place);
     function draw() {
       const box = place.getBoundingClientRect();
-      const H = Math.max(240, Math.round((W * Math.max(200, box.height)) / Math.max(300, box.width)));
+      W = Math.max(420, Math.round(box.width));
+      const H = Math.max(220, Math.round(box.height));
       const [shown, of, x, parts] = VIEWS[view](order, H);
       count.textContent = `showing ${sl.count(shown)} of ${sl.count(of)}${view === "displacement" ? " late" : ""}${shown < of ? ", the worst" : ""}`;
       const svg = s("svg", { viewBox: `0 0 ${W} ${H}`, role: "group", "aria-label": `${view} of ${order.queue}: ${sl.count(order.window_late)} of ${sl.count(size)} late` }, parts);
@@ -136,20 +137,23 @@
     return h("div", { class: "body" }, pane);
   };
 
+  /* `now` runs ahead of what is drawn: keys pressed in a row add up. */
   function zoomTo(first, last) {
     const { order, to } = now;
     first = Math.max(0, first); last = Math.min(order.messages - 1, Math.max(last, first + 1));
+    Object.assign(now, { first, last });
     sl.go(to(first === 0 && last === order.messages - 1 ? { from: "", to: "" } : { from: first, to: last }));
   }
   sl.zoomOrder = (factor) => {
     if (!now || !document.getElementById("order")) return;
-    const middle = (now.order.first + now.order.last) / 2, half = Math.max(5, (now.size * factor) / 2);
+    const middle = (now.first + now.last) / 2, half = Math.max(5, ((now.last - now.first + 1) * factor) / 2);
     zoomTo(Math.floor(middle - half), Math.ceil(middle + half));
   };
   sl.panOrder = (by) => {
     if (!now || !document.getElementById("order")) return;
-    const first = Math.max(0, Math.min(now.order.messages - now.size, now.order.first + Math.round(now.size * by)));
-    zoomTo(first, first + now.size - 1);
+    const size = now.last - now.first + 1;
+    const first = Math.max(0, Math.min(now.order.messages - size, now.first + Math.round(size * by)));
+    zoomTo(first, first + size - 1);
   };
   sl.nextLate = () => {
     const links = [...document.querySelectorAll("#order a[tabindex='0']")];

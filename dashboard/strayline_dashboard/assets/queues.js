@@ -34,7 +34,7 @@
       h("div", { class: "head" }, sl.title("Queues"), data.failed_detectors.length ? h("a", { href: "/settings" }, sl.badge("error", `${sl.many(data.failed_detectors.length, "detector")} failed`)) : null),
       h("div", { class: "bar" }, find, h("span", { class: "quiet" }, sl.many(items.length, "queue"), data.truncated ? ", the busiest" : ""), h("span", { class: "key" }, h("i", { class: "swatch judged" }), "judged"), h("span", { class: "key" }, h("i", { class: "swatch inferred" }), "inferred"), h("span", { class: "key" }, h("i", { class: "swatch unknown" }), "unknown")),
       h("div", { class: "body" }, h("div", { class: "pane scroll", style: { flex: 1 }, tabindex: "0", role: "region", "aria-label": "Queues" },
-        items.length ? h("div", { class: "wide-table" }, sl.table([
+        items.length ? h("div", { class: "wide-table queues" }, sl.table([
           ["Queue", (q) => h("b", { title: [q.name, q.vhost, q.broker].filter(Boolean).join(" · ") }, q.name), {}],
           ["", (q) => sl.spark(q.delivered_steps, { width: 72, height: 18, area: true }), { width: "98px" }],
           [head("rate", "Rate"), (q) => sl.rate(q.rate_per_s), { width: "76px", n: true }],
@@ -74,7 +74,7 @@
   function routes(told) {
     const wrong = (w) => (w.into_queue && !w.meant_for_queue) || (!w.into_queue && w.meant_for_queue);
     return h("div", { class: "body" }, h("div", { class: "pane scroll", id: "routes", style: { flex: 1 }, tabindex: "0", role: "region", "aria-label": "Routes" },
-      told.items.length ? h("div", { class: "wide-table" }, sl.table([
+      told.items.length ? h("div", { class: "wide-table queues" }, sl.table([
         ["Exchange", (w) => w.exchange || "(default)", { width: "150px" }],
         ["Key", (w) => h("span", { class: "mono" }, w.routing_key || "(empty)"), { width: "170px" }],
         ["Published", (w) => sl.count(w.published), { width: "84px", n: true }],

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from strayline_dashboard.client import Client
-from strayline_dashboard.pages.page import Page
+from strayline_dashboard.pages.page import Page, time_range
+
+TAIL: Final = 60
 
 
 def fetch(client: Client, rest: str, params: Mapping[str, str]) -> Any:
-    """Status, rates, newest findings and traces."""
+    """Status and where to send to, rates, newest findings and traces."""
+    status = client.get("/api/v1/status")
+    if not status["spans"]:
+        return {"status": status, "settings": client.get("/api/v1/settings")}
+    between = time_range(params)
     return {
-        "status": client.get("/api/v1/status"),
-        "rates": client.get("/api/v1/rates", {"steps": 60}),
-        "findings": client.get("/api/v1/findings", {"limit": 8})["items"],
-        "traces": client.get("/api/v1/traces", {"limit": 12})["items"],
+        "status": status,
+        "rates": client.get("/api/v1/rates", {"steps": 60, **between}),
+        "findings": client.get("/api/v1/findings", {"limit": 30, "messages": "none"})["items"],
+        "traces": client.get("/api/v1/traces", {"limit": TAIL, **between})["items"],
     }
 
 
