@@ -6,8 +6,6 @@ sent for ``node/send.js``. ``python -m tests.conformance.test_node`` records the
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -23,6 +21,7 @@ import pytest
 from tests.support.collector import RunningCollector, running_collector
 from tests.support.faults import wait_for
 from tests.support.lossy import Fate, lossy_http
+from tests.support.npm import installed
 from tests.support.raw_http import wire
 
 HERE: Final = Path(__file__).parent / "node"
@@ -33,24 +32,10 @@ SENT: Final = [
 ]
 
 
-def installed() -> Path | str:
+def exporters() -> Path | str:
     """The directory with ``send.js`` and its packages; else why there is none."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        return "Node and npm are not installed"
-    key = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()[:16]
-    place = ROOT / ".cache" / f"node-{key}"
-    place.mkdir(parents=True, exist_ok=True)
-    with (place / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (place / "complete").exists():
-            for name in ("package.json", "package-lock.json"):
-                shutil.copy(HERE / name, place)
-            command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-            try:
-                subprocess.run(command, cwd=place, check=True, capture_output=True, timeout=100)
-            except (subprocess.SubprocessError, OSError) as error:
-                return f"npm could not install the exporters: {error}"
-            (place / "complete").touch()
+    place = installed(HERE)
+    if isinstance(place, Path):
         shutil.copy(HERE / "send.js", place)
     return place
 
@@ -73,7 +58,7 @@ def send(place: Path, kind: str, compression: str, address: str) -> dict[str, An
 
 @pytest.fixture(scope="module")
 def node() -> Path:
-    found = installed()
+    found = exporters()
     if isinstance(found, str):
         pytest.skip(found)
     return found
@@ -133,7 +118,7 @@ def test_what_node_once_sent_is_understood(
 
 def record() -> None:
     """Writes ``tests/corpus/node/``."""
-    place = installed()
+    place = exporters()
     assert isinstance(place, Path), place
     RECORDED.mkdir(parents=True, exist_ok=True)
     traces: dict[str, str] = {}

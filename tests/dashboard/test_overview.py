@@ -33,6 +33,7 @@ def orders(collector: RunningCollector, series: int, n: int = 1) -> None:
             ],
             series=series * 1000 + i,
         )
+    collector.settle()
 
 
 def test_an_empty_dashboard_teaches_and_wakes_up_by_itself(

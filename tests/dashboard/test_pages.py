@@ -13,24 +13,6 @@ from tests.support.collector import running_collector
 pytestmark = pytest.mark.browser
 
 
-PAGES = [
-    ("/", "text=Newest traces"), ("/map", "svg .node"), ("/map?level=service", "svg .edge"), ("/traces", "tbody tr"), ("/traces?q=has:finding&sort=-duration", "tbody tr"),
-    ("/findings", "#evidence"), ("/queues", "tbody tr"), ("/queue?name=billing.orders", "#order circle"), ("/queue?name=billing.orders&tab=routes", "#routes tr"), ("/queue?name=billing.orders&tab=coverage", "#coverage tr"), ("/sql?q=SELECT%201", "#answer td"), ("/settings", "#settings dl"), ("/docs/messages", ".docs h1"),
-    ("/queue?name=billing.orders&view=lanes", "#order circle.late"), ("/queue?name=billing.orders&view=sequence&basis=completion", "#order circle"), ("/nonsense", "text=No such page"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_page_draws_cleanly(browser: Browser, ui: str, theme: str) -> None:
-    with clean_page(browser, ui, theme=theme) as page:
-        for path, sign in PAGES:
-            page.goto(path)
-            expect(page.locator(sign).first).to_be_visible()
-            assert page.evaluate("document.documentElement.dataset.theme") == theme
-            # nothing hangs over the window's edge
-            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-
-
 def test_an_empty_dashboard_teaches_and_a_collector_that_leaves_and_returns_is_survived(
     browser: Browser,
 ) -> None:

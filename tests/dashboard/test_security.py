@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import httpx
@@ -19,17 +18,11 @@ TOKEN = "a-token-of-at-least-thirty-two-characters"
 @pytest.fixture(scope="module")
 def locked() -> Iterator[str]:
     """A dashboard over a collector that wants a token, which the dashboard has."""
-    with collector_command("--token", TOKEN) as collector:
-        before = os.environ.get("STRAYLINE_TOKEN")
-        os.environ["STRAYLINE_TOKEN"] = TOKEN
-        try:
-            with dashboard(collector.api) as url:
-                yield url
-        finally:
-            if before is None:
-                del os.environ["STRAYLINE_TOKEN"]
-            else:
-                os.environ["STRAYLINE_TOKEN"] = before
+    with (
+        collector_command("--token", TOKEN) as collector,
+        dashboard(collector.api, STRAYLINE_TOKEN=TOKEN) as url,
+    ):
+        yield url
 
 
 def test_only_this_hosts_names_are_served(ui: str) -> None:

@@ -89,8 +89,8 @@ def until(page: Page, expression: str, *, seconds: float = 10) -> None:
 
 
 @contextmanager
-def dashboard(api: str) -> Generator[str]:
-    """A dashboard process on a free port; yields its URL."""
+def dashboard(api: str, **environment: str) -> Generator[str]:
+    """A dashboard process on a free port, with more in its environment; yields its URL."""
     process = subprocess.Popen(
         [
             sys.executable,
@@ -103,7 +103,7 @@ def dashboard(api: str) -> Generator[str]:
         ],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ},
+        env={**os.environ, **environment},
     )
     try:
         assert process.stdout is not None

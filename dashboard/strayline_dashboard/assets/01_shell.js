@@ -53,7 +53,7 @@
   /* A modal dialog; Escape closes it, the focus goes back to where it was. */
   sl.dialog = (label, ...children) => {
     const before = document.activeElement;
-    const dialog = h("dialog", { class: "dialog", "aria-label": label }, h("header", {}, h("h2", {}, label), h("button", { class: "button small", type: "button", "aria-label": "Close", onclick: () => dialog.close() }, "Esc")), children);
+    const dialog = h("dialog", { class: "dialog", "aria-label": label }, h("header", {}, h("h2", {}, label), h("button", { class: "button small", type: "button", onclick: () => dialog.close() }, "Close ", h("kbd", {}, "Esc"))), children);
     dialog.addEventListener("close", () => { dialog.remove(); if (before && before.isConnected) before.focus(); });
     dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
     document.body.append(dialog);
