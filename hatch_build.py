@@ -1,4 +1,5 @@
-"""Hatch's build hook: the native decoder goes into the wheel when it can be built.
+"""Hatch's build hook: the documentation goes into the wheel, for the dashboard to explain itself with,
+and the native decoder when it can be built.
 
 Without a compiler the wheel is pure Python and the decoder in Python serves; ``STRAYLINE_NATIVE=1``
 makes that an error, ``STRAYLINE_NATIVE=0`` leaves it out on purpose.
@@ -18,9 +19,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "scripts"))
 
 import native
 
+DOCS = native.ROOT / "docs"
 
-class NativeDecoder(BuildHookInterface[Any]):
+
+class Extras(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        if self.target_name == "wheel" and version == "standard":
+            for page in [*DOCS.glob("*.md"), *DOCS.glob("detectors/*.md")]:
+                place = f"strayline_dashboard/docs/{page.relative_to(DOCS)}"
+                build_data["force_include"][str(page)] = place
+        self._decoder(build_data)
+
+    def _decoder(self, build_data: dict[str, Any]) -> None:
         wanted = os.environ.get("STRAYLINE_NATIVE", "")
         if self.target_name != "wheel" or wanted == "0":
             return

@@ -40,6 +40,12 @@ def test_a_bare_install_is_light_and_its_console_script_names_what_is_missing(
         "protobuf",
     }
 
+    # what the dashboard explains itself with
+    packages = next((tmp_path / "venv" / "lib").glob("python*")) / "site-packages"
+    shipped = packages / "strayline_dashboard" / "docs"
+    for page in ("detectors/reordered.md", "messages.md", "sql.md"):
+        assert (shipped / page).is_file(), page
+
     program = (
         "import strayline.auto, sys; print(sorted({m.partition('.')[0] for m in sys.modules}))"
     )

@@ -18,6 +18,8 @@ pytestmark = pytest.mark.browser
 WIDE, NARROW = (1440, 900), (1024, 700)
 PAGES: Final = (
     ("/", "#tail tbody tr"),
+    ("/map", "svg .node"),
+    ("/map?level=service", "svg .edge"),
     ("/traces", "tbody tr"),
     ("/findings", "#evidence"),
     ("/findings?severity=info&confidence=proven&kind=lost", "text=Nothing matches"),

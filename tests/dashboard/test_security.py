@@ -80,6 +80,7 @@ def test_the_policy_allows_scripts_of_this_host_alone(ui: str) -> None:
     assert policy["default-src"] == "'self'"
     assert "unsafe" not in policy["script-src"]
     assert "http" not in policy["script-src"]
+    assert policy["style-src-attr"] == "'none'"
     assert policy["frame-ancestors"] == policy["object-src"] == policy["base-uri"] == "'none'"
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cache-control"] == "no-store"

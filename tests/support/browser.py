@@ -59,7 +59,9 @@ def clean_page(
     page.on(
         "console",
         lambda m: (
-            dirt.append(f"console {m.type}: {m.text}") if m.type in ("error", "warning") else None
+            dirt.append(f"console {m.type} at {page.url[:200]}: {m.text}")
+            if m.type in ("error", "warning")
+            else None
         ),
     )
     page.on("pageerror", lambda e: dirt.append(f"page error: {e}"))
@@ -76,7 +78,7 @@ def clean_page(
         yield page
     finally:
         context.close()
-    assert allow_errors or dirt == []
+    assert allow_errors or dirt == [], "\n".join(dirt)
 
 
 def until(page: Page, expression: str, *, seconds: float = 10) -> None:

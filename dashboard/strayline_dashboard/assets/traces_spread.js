@@ -24,7 +24,7 @@
 
     const inner = () => ({ wide: Math.max(100, width - LEFT - RIGHT), tall: HEIGHT - TOP - FOOT });
     const logs = () => [Math.log10(told.least_ns), Math.log10(told.most_ns)];
-    const x = (ns) => LEFT + ((ns - told.start_unix_nano) / (told.end_unix_nano - told.start_unix_nano)) * inner().wide;
+    const x = (ns) => LEFT + ((ns - told.start_unix_nano) / Math.max(1, told.end_unix_nano - told.start_unix_nano)) * inner().wide;
     const y = (ns) => { const [low, high] = logs(); return TOP + (1 - (Math.log10(Math.max(1, ns)) - low) / (high - low)) * inner().tall; };
     const time = (px) => told.start_unix_nano + ((px - LEFT) / inner().wide) * (told.end_unix_nano - told.start_unix_nano);
     const length = (py) => { const [low, high] = logs(); return 10 ** (low + (1 - (py - TOP) / inner().tall) * (high - low)); };
