@@ -25,16 +25,18 @@
     if (line) { line.setAttribute("x", WIDTH - 48); line.setAttribute("y", 33); }
     const marked = change && change.change !== "same";
     const aside = marked ? [change.change, change.change] : failing ? [`${failing} err`, "bad"] : null;
-    return s("g", { class: `node ${alarming ? node.worst_severity : ""}${gone ? " gone" : ""}`, "data-id": node.id, tabindex: 0, role: "button", "aria-label": `${node.kind} ${node.name}${node.findings ? `, ${sl.many(node.findings, "finding")}` : ""}${marked ? `, ${change.change}` : ""}`, transform: `translate(${at.x - WIDTH / 2} ${at.y - height / 2})` },
+    const named = short(node.name, aside ? 14 : 21), flow = short(sub, 22), found = node.findings ? `● ${sl.many(node.findings, "finding")}` : "";
+    // read aloud is what is seen, after the kind and the whole name
+    return s("g", { class: `node ${alarming ? node.worst_severity : ""}${gone ? " gone" : ""}`, "data-id": node.id, tabindex: 0, role: "button", transform: `translate(${at.x - WIDTH / 2} ${at.y - height / 2})` },
       s("title", {}, `${node.kind} ${node.name}`),
       s("rect", { class: "box", width: WIDTH, height, rx: 7 }),
       node.findings ? s("path", { d: `M.5 ${HEIGHT}h${WIDTH - 1}v${FOOT - 8}a7 7 0 0 1-7 7h-${WIDTH - 15}a7 7 0 0 1-7-7z`, fill: alarming ? `var(--${node.worst_severity}-soft)` : "var(--info-soft)" }) : null,
       icon(node),
-      s("text", { class: "name", x: 29, y: 22 }, short(node.name, aside ? 14 : 21)),
+      s("text", { class: "name", x: 29, y: 22 }, named),
       aside ? s("text", { class: `mark ${aside[1]}`, x: WIDTH - 9, y: 21 }, aside[0]) : null,
       line,
-      s("text", { class: "sub", x: 10, y: 42 }, short(sub, 22)),
-      node.findings ? s("text", { x: 10, y: HEIGHT + 14, style: { fill: alarming ? `var(--${node.worst_severity})` : "var(--info)", fontSize: "11px", fontWeight: 600 } }, `● ${sl.many(node.findings, "finding")}`) : null);
+      s("text", { class: "sub", x: 10, y: 42 }, flow),
+      node.findings ? s("text", { x: 10, y: HEIGHT + 14, style: { fill: alarming ? `var(--${node.worst_severity})` : "var(--info)", fontSize: "11px", fontWeight: 600 } }, found) : null);
   }
 
   const labelOf = (edge) => (edge.change === "gone" ? "gone" : [edge.change && edge.change !== "same" ? edge.change : null, sl.count(edge.calls), edge.errors ? `${((100 * edge.errors) / Math.max(1, edge.calls)).toFixed(1)}% err` : null, edge.p95_ms === null || edge.target.startsWith("exchange:") ? null : sl.ms(edge.p95_ms)].filter(Boolean).join(" · "));
