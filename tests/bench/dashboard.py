@@ -1,5 +1,7 @@
 """How long pages take in a browser: a trace of 10,000 and of 100,000 spans, scrolling, a map of 150
-nodes; what script the first page needs, and the memory of the dashboard's process.
+nodes; what script the first page needs, and the memory of the dashboard's process. Beside the time on
+the clock stands the CPU time of the page's main thread and of the collector, which other work on the
+machine changes less.
 
 python tests/bench/dashboard.py
 """
@@ -11,12 +13,11 @@ import os
 import random
 import statistics
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import httpx
-from playwright.sync_api import Browser, Page, Response
+from playwright.sync_api import Browser, CDPSession, Page, Response
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -55,31 +56,62 @@ frames => new Promise(done => {
 """
 
 
-def shown(browser: Browser, url: str, path: str, sign: str, count: int) -> Page:
+def shown(browser: Browser, url: str, path: str, sign: str, count: int) -> Opened:
     """A fresh page, nothing cached, once ``count`` of ``sign`` are on the screen."""
     page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
     page.add_init_script(_WATCH.replace("SIGN", sign).replace("COUNT", str(count)))
     page.goto(f"{url}{path}", wait_until="commit")
     until(page, "window.shown !== null", seconds=60)
-    return page
+    return Opened(page, session)
 
 
-def ready_ms(browser: Browser, url: str, path: str, sign: str, count: int) -> list[float]:
-    """From the beginning of the navigation."""
+class Opened(NamedTuple):
+    page: Page
+    session: CDPSession
+
+    def cpu_ms(self) -> float:
+        """Of the page's main thread, since the navigation."""
+        metrics = self.session.send("Performance.getMetrics")["metrics"]
+        return 1000 * next(m["value"] for m in metrics if m["name"] == "TaskDuration")
+
+
+def opened(
+    collector: RunningCollector, browser: Browser, url: str, what: str, path: str, sign: str, count: int
+) -> None:  # fmt: skip
+    """Prints how long a page takes from the beginning of its navigation."""
     times: list[float] = []
+    page_ms: list[float] = []
+    collector_ms: list[float] = []
     for _ in range(ROUNDS):
-        page = shown(browser, url, path, sign, count)
-        times.append(page.evaluate("window.shown"))
-        page.context.close()
-    return times
+        before = cpu_ms(collector.process.pid)
+        one = shown(browser, url, path, sign, count)
+        times.append(one.page.evaluate("window.shown"))
+        page_ms.append(one.cpu_ms())
+        collector_ms.append(cpu_ms(collector.process.pid) - before)
+        one.page.context.close()
+    print(
+        f"{what}: {statistics.median(times):.0f} ms (best {min(times):.0f}, worst {max(times):.0f}); CPU "
+        f"{statistics.median(page_ms):.0f} ms in the page, {statistics.median(collector_ms):.0f} ms in the collector"
+    )
 
 
-def scroll_ms(browser: Browser, url: str, path: str) -> list[float]:
-    """How long each frame took while the waterfall was scrolled by three rows a frame."""
-    page = shown(browser, url, path, ".wf-row", 20)
-    times: list[float] = page.evaluate(_SCROLL, FRAMES)
-    page.context.close()
-    return times
+def scrolled(browser: Browser, url: str, what: str, path: str) -> None:
+    """Prints how long frames take while the waterfall moves by three rows in each."""
+    one = shown(browser, url, path, ".wf-row", 20)
+    before = one.cpu_ms()
+    times: list[float] = one.page.evaluate(_SCROLL, FRAMES)
+    each = (one.cpu_ms() - before) / FRAMES
+    one.page.context.close()
+    worst = statistics.quantiles(times, n=20)[-1]
+    print(f"{what}: p95 {worst:.0f} ms, median {statistics.median(times):.0f} ms; CPU {each:.1f} ms a frame")  # fmt: skip
+
+
+def cpu_ms(pid: int) -> float:
+    """User and system time of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return 1000 * (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def script_bytes(browser: Browser, url: str) -> int:
@@ -140,14 +172,6 @@ def load_graph(collector: RunningCollector) -> None:
     collector.settle()
 
 
-def say(what: str, times: list[float], summary: Callable[[list[float]], float] = statistics.median) -> None:  # fmt: skip
-    print(f"{what}: {summary(times):.0f} ms (best {min(times):.0f}, worst {max(times):.0f})")
-
-
-def p95(times: list[float]) -> float:
-    return statistics.quantiles(times, n=20)[-1]
-
-
 def main() -> None:
     path = f"/trace/{TRACE.hex()}"
     with chromium() as browser:
@@ -155,13 +179,13 @@ def main() -> None:
             with running_collector() as collector:
                 load_trace(collector, spans)
                 with dashboard(collector.api) as url:
-                    say(f"{spans:,} spans, ready", ready_ms(browser, url, path, ".wf-row", 20))
-                    say(f"{spans:,} spans, frame while scrolling, p95", scroll_ms(browser, url, path), p95)  # fmt: skip
+                    opened(collector, browser, url, f"{spans:,} spans", path, ".wf-row", 20)
+                    scrolled(browser, url, f"{spans:,} spans, frames while scrolling", path)
                     print(f"dashboard's process: {resident_mb():.0f} MB")
         with running_collector() as collector:
             load_graph(collector)
             with dashboard(collector.api) as url:
-                say(f"map of {NODES} nodes", ready_ms(browser, url, "/map?level=service", "svg .node", NODES))  # fmt: skip
+                opened(collector, browser, url, f"map of {NODES} nodes", "/map?level=service", "svg .node", NODES)  # fmt: skip
                 print(f"script of the first page: {script_bytes(browser, url) / 1024:.0f} KiB gzip")
                 print(f"dashboard's process: {resident_mb():.0f} MB")
 

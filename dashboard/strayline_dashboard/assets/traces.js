@@ -20,7 +20,7 @@
 
   function columns(longest, chosen) {
     return [
-      ["", (t) => h("input", { type: "checkbox", "aria-label": `Compare ${t.trace_id.slice(0, 8)}`, checked: chosen.has(t.trace_id), onclick: (event) => event.stopPropagation(), onchange: (event) => choose(t.trace_id, event.target.checked) }), { width: "34px", plain: true }],
+      ["", (t) => h("input", { type: "checkbox", "aria-label": `Compare ${t.trace_id.slice(0, 8)}`, checked: chosen.has(t.trace_id), onclick: (event) => event.stopPropagation(), onchange: (event) => choose(t.trace_id, event.target.checked) }), { width: "34px", pick: true }],
       ["Trace", (t) => [sl.chip(t.root_service), h("b", {}, t.root_service), " ", h("span", { class: "quiet" }, t.root_name)], {}],
       ["Started", (t) => h("span", { title: `${sl.day(t.start_unix_nano)} ${sl.time(t.start_unix_nano)}` }, sl.time(t.start_unix_nano)), { width: "116px", n: true }],
       ["Duration", (t) => [h("i", { class: "share-bar", style: { width: `${Math.max(1, (t.duration_ms / longest) * 52)}px` } }), " ", sl.ms(t.duration_ms)], { width: "132px", n: true }],
@@ -47,7 +47,7 @@
     return h("table", { id: "traces" }, h("colgroup", {}, shape.map(([, , o]) => h("col", { class: o.narrow ? "wide-only" : null, style: o.width ? { width: o.width } : {} }))),
       h("thead", {}, h("tr", {}, shape.map(([label, , o]) => h("th", { scope: "col", class: [o.n ? "n" : "", o.narrow ? "wide-only" : ""].join(" ").trim() || null }, label || h("span", { class: "offscreen" }, "Compare"))))),
       h("tbody", {}, items.map((t) => h("tr", { class: "link", "data-trace": t.trace_id, onclick: (event) => { if (!event.target.closest("a, input")) sl.go(sl.trace(t.trace_id)); } },
-        shape.map(([, cell, o], i) => h("td", { class: [o.n ? "n" : "", o.narrow ? "wide-only" : "", o.plain ? "plain" : ""].join(" ").trim() || null }, i === 1 ? h("a", { href: sl.trace(t.trace_id) }, cell(t)) : cell(t)))))));
+        shape.map(([, cell, o], i) => h("td", { class: [o.n ? "n" : "", o.narrow ? "wide-only" : "", o.pick ? "pick" : ""].join(" ").trim() || null }, i === 1 ? h("a", { href: sl.trace(t.trace_id) }, cell(t)) : cell(t)))))));
   }
 
   function build(root) {
