@@ -1,5 +1,5 @@
-"""One browser for these tests (a process can hold no second); one collector with a recorded
-reordering, and one dashboard, for a file."""
+"""One browser, one collector with a recorded reordering, and one dashboard for a file. A browser that
+outlived its file would leave its event loop running under the tests after it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.browser import chromium, dashboard
 from tests.support.collector import RunningCollector, running_collector
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as found:
         yield found
