@@ -155,11 +155,10 @@ def test_what_the_protocol_calls_retryable_is_tried_again_after_the_time_told(st
         sink.status, sink.answer_headers = status, {"retry-after": "1"}
 
         def drive(forwarder: Forwarder) -> None:
-            forwarder.offer(spans(1)[0])
-            until(lambda: sink.refused == 1)
             begun = time.monotonic()
+            forwarder.offer(spans(1)[0])
             until(lambda: sink.refused == 2)
-            assert time.monotonic() - begun > 0.8
+            assert time.monotonic() - begun > 1
             sink.status = 200
             sink.wait_for(lambda found: found)
 
