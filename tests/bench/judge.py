@@ -73,7 +73,7 @@ def put(store: DuckDBStore, batch: int, first: int, messages: int) -> None:
     params = {"batch": batch, "first": first, "messages": messages}
     with store.write() as session:
         session.execute(
-            "INSERT INTO loaded BY NAME SELECT $batch AS batch, 1 AS segment, $batch AS byte_offset, 1 AS loaded_ns, 0 AS spans, 0 AS traces",
+            "INSERT INTO loaded BY NAME SELECT $batch AS batch, 1 AS segment, $batch AS byte_offset, 1 AS loaded_ns, 0 AS spans, 0 AS traces, $batch AS about_since",
             {"batch": batch},
         )
         session.execute(_PUBLISHES, params)

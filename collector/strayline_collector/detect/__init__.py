@@ -10,8 +10,8 @@ from strayline_collector.detect.dead_ends import register_dead_ends
 from strayline_collector.detect.detector import Detector
 from strayline_collector.detect.expected import register_expected, register_pauses, register_ways
 from strayline_collector.detect.intended import register_strays
-from strayline_collector.detect.needed import register_needed
 from strayline_collector.detect.nowhere import named_by, register_nowhere
+from strayline_collector.detect.order import OrderMemory
 from strayline_collector.detect.peers import register_peers
 from strayline_collector.detect.promises import promised
 from strayline_collector.detect.retries import register_retries
@@ -20,9 +20,7 @@ from strayline_collector.store.duckdb.queries import load
 DETECTORS: Final = (
     Detector(
         "reordered",
-        touched=load("detect/reordered_touched"),
-        judge=load("detect/reordered"),
-        prepare=register_needed,
+        memory=OrderMemory,
     ),
     Detector(
         "reordered_inferred",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from strayline_collector.detect.memory import Memory
 from strayline_collector.store.ports import Session
 
 Prepare = Callable[[Session], None]
@@ -32,11 +33,13 @@ class Detector:
     """
 
     name: str
-    touched: str
-    judge: str
+    touched: str = ""
+    judge: str = ""
     prepare: Prepare | None = None
     population: bool = False
     clocked: bool = False
     pause_s: float = 0.0
+    memory: Callable[[], Memory] | None = None
+    """Judges new loads by what it remembers of the others, in place of ``touched`` and ``judge``."""
     version: Callable[[Session], str] | None = None
     """What its verdicts rest on beside facts; when that changes, everything is judged again."""

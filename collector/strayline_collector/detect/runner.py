@@ -21,6 +21,7 @@ from strayline_collector.detect import DETECTORS
 from strayline_collector.detect.detector import Detector
 from strayline_collector.detect.figures import Opened
 from strayline_collector.detect.findings import refresh, triaged_messages
+from strayline_collector.detect.memory import Memory, Reach
 from strayline_collector.detect.promises import NOTHING_PROMISED
 from strayline_collector.detect.thresholds import DEFAULTS, Thresholds
 from strayline_collector.detect.watermark import Watermark, read_watermark, rfc3339
@@ -45,6 +46,9 @@ class _Judged:
     version: str
     touched: pa.Table
     rows: pa.Table
+    anew: bool = False
+    """Everything was judged; what was said before goes."""
+    memory: Memory | None = None
 
 
 class Runner:
@@ -66,6 +70,8 @@ class Runner:
         self._population_at = 0.0
         self._paused_until: dict[str, float] = {}
         self._watermark = Watermark(None, 0)
+        self._memories = {d.name: d.memory() for d in detectors if d.memory is not None}
+        self._remembering: set[str] = set()
         self.opened = Opened()
         self.failures: dict[str, str] = {}
         """Detector name → traceback of its last run, where that failed: its keys are unknown."""
@@ -131,6 +137,10 @@ class Runner:
                 final_until_ns=now_ns if settle and now_ns is not None else live_ns,
                 now_ns=time.time_ns(),
             )
+        for result in judged:
+            if result.memory is not None:
+                result.memory.keep()
+                self._remembering.add(result.detector.name)
         self.opened.add(opened)
         self._runs += 1
 
@@ -159,6 +169,8 @@ class Runner:
                 since = 0
             if since >= newest and not detector.clocked:
                 return None
+            if (memory := self._memories.get(detector.name)) is not None:
+                return self._by_memory(session, detector, memory, Reach(since, newest), version)
             if (detector.touched, since) not in asked:
                 asked[detector.touched, since] = session.table(detector.touched, {"since": since})
             touched = asked[detector.touched, since]
@@ -174,6 +186,18 @@ class Runner:
             return None
         self.failures.pop(detector.name, None)
         return _Judged(detector, newest, version, touched, rows)
+
+
+    def _by_memory(
+        self, session: Session, detector: Detector, memory: Memory, reach: Reach, version: str
+    ) -> _Judged:
+        if detector.name not in self._remembering:
+            reach = Reach(0, reach.newest)
+        if detector.prepare is not None:
+            detector.prepare(session)
+        touched, rows = memory.judge(session, reach)
+        self.failures.pop(detector.name, None)
+        return _Judged(detector, reach.newest, version, touched, rows, not reach.since, memory)
 
 
 def _newest_event(session: Session) -> int:
@@ -192,10 +216,14 @@ def _prepare(session: Session, moment_ns: int, thresholds: Thresholds) -> None:
 
 def _replace(session: Session, result: _Judged) -> None:
     name = result.detector.name
-    if result.touched.num_rows:
+    if result.anew:
+        session.execute(load("detect/forget_all"), {"detector": name})
+    elif result.touched.num_rows:
+        forget = load("detect/forget_touched") if result.memory is None else result.memory.forget
         session.register("touched", result.touched)
+        session.execute(forget, {"detector": name})
+    if result.rows.num_rows and result.touched.num_rows:
         session.register("judged", result.rows)
-        session.execute(load("detect/forget_touched"), {"detector": name})
         session.execute(load("detect/keep_judged"), {"detector": name})
     _remember(session, f"judged:{name}", result.newest)
     _remember(session, f"version:{name}", result.version)

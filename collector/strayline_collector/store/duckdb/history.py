@@ -61,11 +61,13 @@ STEPS: Final[tuple[tuple[str, Callable[[Kinds], bool]], ...]] = (
 """Each step with the loads that need it."""
 
 
-def derive(session: Session, batch: int, spans: pa.Table) -> None:
-    """Derives the history of load ``batch``, whose spans are stored, in the caller's transaction."""
+def derive(session: Session, batch: int, spans: pa.Table) -> int:
+    """Derives the history of load ``batch``, whose spans are stored, in the caller's transaction.
+    Returns the load before which nothing was about the same messages."""
     told = spans.filter(_tells(spans))
     session.register("told", told)
-    since, replies = batch, False
+    since = about_since = batch
+    replies = False
     if told.num_rows:
         session.register("telling", session.table(load("load/telling")))
         session.execute(load("load/message_directory"), {"batch": batch})
@@ -74,12 +76,14 @@ def derive(session: Session, batch: int, spans: pa.Table) -> None:
         replies = kinds.replies
         # a broker's name learned now holds for everything told by its address before
         values = {"batch": batch, "since": since, "renamed": 0 if kinds.brokers else batch}
+        about_since = 0 if kinds.brokers else since
         for name, wanted in STEPS:
             if wanted(kinds):
                 _run(session, name, values)
     climbed = _operations(session, batch, since)
     if replies or climbed < since:
         _replies(session, batch, min(since, climbed))
+    return about_since
 
 
 def _replies(session: Session, batch: int, since: int) -> None:

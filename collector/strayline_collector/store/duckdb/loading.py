@@ -23,6 +23,8 @@ class Added:
 
     spans: int
     traces: int
+    about_since: int
+    """The load before which nothing was about its messages."""
 
 
 def add_spans(session: Session, batch: int, spans: pa.Table) -> Added:
@@ -35,6 +37,7 @@ def add_spans(session: Session, batch: int, spans: pa.Table) -> Added:
     if fresh is not None:
         stored = stored.take(fresh)
         session.register("arrived", stored.spans)
+    about_since = batch
     if stored.spans.num_rows:
         session.execute(load("load/spans"), {"batch": batch})
         if stored.parts is not None:
@@ -43,9 +46,10 @@ def add_spans(session: Session, batch: int, spans: pa.Table) -> Added:
         _note_resources(session, batch, stored.spans)
         session.execute(load("load/directory"), {"batch": batch})
         session.execute(load("load/processes"))
-        history.derive(session, batch, stored.told)
+        about_since = history.derive(session, batch, stored.told)
     own = compute.is_in(stored.spans["name"], value_set=pa.array(OWN_SPANS))
-    return Added(stored.spans.num_rows - (compute.sum(own).as_py() or 0), int(known["new_traces"]))
+    told = stored.spans.num_rows - (compute.sum(own).as_py() or 0)
+    return Added(told, int(known["new_traces"]), about_since)
 
 
 def _note_resources(session: Session, batch: int, spans: pa.Table) -> None:

@@ -98,7 +98,7 @@ class DuckDBStore:
             if last and position <= Position(newest["segment"], newest["byte_offset"]):
                 return int(newest["batch"])
             batch = int(newest["batch"]) + 1
-            added = add_spans(session, batch, spans) if spans.num_rows else Added(0, 0)
+            added = add_spans(session, batch, spans) if spans.num_rows else Added(0, 0, batch)
             session.execute(
                 load("load/loaded"),
                 {
@@ -108,6 +108,7 @@ class DuckDBStore:
                     "loaded_ns": received_ns,
                     "spans": newest["spans"] + added.spans,
                     "traces": newest["traces"] + added.traces,
+                    "about_since": added.about_since,
                 },
             )
             roll(session)

@@ -9,7 +9,8 @@ CREATE TABLE meta (key VARCHAR NOT NULL, value VARCHAR);
 -- replay after a crash neither loses nor repeats a request.
 CREATE TABLE loaded (
     batch BIGINT NOT NULL, segment BIGINT NOT NULL, byte_offset BIGINT NOT NULL, loaded_ns BIGINT NOT NULL,
-    spans BIGINT NOT NULL, traces BIGINT NOT NULL   -- how many there are since, Strayline's own not among them
+    spans BIGINT NOT NULL, traces BIGINT NOT NULL,  -- how many there are since, Strayline's own not among them
+    about_since BIGINT                   -- no load before this one brought anything about its messages; null: unknown
 );
 
 -- What is looked up is found by 8 bytes: a narrow column is read at a million rows a millisecond.

@@ -9,7 +9,8 @@
 -- stamped them, and only where both ran on one host, which shares a clock. A lane is a consuming
 -- channel, whichever process handles what it brings: the children of a pool share their parent's.
 --
--- `needed` (reordered_needed.sql) are the deliveries that can matter; all others came in order.
+-- `needed` (reordered_needed.sql) are the deliveries that can matter; all others came in order. `ends`
+-- (reordered_lanes.sql) says when each consuming channel took its first and its last of each queue.
 WITH delaying AS (
     SELECT DISTINCT broker, vhost, name FROM topology_facts WHERE kind = 'exchange' AND type = 'x-delayed-message'
 ), seen AS (
@@ -18,6 +19,7 @@ WITH delaying AS (
         array_to_string(string_split(f.stamp, '.')[2:4], '.') AS stamped,
         CAST(coalesce(f.death, '[]') AS VARCHAR[]) AS deaths
     FROM delivery_facts f JOIN needed w ON w.rid = f.rowid
+    WHERE f.first_batch >= $from
 ), classed AS (
     SELECT d.* REPLACE (d.stamped AS message), s[2] AS p_epoch, CAST(s[3] AS BIGINT) AS p_channel, CAST(s[4] AS BIGINT) AS n, s[6] AS okey, TRY_CAST(s[7] AS BIGINT) AS k,
         -- whose clock, and which consuming channel, this delivery was on
@@ -51,19 +53,6 @@ WITH delaying AS (
             ORDER BY d.received_ns, d.delivery_tag, d.span_id ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)) AS deliveries
     FROM classed d
     WINDOW whole AS (PARTITION BY d.key, d.message)
-), ends AS (         -- when each consuming channel took its first and its last of the queue
-    SELECT environment, broker, vhost, queue, coalesce(host, epoch, instance, service) AS clock,
-        CASE WHEN epoch IS NULL THEN concat_ws('/', service, coalesce(instance, ''), '', coalesce(channel, -1))
-             ELSE concat_ws('/', service, epoch, coalesce(channel, -1)) END AS lane,
-        any_value(epoch) AS epoch, any_value(channel) AS channel, min(first_ns) AS first_ns, max(last_ns) AS last_ns
-    FROM (
-        SELECT any_value(environment) AS environment, any_value(broker) AS broker, any_value(vhost) AS vhost, any_value(queue) AS queue, any_value(host) AS host,
-            any_value(epoch) AS epoch, any_value(instance) AS instance, any_value(service) AS service, any_value(channel) AS channel,
-            min(received_ns) AS first_ns, max(received_ns) AS last_ns
-        FROM delivery_facts WHERE queue IN (SELECT queue FROM attempts)
-        GROUP BY hash(environment, broker, vhost, queue, host, epoch, instance, service, channel)
-    )
-    GROUP BY ALL
 ), finals AS (
     SELECT a.* REPLACE (a.stream_exchange AS exchange), a.exchange AS came_by,
         CASE WHEN a.settlement = 'auto' THEN coalesce(a.handled_end_ns, a.received_ns)
@@ -77,7 +66,7 @@ WITH delaying AS (
              WHEN q.name IS NULL THEN coalesce(a.priority, 0)
              ELSE 0 END AS effective_priority
     FROM attempts a
-    LEFT JOIN publish_facts p ON p.message = a.message
+    LEFT JOIN (SELECT * FROM publish_facts WHERE first_batch >= $told_from) p ON p.message = a.message
     LEFT JOIN retries r ON r.message = a.message
     LEFT JOIN queue_traits q ON q.name = a.queue AND q.broker IS NOT DISTINCT FROM a.broker AND q.vhost IS NOT DISTINCT FROM a.vhost
         AND q.environment IS NOT DISTINCT FROM a.environment
@@ -165,11 +154,17 @@ WITH delaying AS (
     FROM topology_facts b JOIN topology_facts x ON x.kind = 'exchange' AND x.action = 'declare' AND x.name = b.source_name
         AND x.type IN ('direct', 'topic', 'fanout', 'headers') AND x.broker IS NOT DISTINCT FROM b.broker AND x.vhost IS NOT DISTINCT FROM b.vhost
     WHERE b.kind = 'binding' AND b.action = 'bind' AND coalesce(b.destination_kind, 'queue') = 'queue'
+), suspected AS (          -- the broker alone may have done it, should all be known
+    SELECT DISTINCT environment, broker, vhost, queue, lane FROM late
+    WHERE late_delivery AND late_on_lane AND NOT coalesce(redelivered, false) AND requeues = 0 AND max_priority IS NULL AND NOT queue_unknown
 ), counted AS (            -- consuming channels of which a census says that no delivery went unseen
     SELECT e.environment, e.broker, e.vhost, e.queue, e.lane, max(e.tag) AS until_tag
     FROM (
         SELECT m.*, CAST(c.told->>'$.delivery_tag' AS BIGINT) AS tag
-        FROM ends m JOIN (SELECT epoch, unnest(CAST(census->'$.consumers' AS JSON[])) AS told FROM census WHERE json_valid(census)) c
+        FROM ends m
+        JOIN suspected s ON s.queue = m.queue AND s.lane = m.lane AND s.broker IS NOT DISTINCT FROM m.broker AND s.vhost IS NOT DISTINCT FROM m.vhost
+            AND s.environment IS NOT DISTINCT FROM m.environment
+        JOIN (SELECT epoch, unnest(CAST(census->'$.consumers' AS JSON[])) AS told FROM census WHERE json_valid(census)) c
             ON c.epoch = m.epoch AND CAST(c.told->>'$.channel' AS BIGINT) = m.channel
     ) e
     WHERE NOT EXISTS (SELECT 1 FROM census c WHERE c.epoch = e.epoch AND json_valid(c.census) AND CAST(c.census->>'$.spans_dropped' AS BIGINT) > 0)
@@ -260,4 +255,12 @@ SELECT r.key, r.kind, NULL, r.cause, 'info', 'proven', 'overtaker', r.overtaker,
     r.environment, r.broker, r.vhost, r.queue, r.exchange, r.routing_key, r.producer_service, f.service,
     to_json({sequence: f.n, deliveries: f.deliveries}), f.placed_ns, f.placed_ns, f.newest_batch
 FROM rows r JOIN finals f ON f.key = r.key AND f.message = r.overtaker
-GROUP BY ALL;
+GROUP BY ALL
+UNION ALL
+-- what rests on what the queue's other consuming channels do, before or after: for whoever judges the
+-- next loads (reordered_leaning.sql), not for the findings
+SELECT key, 'reordered', NULL, cause, 'info', 'proven', 'leaning', message, NULL, NULL, NULL, environment, broker, vhost, queue, NULL, NULL, NULL, NULL,
+    to_json({clock: clock, lane: lane, lanes: lanes, fresh: fresh, received_ns: received_ns, delivery_tag: delivery_tag, epoch: epoch, channel: channel,
+        counted: NOT coalesce(redelivered, false)}), received_ns, received_ns, newest_batch
+FROM judged
+WHERE (coalesce(redelivered, false) AND requeues = 0 AND (late_delivery OR key_broken)) OR (late_delivery AND NOT coalesce(redelivered, false) AND cause IN ('broker', 'unknown'));

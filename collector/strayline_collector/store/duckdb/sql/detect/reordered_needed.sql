@@ -1,30 +1,16 @@
--- The deliveries that `reordered` needs to see of its touched keys: nearly all messages come in order,
--- and judging is dear. A superset, found by sorting narrow rows. Whatever overtakes, or is overtaken by,
+-- The deliveries that `reordered` needs to see of `window_rows` (reordered_rows.sql): nearly all messages come
+-- in order, and judging is dear. A superset, found by sorting narrow rows. Whatever overtakes, or is overtaken by,
 -- another of its channel, by delivery or by completion: everything between two such is one or the
 -- other, so that extents are counted right. Blocks of 256 messages by `n` that are sorted, and that no
 -- other block reaches into, are put aside first. Ordering keys of which a later message began before
 -- an earlier one was done. Retries, with all that was sent since their first try. Then every delivery
 -- of those messages. `placed_ns`: a clock that steps back must not undo the order that the tags prove.
-WITH seen AS (
-    SELECT rowid AS rid, hash(environment, broker, vhost, queue, substr(stamp, 3, 16)) AS k,
-        CAST(split_part(stamp, '.', 3) AS BIGINT) AS c, CAST(split_part(stamp, '.', 4) AS BIGINT) AS n,
-        hash(coalesce(host, epoch, instance, service)) AS clock,
-        hash(environment, broker, vhost, queue, substr(stamp, 3, 16), service, coalesce(epoch, instance), epoch IS NULL, channel) AS lane,
-        delivery_tag, received_ns, coalesce(handled_start_ns, received_ns) AS began_ns, greatest(settled_ns, handled_end_ns, received_ns) AS done_ns,
-        CASE WHEN settlement = 'auto' THEN coalesce(handled_end_ns, received_ns) ELSE coalesce(settled_ns, handled_end_ns, received_ns) END AS completed_ns,
-        CASE WHEN split_part(stamp, '.', 6) <> '' THEN hash(environment, broker, vhost, queue, substr(stamp, 3, 16), split_part(stamp, '.', 6)) END AS okey,
-        TRY_CAST(split_part(stamp, '.', 7) AS BIGINT) AS okey_n
-    FROM delivery_facts
-    WHERE stamp IS NOT NULL AND queue IS NOT NULL AND NOT starts_with(queue, 'amq.rabbitmq.reply-to')
-      -- dead-lettered into a queue that was not its first: no stream leads there
-      AND (death IS NULL OR split_part(list_last(CAST(death AS VARCHAR[])), '|', 1) = queue)
-      AND hash(concat_ws('|', 'stamp', coalesce(environment, ''), coalesce(broker, ''), coalesce(vhost, ''), queue, substr(stamp, 3, 16))) IN (SELECT hash(key) FROM touched)
-), stepped AS (     -- consuming channels whose clock stepped back
-    SELECT DISTINCT lane FROM (SELECT lane, received_ns < lag(received_ns) OVER (PARTITION BY lane ORDER BY delivery_tag) AS back FROM seen) WHERE back
+WITH stepped AS (     -- streams on consuming channels whose clock stepped back
+    SELECT DISTINCT k, c, lane FROM (SELECT k, c, lane, received_ns < lag(received_ns) OVER (PARTITION BY k, c, lane ORDER BY delivery_tag) AS back FROM window_rows) WHERE back
 ), placed AS (
-    SELECT *, received_ns AS placed_ns FROM seen ANTI JOIN stepped USING (lane)
+    SELECT *, received_ns AS placed_ns FROM window_rows ANTI JOIN stepped USING (k, c, lane)
     UNION ALL
-    SELECT *, max(received_ns) OVER (PARTITION BY lane ORDER BY delivery_tag ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) FROM seen SEMI JOIN stepped USING (lane)
+    SELECT *, max(received_ns) OVER (PARTITION BY k, c, lane ORDER BY delivery_tag ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) FROM window_rows SEMI JOIN stepped USING (k, c, lane)
 ), numbered AS (
     SELECT k, c, n, clock, placed_ns, completed_ns, row_number() OVER by_n // 256 AS block,
         coalesce(placed_ns <= lag(placed_ns) OVER by_n OR completed_ns <= lag(completed_ns) OVER by_n, false) AS turned
@@ -49,9 +35,7 @@ WITH seen AS (
     ) WHERE broken
 ), retried AS (
     SELECT p.k, p.c, p.n, r.first_channel, r.first_n, p.placed_ns
-    FROM placed p JOIN (
-        SELECT CAST(split_part(message, '.', 2) AS BIGINT) AS c, CAST(split_part(message, '.', 3) AS BIGINT) AS n, first_channel, first_n FROM retries
-    ) r ON r.c = p.c AND r.n = p.n
+    FROM placed p JOIN tried_again r USING (k, c, n)
 ), wanted AS (
     SELECT k, c, n FROM astray
     UNION

@@ -1,1 +1,1 @@
-INSERT INTO loaded VALUES ($batch, $segment, $byte_offset, $loaded_ns, $spans, $traces);
+INSERT INTO loaded VALUES ($batch, $segment, $byte_offset, $loaded_ns, $spans, $traces, $about_since);

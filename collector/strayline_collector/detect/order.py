@@ -1,0 +1,259 @@
+"""Judging order without reading the whole history each time (docs/adr/016).
+
+Of each producing channel and queue *cuts* are remembered: counts ``n`` such that everything sent
+later also came later, in every way that order is judged by. What lies before a cut can neither
+overtake nor be overtaken by what is behind it, so new facts are judged with those behind the last
+cut that they themselves lie behind. A late fact goes back to an earlier cut, or to the first message.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute
+
+from strayline_collector.detect.memory import Reach
+from strayline_collector.detect.retries import register_retries
+from strayline_collector.store.duckdb.queries import load
+from strayline_collector.store.ports import Row, Session
+
+compute: Final[Any] = pyarrow.compute  # makes its functions at run time, unknown to types
+
+_CUTS: Final = pa.schema(
+    [
+        ("k", pa.int64()),
+        ("c", pa.int64()),
+        ("n", pa.int64()),
+        ("clock", pa.int64()),
+        ("lane", pa.int64()),
+        *((name, pa.int64()) for name in ("delivery_tag", "placed_ns", "completed_ns", "done_ns")),
+        ("since_batch", pa.int64()),
+    ]
+)
+_LANES: Final = pa.schema(
+    [
+        *(
+            (name, pa.string())
+            for name in ("environment", "broker", "vhost", "queue", "clock", "lane", "epoch")
+        ),
+        *((name, pa.int64()) for name in ("channel", "first_ns", "last_ns")),
+    ]
+)
+_KEYS: Final = pa.schema(
+    [
+        ("k", pa.int64()),
+        *(
+            (name, pa.string())
+            for name in ("key", "environment", "broker", "vhost", "queue", "producer")
+        ),
+    ]
+)
+_MESSAGES: Final = pa.schema([("k", pa.int64()), ("c", pa.int64()), ("n", pa.int64())])
+_RETRIED: Final = pa.schema(
+    [*_MESSAGES, ("first_channel", pa.int64()), ("first_n", pa.int64()), ("last_ns", pa.int64())]
+)
+_LEANING: Final = pa.schema(
+    [
+        *(
+            (name, pa.string())
+            for name in ("key", "message", "environment", "broker", "vhost", "queue", "clock")
+        ),
+        ("lane", pa.string()),
+        ("lanes", pa.list_(pa.string())),
+        *((name, pa.int64()) for name in ("fresh", "received_ns", "delivery_tag")),
+        ("epoch", pa.string()),
+        ("channel", pa.int64()),
+        ("counted", pa.bool_()),
+        ("rests_on", pa.string()),
+    ]
+)
+_TOUCHED: Final = pa.schema([("key", pa.string()), ("c", pa.int64()), ("n", pa.int64())])
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What order rests on that is said of queues and exchanges, and by which facts."""
+
+    facts: Row
+    queues: dict[Any, Row]
+    exchanges: frozenset[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is remembered between two runs."""
+
+    cuts: pa.Table = field(default_factory=_CUTS.empty_table)
+    lanes: pa.Table = field(default_factory=_LANES.empty_table)
+    keys: pa.Table = field(default_factory=_KEYS.empty_table)
+    retried: pa.Table = field(default_factory=_RETRIED.empty_table)
+    leaning: pa.Table = field(default_factory=_LEANING.empty_table)
+    said: _Said | None = None
+
+
+class OrderMemory:
+    """Keeps ``Memory`` for `reordered`."""
+
+    forget = load("detect/reordered_forget")
+
+    def __init__(self) -> None:
+        self._known = _Known()
+        self._next = self._known
+
+    def keep(self) -> None:
+        self._known = self._next
+
+    def judge(self, session: Session, reach: Reach) -> tuple[pa.Table, pa.Table]:
+        known = self._known if reach.since else _Known()
+        since, newest = reach.since, reach.newest
+        changed = session.table(
+            load("detect/reordered_rows"), {"after": since, "upto": newest, "from": 0}
+        )
+        session.register("changed", changed)
+        session.register("ends", known.lanes)
+        lanes = session.table(load("detect/reordered_lanes"), {"since": since}).cast(_LANES)
+        session.register("ends", lanes)
+        session.register("order_keys", known.keys)
+        keys = session.table(load("detect/reordered_keys")).cast(_KEYS)
+        session.register("order_keys", keys)
+        said = _said(session, known.said)
+        register_retries(session)
+        session.register("cuts", known.cuts)
+        session.register("retried_before", known.retried)
+        session.register("tried_again", session.table(load("detect/reordered_again")))
+        also, whole = _MESSAGES.empty_table(), pa.table({"k": pa.array([], pa.int64())})
+        if since:
+            also = pa.concat_tables(
+                [
+                    session.table(
+                        load("detect/reordered_published"),
+                        {"since": since, "from": told_since(session, since + 1)},
+                    ).cast(_MESSAGES),
+                    session.table(load("detect/reordered_retried"), {"since": since}).cast(
+                        _MESSAGES
+                    ),
+                    self._leaning_otherwise(session, known, keys),
+                ]
+            )
+        session.register("also", also)
+        session.register("whole", whole)
+        if since:
+            whole = _otherwise(keys, known.said, said)
+            session.register("whole", whole)
+            session.register("starts", session.table(load("detect/reordered_starts")))
+            spread = session.table(load("detect/reordered_spread")).cast(whole.schema)
+            if spread.num_rows:
+                session.register("whole", pa.concat_tables([whole, spread]))
+        starts = session.table(load("detect/reordered_starts"))
+        if not starts.num_rows:
+            self._next = replace(known, lanes=lanes, keys=keys, said=said)
+            return _TOUCHED.empty_table(), starts
+        session.register("starts", starts)
+        begin = int(compute.min(starts["since_batch"]).as_py())
+        window = changed
+        if begin <= since and since:
+            older = {"after": -1, "upto": since, "from": begin}
+            session.register("older", session.table(load("detect/reordered_rows"), older))
+            window = pa.concat_tables([changed, session.table(load("detect/reordered_behind"))])
+        session.register("window_rows", window)
+        session.register("needed", session.table(load("detect/reordered_needed")))
+        told = session.table(
+            load("detect/reordered"),
+            {"from": begin, "told_from": told_since(session, begin)},
+        )
+        is_leaning = compute.equal(told["role"], "leaning")
+        touched = session.table(load("detect/reordered_judged")).cast(_TOUCHED)
+        session.register("touched", touched)
+        self._next = _Known(
+            cuts=session.table(load("detect/reordered_cuts"), {"newest": newest}).cast(_CUTS),
+            lanes=lanes,
+            keys=keys,
+            retried=session.table(load("detect/reordered_retries_placed")).cast(_RETRIED),
+            leaning=_leaning(session, known.leaning, told.filter(is_leaning)),
+            said=said,
+        )
+        return touched, told.filter(compute.invert(is_leaning))
+
+    def _leaning_otherwise(self, session: Session, known: _Known, keys: pa.Table) -> pa.Table:
+        """The messages whose cause rests on something that is no longer so."""
+        if not known.leaning.num_rows:
+            return _MESSAGES.empty_table()
+        named = {row["key"]: row["k"] for row in keys.to_pylist()}
+        rested = dict(_rests_on(known.leaning))
+        session.register("leaning", known.leaning)
+        now = session.table(load("detect/reordered_leaning"))
+        moved = [place for place, rests_on in _rests_on(now) if rested[place] != rests_on]
+        rows = [
+            {"k": named[key], "c": int(message.split(".")[1]), "n": int(message.split(".")[2])}
+            for key, message in moved
+        ]
+        return pa.Table.from_pylist(rows, _MESSAGES)
+
+
+def told_since(session: Session, batch: int) -> int:
+    """The load before which nothing is about the messages of the loads from ``batch`` on."""
+    rows = session.rows(load("detect/told_since"), {"batch": batch})
+    return int(rows[0]["since"])
+
+
+def _said(session: Session, before: _Said | None) -> _Said:
+    facts = session.rows(load("detect/topology_counted"))[0]
+    if before is not None and before.facts == facts:
+        return before
+    queues = {_place(row): row for row in session.rows(load("detect/reordered_traits"))}
+    exchanges = session.rows(load("detect/reordered_exchanges"))
+    return _Said(facts, queues, frozenset(tuple(row.values()) for row in exchanges))
+
+
+def _place(row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ("environment", "broker", "vhost", "queue"))
+
+
+def _otherwise(keys: pa.Table, before: _Said | None, now: _Said) -> pa.Table:
+    """The keys of whose queues, or of the exchanges before them, something else is said than before."""
+    found: list[int] = []
+    if before is not None and before is not now:
+        queues = {
+            place
+            for place in {*before.queues, *now.queues}
+            if before.queues.get(place) != now.queues.get(place)
+        }
+        ways = {way[:3] for way in before.exchanges ^ now.exchanges}
+        everywhere = {way[:2] for way in ways if way[2] is None}
+        found = [
+            row["k"]
+            for row in (keys.to_pylist() if queues or ways else [])
+            if _place(row) in queues
+            or (row["broker"], row["vhost"], row["queue"]) in ways
+            or (row["broker"], row["vhost"]) in everywhere
+        ]
+    return pa.table({"k": pa.array(found, pa.int64())})
+
+
+def _rests_on(leaning: pa.Table) -> list[tuple[tuple[str, str], str]]:
+    columns = (leaning[name].to_pylist() for name in ("key", "message", "rests_on"))
+    return [((key, message), rests_on) for key, message, rests_on in zip(*columns, strict=True)]
+
+
+def _leaning(session: Session, before: pa.Table, told: pa.Table) -> pa.Table:
+    """Those before that were not judged again, and those that ``told`` names."""
+    if not before.num_rows and not told.num_rows:
+        return before
+    names = ("key", "message", "environment", "broker", "vhost", "queue")
+    rows = [
+        {**{name: row[name] for name in names}, **json.loads(row["evidence"]), "rests_on": None}
+        for row in told.to_pylist()
+    ]
+    session.register("leaning_before", before)
+    kept = session.table(load("detect/reordered_leaning_kept")).cast(_LEANING)
+    if not rows:
+        return kept
+    fresh = pa.Table.from_pylist(rows, _LEANING)
+    session.register("leaning", fresh)
+    rested = dict(_rests_on(session.table(load("detect/reordered_leaning"))))
+    texts = [rested[row["key"], row["message"]] for row in rows]
+    at = _LEANING.get_field_index("rests_on")
+    return pa.concat_tables([kept, fresh.set_column(at, "rests_on", pa.array(texts, pa.string()))])

@@ -1,0 +1,1 @@
+SELECT count(*) AS facts, max(batch) AS batch FROM topology_facts;
