@@ -46,7 +46,7 @@ def arrive(
     for number in range(loads + 1):
         batch = number + 1
         told = parts[number]
-        for table, lines in told.items():
+        for lines in told.values():
             for row in lines:
                 row["batch"] = batch
                 if "first_batch" in row:

@@ -38,6 +38,7 @@ DETECTORS: Final = (
         touched=load("detect/population_touched"),
         judge=load("detect/outlier"),
         population=True,
+        only_with=frozenset({"several"}),
     ),
     Detector(
         "unroutable",
@@ -45,12 +46,14 @@ DETECTORS: Final = (
         judge=load("detect/unroutable"),
         prepare=register_nowhere,
         population=True,
+        only_with=frozenset({"returned", "documents"}),
     ),
     Detector(
         "refused",
         touched=load("detect/population_touched"),
         judge=load("detect/refused"),
         population=True,
+        only_with=frozenset({"refused"}),
     ),
     Detector(
         "duplicated",
@@ -63,6 +66,7 @@ DETECTORS: Final = (
         judge=load("detect/duplicated_retry"),
         prepare=register_retries,
         population=True,
+        only_with=frozenset({"doubtful", "spoken"}),
     ),
     Detector(
         "redelivery_loop",
@@ -75,6 +79,7 @@ DETECTORS: Final = (
         judge=load("detect/dead_lettered"),
         prepare=register_dead_ends,
         population=True,
+        only_with=frozenset({"died"}),
     ),
     Detector(
         "lost",

@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from strayline_collector.detect.memory import Memory
 from strayline_collector.store.ports import Session
 
-Prepare = Callable[[Session], None]
-"""Registers what a detector's SQL joins but SQL would say unreadably (routes through a topology)."""
+Prepare = Callable[[Session], bool | None]
+"""Registers what a detector's SQL joins but SQL would say unreadably (routes through a topology). False:
+by that there is nothing to say, and the history need not be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Detector:
     """One kind of judgement.
 
-    ``touched`` selects ``key`` of every key with facts of a load after ``$since``. ``judge``
+    ``touched`` selects ``key`` of every key with facts of a load after ``$since``; nothing that loads
+    before ``$from`` brought is about the same messages. ``judge`` (which may use both too)
     reads the registered table ``touched(key)`` and selects rows with the columns of
     ``judgements`` except ``detector``. A ``population`` judges everything at once under one
     key, since each of its verdicts rests on all messages: it runs less often. ``clocked``: time
@@ -28,7 +30,8 @@ class Detector:
     again although nothing came; it is a population too, and judges at ``moment.now_ns``. ``pause_s``: runs
     at most so often while traffic flows, since it reads much and what it says is nobody's alarm.
 
-    Beside ``touched`` the SQL may join what is prepared once a run: ``queue_traits`` (see there),
+    Beside ``touched`` the SQL may join what is prepared once a run: ``queue_traits`` (see there), what
+    the history comes to (``detect/digest.py``),
     ``thresholds``, one row of the numbers a user may set (``detect/thresholds.py``), and ``moment``, one row with ``now_ns``, the event time up to which absence is judged.
     """
 
@@ -39,6 +42,8 @@ class Detector:
     population: bool = False
     clocked: bool = False
     pause_s: float = 0.0
+    only_with: frozenset[str] = frozenset()
+    """It has nothing to say unless one of these was ever told (``Digest.stirred``); empty: always asked."""
     memory: Callable[[], Memory] | None = None
     """Judges new loads by what it remembers of the others, in place of ``touched`` and ``judge``."""
     version: Callable[[Session], str] | None = None

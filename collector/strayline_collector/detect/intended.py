@@ -70,11 +70,13 @@ class Said:
     possibly_to_ns: int
 
 
-def register_strays(session: Session) -> None:
-    """Registers ``strays`` for ``detect/stale_binding``: see there."""
+def register_strays(session: Session) -> bool:
+    """Registers ``strays`` for ``detect/stale_binding``: see there. False where there are none."""
     candidates = session.rows(load("detect/stale_binding_candidates"))
     said = session.rows(load("detect/topology_said")) if candidates else []
-    session.register("strays", pa.Table.from_pylist(strays(candidates, said), STRAYS_SCHEMA))
+    found = strays(candidates, said)
+    session.register("strays", pa.Table.from_pylist(found, STRAYS_SCHEMA))
+    return bool(found)
 
 
 def strays(candidates: Iterable[Row], said: Sequence[Row]) -> list[Row]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute
 
+from strayline_collector.detect.digest import told_since
 from strayline_collector.detect.memory import Reach
 from strayline_collector.detect.retries import register_retries
 from strayline_collector.store.duckdb.queries import load
@@ -159,12 +160,14 @@ class OrderMemory:
             session.register("older", session.table(load("detect/reordered_rows"), older))
             window = pa.concat_tables([changed, session.table(load("detect/reordered_behind"))])
         session.register("window_rows", window)
-        session.register("needed", session.table(load("detect/reordered_needed")))
-        told = session.table(
-            load("detect/reordered"),
-            {"from": begin, "told_from": told_since(session, begin)},
-        )
-        is_leaning = compute.equal(told["role"], "leaning")
+        needed = session.table(load("detect/reordered_needed"))
+        session.register("needed", needed)
+        told, leans = needed.slice(0, 0), needed.slice(0, 0)
+        if needed.num_rows:
+            bounds = {"from": begin, "told_from": told_since(session, begin)}
+            found = session.table(load("detect/reordered"), bounds)
+            is_leaning = compute.equal(found["role"], "leaning")
+            told, leans = found.filter(compute.invert(is_leaning)), found.filter(is_leaning)
         touched = session.table(load("detect/reordered_judged")).cast(_TOUCHED)
         session.register("touched", touched)
         self._next = _Known(
@@ -172,10 +175,10 @@ class OrderMemory:
             lanes=lanes,
             keys=keys,
             retried=session.table(load("detect/reordered_retries_placed")).cast(_RETRIED),
-            leaning=_leaning(session, known.leaning, told.filter(is_leaning)),
+            leaning=_leaning(session, known.leaning, leans),
             said=said,
         )
-        return touched, told.filter(compute.invert(is_leaning))
+        return touched, told
 
     def _leaning_otherwise(self, session: Session, known: _Known, keys: pa.Table) -> pa.Table:
         """The messages whose cause rests on something that is no longer so."""
@@ -191,12 +194,6 @@ class OrderMemory:
             for key, message in moved
         ]
         return pa.Table.from_pylist(rows, _MESSAGES)
-
-
-def told_since(session: Session, batch: int) -> int:
-    """The load before which nothing is about the messages of the loads from ``batch`` on."""
-    rows = session.rows(load("detect/told_since"), {"batch": batch})
-    return int(rows[0]["since"])
 
 
 def _said(session: Session, before: _Said | None) -> _Said:

@@ -46,10 +46,9 @@ def promised(detector: Detector, contract: Contract) -> Detector:
     if detector.name not in ASKING:
         return detector
 
-    def register(session: Session) -> None:
+    def register(session: Session) -> bool | None:
         rows = promises(contract, session.rows(load("detect/queues_seen"))) if contract else []
         session.register("promises", pa.Table.from_pylist(rows, PROMISES_SCHEMA))
-        if detector.prepare is not None:
-            detector.prepare(session)
+        return None if detector.prepare is None else detector.prepare(session)
 
     return replace(detector, prepare=register, version=lambda _: contract.digest)

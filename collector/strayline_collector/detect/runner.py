@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from strayline_collector.detect import DETECTORS
 from strayline_collector.detect.detector import Detector
+from strayline_collector.detect.digest import Digest
 from strayline_collector.detect.figures import Opened
 from strayline_collector.detect.findings import refresh, triaged_messages
 from strayline_collector.detect.memory import Memory, Reach
@@ -51,6 +52,29 @@ class _Judged:
     memory: Memory | None = None
 
 
+class _Asked:
+    """What was asked for in this run already, by other detectors."""
+
+    def __init__(self) -> None:
+        self._begins: dict[int, int] = {}
+        self._touched: dict[tuple[str, int], pa.Table] = {}
+
+    def begin(self, session: Session, since: int) -> int:
+        """The load before which nothing is about the messages of the loads after ``since``. What is newly
+        said of the topology is about all."""
+        if since not in self._begins:
+            row = session.rows(load("detect/from_batch"), {"since": since})[0]
+            self._begins[since] = int(row["batch"])
+        return self._begins[since]
+
+    def touched(self, session: Session, sql: str, bounds: dict[str, int]) -> pa.Table:
+        """The keys that new loads touch, by ``sql``."""
+        key = (sql, bounds["since"])
+        if key not in self._touched:
+            self._touched[key] = session.table(sql, _named(sql, bounds))
+        return self._touched[key]
+
+
 class Runner:
     """Judges a store's history. One at a time: ``run`` and ``settle`` exclude each other."""
 
@@ -70,6 +94,7 @@ class Runner:
         self._population_at = 0.0
         self._paused_until: dict[str, float] = {}
         self._watermark = Watermark(None, 0)
+        self._digest = Digest()
         self._memories = {d.name: d.memory() for d in detectors if d.memory is not None}
         self._remembering: set[str] = set()
         self.opened = Opened()
@@ -115,7 +140,8 @@ class Runner:
             given_ns = now_ns if settle else int(known.get("settled_now_ns", 0))
             moment_ns = (given_ns or _newest_event(session)) if settled else live_ns
             _prepare(session, moment_ns, self._thresholds)
-            touched: dict[tuple[str, int], pa.Table] = {}
+            self._digest.register(session, newest)
+            touched = _Asked()
             judged = [
                 result
                 for detector in self._detectors
@@ -125,11 +151,14 @@ class Runner:
         settled_batch = newest if settle else int(known.get("settled_batch", 0))
         with self._store.write() as session:
             triaged = triaged_messages(session)
+            cursors: dict[str, str] = {}
             for result in judged:
                 _replace(session, result)
+                cursors[f"judged:{result.detector.name}"] = str(result.newest)
+                cursors[f"version:{result.detector.name}"] = result.version
             if settle:
-                _remember(session, "settled_batch", newest)
-                _remember(session, "settled_now_ns", now_ns or 0)
+                cursors |= {"settled_batch": str(newest), "settled_now_ns": str(now_ns or 0)}
+            _remember(session, cursors)
             opened = refresh(
                 session,
                 triaged,
@@ -157,9 +186,8 @@ class Runner:
         detector: Detector,
         known: dict[str, str],
         newest: int,
-        asked: dict[tuple[str, int], pa.Table],
+        asked: _Asked,
     ) -> _Judged | None:
-        """``asked``: the keys that were asked for in this run already, by detectors of the same keys."""
         since = int(known.get(f"judged:{detector.name}", 0))
         try:
             version = self._thresholds.told()
@@ -171,15 +199,13 @@ class Runner:
                 return None
             if (memory := self._memories.get(detector.name)) is not None:
                 return self._by_memory(session, detector, memory, Reach(since, newest), version)
-            if (detector.touched, since) not in asked:
-                asked[detector.touched, since] = session.table(detector.touched, {"since": since})
-            touched = asked[detector.touched, since]
-            rows = touched
-            if touched.num_rows:
+            bounds = {"since": since, "from": asked.begin(session, since)}
+            touched = asked.touched(session, detector.touched, bounds)
+            rows = touched.slice(0, 0)
+            if touched.num_rows and self._may_speak(detector):
                 session.register("touched", touched)
-                if detector.prepare is not None:
-                    detector.prepare(session)
-                rows = session.table(detector.judge)
+                if detector.prepare is None or detector.prepare(session) is not False:
+                    rows = session.table(detector.judge, _named(detector.judge, bounds))
         except Exception:
             self.failures[detector.name] = traceback.format_exc()
             log.exception("detector %s failed; its verdicts stay as they were", detector.name)
@@ -187,6 +213,8 @@ class Runner:
         self.failures.pop(detector.name, None)
         return _Judged(detector, newest, version, touched, rows)
 
+    def _may_speak(self, detector: Detector) -> bool:
+        return not detector.only_with or self._digest.stirred(detector.only_with)
 
     def _by_memory(
         self, session: Session, detector: Detector, memory: Memory, reach: Reach, version: str
@@ -198,6 +226,10 @@ class Runner:
         touched, rows = memory.judge(session, reach)
         self.failures.pop(detector.name, None)
         return _Judged(detector, reach.newest, version, touched, rows, not reach.since, memory)
+
+
+def _named(sql: str, values: dict[str, int]) -> dict[str, int]:
+    return {name: value for name, value in values.items() if f"${name}" in sql}
 
 
 def _newest_event(session: Session) -> int:
@@ -222,13 +254,13 @@ def _replace(session: Session, result: _Judged) -> None:
         forget = load("detect/forget_touched") if result.memory is None else result.memory.forget
         session.register("touched", result.touched)
         session.execute(forget, {"detector": name})
-    if result.rows.num_rows and result.touched.num_rows:
+    if result.rows.num_rows:
         session.register("judged", result.rows)
         session.execute(load("detect/keep_judged"), {"detector": name})
-    _remember(session, f"judged:{name}", result.newest)
-    _remember(session, f"version:{name}", result.version)
 
 
-def _remember(session: Session, key: str, value: int | str) -> None:
-    session.execute("DELETE FROM meta WHERE key = $key", {"key": key})
-    session.execute("INSERT INTO meta VALUES ($key, $value)", {"key": key, "value": str(value)})
+def _remember(session: Session, values: dict[str, str]) -> None:
+    told = {"key": list(values), "value": list(values.values())}
+    session.register("remembered", pa.table(told, pa.schema({name: pa.string() for name in told})))
+    session.execute("DELETE FROM meta WHERE key IN (SELECT key FROM remembered)")
+    session.execute("INSERT INTO meta SELECT key, value FROM remembered")

@@ -3,7 +3,7 @@
 WITH orphans AS (
     SELECT d.*, d.trace_id || d.span_id AS key, array_to_string(string_split(d.stamp, '.')[2:4], '.') AS stamped
     FROM delivery_facts d SEMI JOIN touched ON touched.key = d.trace_id || d.span_id
-    WHERE d.context_trace_id IS NULL AND d.stamp IS NOT NULL AND d.stamp_ok AND d.queue IS NOT NULL
+    WHERE d.first_batch >= $from AND d.context_trace_id IS NULL AND d.stamp IS NOT NULL AND d.stamp_ok AND d.queue IS NOT NULL
 )
 SELECT o.key, 'context_lost' AS kind, NULL AS verdict, NULL AS cause, 'warning' AS severity, 'proven' AS confidence, 'orphan' AS role,
     p.message, p.trace_id, p.span_id AS producer_span_id, coalesce(o.message_id, p.message_id) AS message_id, o.environment, o.broker, o.vhost, o.queue,

@@ -3,7 +3,7 @@
 -- A copy that somebody published again with the same stamp counts: both succeeded.
 WITH near AS MATERIALIZED (   -- by eight bytes first: keys are long
     SELECT * FROM delivery_facts
-    WHERE hash(coalesce(message, array_to_string(string_split(stamp, '.')[2:4], '.'))) IN (SELECT hash(split_part(key, '|', -1)) FROM touched)
+    WHERE first_batch >= $from AND hash(coalesce(message, array_to_string(string_split(stamp, '.')[2:4], '.'))) IN (SELECT hash(split_part(key, '|', -1)) FROM touched)
 ), tried AS (
     SELECT d.*, concat_ws('|', coalesce(d.environment, ''), coalesce(d.broker, ''), coalesce(d.vhost, ''), d.queue,
             coalesce(d.message, array_to_string(string_split(d.stamp, '.')[2:4], '.'))) AS key,
@@ -37,7 +37,7 @@ WITH near AS MATERIALIZED (   -- by eight bytes first: keys are long
     SELECT t.*, coalesce(t.message, t.stamped) AS identity, p.trace_id, p.span_id AS producer_span_id, p.message_id, p.n, p.service AS producer_service,
         coalesce(p.exchange, t.way.exchange) AS exchange, coalesce(p.routing_key, t.way.routing_key) AS routing_key, coalesce(o.exactly_once, false) AS exactly_once
     FROM twice t
-    LEFT JOIN publish_facts p ON p.message = coalesce(t.message, t.stamped)
+    LEFT JOIN (SELECT * FROM publish_facts WHERE first_batch >= $from) p ON p.message = coalesce(t.message, t.stamped)
     LEFT JOIN queue_traits q ON q.name = t.queue AND q.broker IS NOT DISTINCT FROM t.broker AND q.vhost IS NOT DISTINCT FROM t.vhost
         AND q.environment IS NOT DISTINCT FROM t.environment
     LEFT JOIN promises o ON o.queue = t.queue AND o.broker IS NOT DISTINCT FROM t.broker AND o.vhost IS NOT DISTINCT FROM t.vhost

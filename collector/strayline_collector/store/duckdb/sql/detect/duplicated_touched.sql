@@ -4,7 +4,7 @@
 WITH met AS (
     SELECT rowid AS rid, batch, queue, hash(environment, broker, vhost, queue, coalesce(message, array_to_string(string_split(stamp, '.')[2:4], '.'))) AS met
     FROM delivery_facts
-    WHERE queue IS NOT NULL AND (message IS NOT NULL OR stamp IS NOT NULL) AND NOT starts_with(queue, 'amq.rabbitmq.reply-to')
+    WHERE first_batch >= $from AND queue IS NOT NULL AND (message IS NOT NULL OR stamp IS NOT NULL) AND NOT starts_with(queue, 'amq.rabbitmq.reply-to')
 ), again AS (
     SELECT max(rid) AS rid FROM met
     GROUP BY met

@@ -5,7 +5,7 @@
 -- times as long.
 WITH near AS MATERIALIZED (   -- by eight bytes first: keys are long
     SELECT * FROM delivery_facts
-    WHERE hash(coalesce(message, array_to_string(string_split(stamp, '.')[2:4], '.'))) IN (SELECT hash(split_part(key, '|', -1)) FROM touched)
+    WHERE first_batch >= $from AND hash(coalesce(message, array_to_string(string_split(stamp, '.')[2:4], '.'))) IN (SELECT hash(split_part(key, '|', -1)) FROM touched)
 ), tried AS (
     SELECT d.*, concat_ws('|', coalesce(d.environment, ''), coalesce(d.broker, ''), coalesce(d.vhost, ''), d.queue,
             coalesce(d.message, array_to_string(string_split(d.stamp, '.')[2:4], '.'))) AS key,
@@ -43,4 +43,4 @@ SELECT l.key, 'redelivery_loop' AS kind, NULL AS verdict, NULL AS cause,
         sequence: p.n, deliveries: l.deliveries}) AS evidence,
     l.last_ns AS event_ns, l.last_ns AS facts_until_ns, l.batch
 FROM loops l
-LEFT JOIN publish_facts p ON p.message = coalesce(l.message, l.stamped);
+LEFT JOIN (SELECT * FROM publish_facts WHERE first_batch >= $from) p ON p.message = coalesce(l.message, l.stamped);

@@ -1,0 +1,10 @@
+-- What the loads after `$since` tell of: without any of it some detectors have nothing to say.
+SELECT bool_or(refused) AS refused, bool_or(died) AS died, bool_or(returned) AS returned, bool_or(doubtful) AS doubtful, bool_or(spoken) AS spoken
+FROM (
+    SELECT coalesce(settlement IN ('nack_drop', 'reject_drop'), false) OR coalesce(failed, false) AS refused,
+        death IS NOT NULL OR coalesce(settlement IN ('nack_drop', 'reject_drop'), false) AS died, false AS returned, false AS doubtful, false AS spoken
+    FROM delivery_facts WHERE batch > $since
+    UNION ALL
+    SELECT false, false, coalesce(outcome = 'returned', false), coalesce(outcome = 'unknown', false), source = 'spans' AND message_id IS NOT NULL
+    FROM publish_facts WHERE batch > $since
+);
