@@ -253,7 +253,9 @@ def breached(store: DuckDBStore) -> set[tuple[str, str]]:
 
 def insert(store: DuckDBStore, batch: int, rows: list[tuple[str, dict[str, Any]]]) -> None:
     with store.write() as session:
-        session.execute("INSERT INTO loaded VALUES ($batch, 1, $batch, 1, 0, 0, NULL)", {"batch": batch})
+        session.execute(
+            "INSERT INTO loaded VALUES ($batch, 1, $batch, 1, 0, 0, NULL)", {"batch": batch}
+        )
         for table, row in rows:
             session.register(
                 "row_in", pa.Table.from_pylist([{**row, "batch": batch, "first_batch": batch}])

@@ -1,4 +1,4 @@
--- A file of schema version 6 becomes one of version 7: long texts lie beside their rows. Rows that
+-- A file of schema version 6 becomes one of version 7: long texts lie beside their rows, resources are known. Rows that
 -- have some stay as they are.
 ALTER TABLE spans ADD COLUMN shortened VARCHAR;
 CREATE OR REPLACE VIEW distinct_spans AS
@@ -10,4 +10,6 @@ CREATE TABLE resources (batch BIGINT NOT NULL, resource VARCHAR);
 CREATE MACRO many_resources() AS (SELECT count(*) > 1000 FROM resources);
 INSERT INTO resources
 SELECT DISTINCT 0, CASE WHEN strlen(resource) <= 16384 THEN resource END FROM spans LIMIT 2000;
+-- How far back a load's messages are told of.
+ALTER TABLE loaded ADD COLUMN about_since BIGINT;
 UPDATE meta SET value = '7' WHERE key = 'schema_version';
