@@ -99,7 +99,7 @@ def _columns(
     keys = [span.key for span in spans]
     above = [told.parents[key] for key in keys]
     signatures = [story.signatures[index] for index in order]
-    said: list[list[int]] = json.loads(f"[{','.join([story.texts[index] for index in order])}]")
+    said: list[list[int]] = json.loads(f"[{','.join(story.texts(order).to_pylist())}]")
     delivered = {at: key for at, key in enumerate(keys) if key in story.deliveries}
     queue, wait_ns = [-1] * len(keys), list[int | None]([None]) * len(keys)
     for at, key in delivered.items():

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from strayline_collector.query.story import found_in, tree_span
+from strayline_collector.query.story import found_in, tree_spans
 from strayline_collector.query.wire import CriticalPath, PathPart, SegmentKind, Through
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
@@ -56,12 +56,13 @@ def read_stories(
     deliveries = by_span(session.rows(load("query/trace_waits"), loads))
     replies = by_span(session.rows(load("query/trace_replies"), loads))
     links: dict[SpanKey, list[SpanKey]] = defaultdict(list)
-    for row in session.rows(load("query/trace_links_out"), {**loads, "limit": MAX_LINKS}):
+    for row in session.rows(load("query/trace_links"), {**loads, "limit": MAX_LINKS}):
         links[key_of(row)].append(SpanKey(row["to_trace_id"], row["to_span_id"]))
-    spans = {
-        key_of(row): tree_span(row, deliveries, replies, tuple(links.get(key_of(row), ())))
-        for row in rows[:MAX_SPANS]
-    }
+    kept = rows[:MAX_SPANS]
+    columns = {name: [row[name] for row in kept] for name in (kept[0] if kept else ())}
+    linked = [tuple(links.get(key_of(row), ())) for row in kept]
+    tree = tree_spans(columns, linked, deliveries, replies) if kept else []
+    spans = {span.key: span for span in tree}
     after = following(spans.values())
     keys = [key for key in map(key_of, roots) if key in spans]
     return Stories(
@@ -79,8 +80,8 @@ def _reached(session: Session, trace_ids: set[str]) -> tuple[set[str], bool]:
     """These traces and those that link to them, again and again."""
     known, wave = set(trace_ids), trace_ids
     for _ in range(MAX_HOPS):
-        found_in(session, sorted(wave))
-        rows = session.rows(load("query/trace_links_in"), {"limit": MAX_LINKS})
+        asked = {**found_in(session, sorted(wave)), "limit": MAX_LINKS}
+        rows = session.rows(load("query/trace_links"), asked)
         wave = {row["trace_id"] for row in rows} - known
         if not wave:
             return known, False

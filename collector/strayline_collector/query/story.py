@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute
 
 from strayline_collector.errors import NotFound
 from strayline_collector.query.whole_texts import whole_spans
@@ -25,6 +27,10 @@ from strayline_collector.trace.stitch import (
 )
 from strayline_collector.trace.tree import Missing, TreeSpan
 
+compute: Final[Any] = pyarrow.compute  # makes its functions at run time, unknown to types
+
+_ORDERED: Final = re.compile(r"ORDER BY [\w, ]+")
+_IN_ORDER: Final = [(name, "ascending") for name in ("start_ns", "trace_id", "span_id", "kind")]
 MAX_ROWS: Final = 2 * MAX_SPANS
 """Read of all traces together: a story need not hold all of each."""
 
@@ -38,14 +44,21 @@ class Loaded:
     signatures: list[tuple[str, int, str]]
     """Service, kind and name."""
     failed: list[bool]
-    texts: list[str]
-    """What else is told of each, see ``trace_spans.sql`` or ``trace_outline.sql``."""
+    stored: pa.LargeStringArray
+    """What else is told, see ``trace_spans.sql`` or ``trace_outline.sql``, in the store's order: it
+    may be 100 MB, which are moved as seldom as possible."""
+    rows: list[int]
+    """Of each span its place in ``stored``."""
     events: list[str | None]
     links: list[str | None]
     ends_ns: list[int]
     """As they were told; in ``tree`` none lies before its start."""
     deliveries: dict[SpanKey, Row]
     cut: frozenset[Cap]
+
+    def texts(self, order: Sequence[int]) -> pa.LargeStringArray:
+        """What else is told of the spans, in this order."""
+        return self.stored.take(pa.array([self.rows[index] for index in order], pa.int64()))
 
     def moved(self, tree: Sequence[TreeSpan], offsets: Mapping[str, int]) -> list[TreeSpan]:
         """``tree`` with the waits that are left when each clock is set back by its offset."""
@@ -76,10 +89,9 @@ def read_story(
         table = reader.spans(trace_ids)
         if table.num_rows > MAX_ROWS:
             cut.add("spans")
-        pairs = zip(table["trace_id"].to_pylist(), table["span_id"].to_pylist(), strict=True)
-        here = [SpanKey(*pair) in story.spans for pair in pairs]
-        if not all(here):
-            table = table.filter(pa.array(here))
+        if len(story.spans) < table.num_rows:
+            pairs = zip(table["trace_id"].to_pylist(), table["span_id"].to_pylist(), strict=True)
+            table = table.filter(pa.array([pair in story.spans for pair in pairs]))
     else:
         trace_ids = [trace_id]
         if table.num_rows > MAX_SPANS:
@@ -88,12 +100,14 @@ def read_story(
     deliveries = _by_span(reader.rows("query/trace_waits"))
     replies = _by_span(reader.rows("query/trace_replies"))
     columns = {name: table[name].to_pylist() for name in table.column_names}
+    told = [_links(text) if text else () for text in columns["links"]]
     return Loaded(
         trace_ids=trace_ids,
-        tree=_tree(columns, deliveries, replies),
+        tree=tree_spans(columns, told, deliveries, replies),
         signatures=list(zip(columns["service"], columns["kind"], columns["name"], strict=True)),
         failed=columns["failed"],
-        texts=columns["text"],
+        stored=reader.texts,
+        rows=columns["row"],
         events=columns["events"],
         links=columns["links"],
         ends_ns=columns["end_ns"],
@@ -106,30 +120,32 @@ def _by_span(rows: Sequence[Row]) -> dict[SpanKey, Row]:
     return {SpanKey(row["trace_id"], row["span_id"]): row for row in rows}
 
 
-def _tree(
-    columns: Mapping[str, list[Any]],
+def tree_spans(
+    columns: Mapping[str, Sequence[Any]],
+    links: Sequence[tuple[SpanKey, ...]],
     deliveries: Mapping[SpanKey, Row],
     replies: Mapping[SpanKey, Row],
 ) -> list[TreeSpan]:
-    names = ("trace_id", "span_id", "parent_span_id", "links", "start_ns", "end_ns", "kind", "clock", "process")  # fmt: skip
+    """Stored spans as the pure functions know them; ``links``: of each."""
+    names = ("trace_id", "span_id", "parent_span_id", "start_ns", "end_ns", "kind", "clock", "process")  # fmt: skip
     found: list[TreeSpan] = []
     known: dict[SpanKey, SpanKey] = {}  # one object a name: equal ones are found without comparing
     traces: dict[str, str] = {}
-    for told, span_id, parent_id, links, start_ns, end_ns, kind, clock, process in zip(
-        *(columns[name] for name in names), strict=True
-    ):
+    rows = zip(*(columns[name] for name in names), links, strict=True)
+    for told, span_id, parent_id, start_ns, end_ns, kind, clock, process, linked in rows:
         trace_id = traces.setdefault(told, told)
         key = SpanKey(trace_id, span_id)
         key = known.setdefault(key, key)
         parent = SpanKey(trace_id, parent_id) if parent_id else None
         if parent is not None:
             parent = known.setdefault(parent, parent)
-        delivery, reply = deliveries.get(key), replies.get(key)
+        delivery = deliveries.get(key) if deliveries else None
+        reply = replies.get(key) if replies else None
         found.append(
             TreeSpan(
                 key,
                 parent,
-                _links(links) if links else _answers(reply),
+                linked if reply is None else _answers(reply) or linked,
                 start_ns,
                 end_ns if end_ns > start_ns else start_ns,
                 None if delivery is None else wait_ns(delivery, {}),
@@ -144,9 +160,9 @@ def _tree(
     return found
 
 
-def _answers(reply: Row | None) -> tuple[SpanKey, ...]:
+def _answers(reply: Row) -> tuple[SpanKey, ...]:
     """What a reply or a handler continues whose span names nothing: its publish, its request."""
-    return () if reply is None or reply["answers"] is None else _links(reply["answers"])
+    return () if reply["answers"] is None else _links(reply["answers"])
 
 
 def _links(text: str) -> tuple[SpanKey, ...]:
@@ -181,6 +197,8 @@ class _Reader:
         self._sql = load(spans)
         self._asked: list[str] = []
         self._spans: pa.Table | None = None
+        self.texts: pa.LargeStringArray = pa.array([], pa.large_string())
+        """Of the spans asked for last, in the store's order; their ``row`` is the place."""
         self.loads: dict[str, int] = {}
         """Between which loads the traces asked for last came; they are ``found``."""
 
@@ -216,10 +234,19 @@ class _Reader:
         """Spans of these traces in order of their start, one more than ``MAX_ROWS`` at most."""
         if self._asked != trace_ids or self._spans is None:
             self._ask(trace_ids)
-            sql, asked = self._of(self._sql)
-            stored = self._session.table(sql, {**asked, "limit": MAX_ROWS + 1})
-            self._spans = whole_spans(self._session, stored)
+            whole = whole_spans(self._session, self._read())
+            self.texts = whole["text"].cast(pa.large_string()).combine_chunks()
+            table = whole.drop_columns(["text"])
+            table = table.append_column("row", pa.array(range(table.num_rows), pa.int64()))
+            self._spans = table.take(compute.sort_indices(table, sort_keys=_IN_ORDER))
         return self._spans
+
+    def _read(self) -> pa.Table:
+        """In any order: only where it has to leave some out the store sorts, texts and all."""
+        sql, asked = self._of(self._sql)
+        asked["limit"] = MAX_ROWS + 1
+        spans = self._session.table(_ORDERED.sub("", sql), asked)
+        return spans if spans.num_rows <= MAX_ROWS else self._session.table(sql, asked)
 
     def rows(self, name: str, **params: int) -> list[Row]:
         """What a query of the traces asked for last says."""
@@ -259,31 +286,6 @@ def found_in(session: Session, trace_ids: Sequence[str]) -> dict[str, int]:
         sql, asked = _of_one(sql, trace_ids[0])
     loads = session.rows(sql, asked)[0]
     return {name: -1 if batch is None else batch for name, batch in loads.items()}
-
-
-def tree_span(
-    row: Row,
-    deliveries: Mapping[SpanKey, Row],
-    replies: Mapping[SpanKey, Row],
-    links: tuple[SpanKey, ...],
-) -> TreeSpan:
-    """A stored span as the pure functions know it."""
-    key = SpanKey(row["trace_id"], row["span_id"])
-    parent, delivery, reply = row["parent_span_id"], deliveries.get(key), replies.get(key)
-    return TreeSpan(
-        key,
-        SpanKey(row["trace_id"], parent) if parent else None,
-        _answers(reply) or links,
-        row["start_ns"],
-        max(row["start_ns"], row["end_ns"]),
-        None if delivery is None else wait_ns(delivery, {}),
-        kind=row["kind"],
-        clock=row["host"] or row["process"] or row["service"],
-        process=row["process"] or row["service"],
-        received_ns=None if delivery is None else delivery["received_ns"],
-        reply_to=None if reply is None else reply["reply_to"],
-        replies_to=None if reply is None else reply["replies_to"],
-    )
 
 
 def wait_ns(delivery: Row, offsets: Mapping[str, int]) -> int | None:

@@ -272,9 +272,14 @@ def self_times(
         reached_ns, end_ns, covered_ns = parent.start_ns, parent.end_ns, 0
         for key in below:
             child = by_key[key]
-            since_ns = child.start_ns if child.start_ns > reached_ns else reached_ns
-            until_ns = child.end_ns if child.end_ns < end_ns else end_ns
-            if until_ns > since_ns and not is_message(child, parents):
+            since_ns, until_ns = child.start_ns, child.end_ns
+            if since_ns < reached_ns:
+                since_ns = reached_ns
+            if until_ns > end_ns:
+                until_ns = end_ns
+            if until_ns <= since_ns or child.kind == CONSUMER:
+                continue
+            if not child.links or not is_message(child, parents):
                 covered_ns += until_ns - since_ns
                 reached_ns = until_ns
         own[cause] -= covered_ns

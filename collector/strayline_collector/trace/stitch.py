@@ -75,13 +75,13 @@ class _Stitcher:
     def run(self, trace_id: str) -> Story:
         self._ask([trace_id])
         own = [key for key in self._parents if key.trace_id == trace_id]
-        found: set[SpanKey] = set()
-        self._forward(own, found)
+        found = set(own)
+        self._forward((key for target in own for key in self._into.get(target, ())), found)
         self._back([key for key in own if self._is_root(key)], found)
         return Story(frozenset(found), frozenset(self._cut))
 
     def _forward(self, seeds: Iterable[SpanKey], found: set[SpanKey]) -> None:
-        wave = sorted(set(seeds))
+        wave = sorted(set(seeds) - found)
         while wave:
             self._ask(sorted({key.trace_id for key in wave}))
             following: set[SpanKey] = set()
@@ -95,7 +95,7 @@ class _Stitcher:
                     return
                 found.add(key)
                 work.extend(self._children[key])
-                following |= self._into[key]
+                following |= self._into.get(key, set())
             wave = sorted(following - found)
 
     def _back(self, roots: Iterable[SpanKey], found: set[SpanKey]) -> None:
