@@ -240,7 +240,7 @@ def _leaning(session: Session, before: pa.Table, told: pa.Table) -> pa.Table:
     if not before.num_rows and not told.num_rows:
         return before
     names = ("key", "message", "environment", "broker", "vhost", "queue")
-    rows = [
+    rows: list[dict[str, Any]] = [
         {**{name: row[name] for name in names}, **json.loads(row["evidence"]), "rests_on": None}
         for row in told.to_pylist()
     ]
