@@ -1,0 +1,87 @@
+"""The graph of calls, and one range beside another."""
+
+from __future__ import annotations
+
+from typing import NotRequired
+
+from strayline_collector.query.wire.words import (
+    NodeKind,
+    Protocol,
+    RangeChange,
+    Severity,
+    TypedDict,
+)
+
+
+class Node(TypedDict):
+    id: str
+    """``service:<name>``, ``exchange:<broker>|<vhost>|<name>``, ``queue:…``, ``external:<name>``."""
+    kind: NodeKind
+    name: str
+    broker: str | None
+    vhost: str | None
+    calls: int
+    """Requests served or messages handled; for an exchange messages published to it."""
+    errors: int
+    rate_per_s: float
+    p95_ms: float | None
+    findings: int
+    worst_severity: Severity | None
+    sparkline: list[int]
+    """Calls in 24 equal steps of the asked range."""
+
+
+class Edge(TypedDict):
+    source: str
+    target: str
+    protocol: Protocol
+    calls: int
+    messages: int | None
+    """Distinct messages; null for calls that are none."""
+    errors: int
+    p50_ms: float | None
+    p95_ms: float | None
+    queue_wait_p95_ms: float | None
+    findings: int
+
+
+class Graph(TypedDict):
+    nodes: list[Node]
+    edges: list[Edge]
+    compared: NotRequired[GraphChange]
+    """With ``compare_start`` or ``compare_end``: every node and edge of either range."""
+
+
+class GraphNodeChange(TypedDict):
+    """A node now and ``before``; new and gone by being there, a service may serve no calls."""
+
+    id: str
+    kind: NodeKind
+    name: str
+    change: RangeChange
+    calls: int
+    before_calls: int
+    errors: int
+    before_errors: int
+    p95_ms: float | None
+    before_p95_ms: float | None
+
+
+class GraphEdgeChange(TypedDict):
+    source: str
+    target: str
+    protocol: Protocol
+    change: RangeChange
+    calls: int
+    before_calls: int
+    errors: int
+    before_errors: int
+    p95_ms: float | None
+    before_p95_ms: float | None
+    queue_wait_p95_ms: float | None
+    before_queue_wait_p95_ms: float | None
+
+
+class GraphChange(TypedDict):
+    nodes: list[GraphNodeChange]
+    edges: list[GraphEdgeChange]

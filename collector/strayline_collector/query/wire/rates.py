@@ -1,0 +1,36 @@
+"""Services, and what flows."""
+
+from __future__ import annotations
+
+from strayline_collector.query.wire.words import TypedDict
+
+
+class Service(TypedDict):
+    name: str
+    spans: int
+    traces: int
+    errors: int
+
+
+class LiveRates(TypedDict):
+    """What the stream tells every two seconds."""
+
+    spans: int
+    traces: int
+    accepted_spans: int
+    spans_per_s: float
+    watermark: str | None
+
+
+class RatePoint(TypedDict):
+    start_unix_nano: int
+    spans: int
+    requests: int
+    """Server and consumer spans that started in the step."""
+    errors: int
+    p95_ms: float | None
+
+
+class Rates(TypedDict):
+    step_s: float
+    points: list[RatePoint]
