@@ -16,7 +16,10 @@ from strayline_collector.store.duckdb.store import DuckDBStore
 from tests.support.collector import RunningCollector, running_collector
 from tests.support.corpus import truth
 
-SLOW = "SELECT count(*) FROM " + ", ".join(f"(SELECT * FROM deliveries) d{i}" for i in range(12))
+# of more relations the planner puts together products of millions of rows first, and memory ends before time
+SLOW = "SELECT count(*) FROM " + ", ".join(
+    f"(SELECT message FROM deliveries) d{i}" for i in range(4)
+)
 
 
 @pytest.fixture(scope="module")

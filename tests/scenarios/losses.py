@@ -117,10 +117,13 @@ async def discarded_healthy(play: Play) -> None:
 
 async def takes(play: Play, handles: int, number: signal.Signals) -> None:
     channel = await play.channel()
-    await channel.declare_queue("work", durable=True)
+    queue = await channel.declare_queue("work", durable=True)
     await play.publish(channel, "work", "m0", "m1", "m2", "m3", "m4")
     async with play.taker("work", handles) as end:
         await end(number)
+    # until the broker has noticed, it sends on to whom is gone
+    while (await queue.declare()).consumer_count:
+        pass
     await play.publish(channel, "work", "m5")
     await drained(play, 1)
 

@@ -30,7 +30,12 @@ _TABLES: Final = {
         [(name, pa.int64()) for name in ("message_kind", "least_way", "greatest_way")]
     ),
 }
-"""Each is made of what it was and the new loads by ``detect/<name>.sql``."""
+"""Each is made of what it was and the new loads, by the statement of its name."""
+_STATEMENTS: Final = {
+    "sent_ways": load("detect/sent_ways"),
+    "came_ways": load("detect/came_ways"),
+    "kinds_sent": load("detect/kinds_sent"),
+}
 
 
 class Digest:
@@ -54,7 +59,7 @@ class Digest:
             session.register(name, table)
         if since < newest:
             for name, schema in _TABLES.items():
-                found = session.table(load(f"detect/{name}"), {"since": since}).cast(schema)
+                found = session.table(_STATEMENTS[name], {"since": since}).cast(schema)
                 self._tables[name] = found
             told = session.rows(load("detect/stirred"), {"since": since})[0]
             self._stirred |= {name for name, value in told.items() if value}
