@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import pyarrow as pa
+
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
 
@@ -127,11 +129,24 @@ def quantile_ms(durations: Histogram, share: float) -> float | None:
     return None
 
 
+def read_served(
+    session: Session, range_ns: Mapping[str, int], step_ns: int, steps: int = 24
+) -> list[Row]:
+    """Of ``read_activity`` what each service served, added up: by ``step`` (``bucket`` null), and by
+    ``bucket`` (``step`` null). Tens of thousands of rows stay in the store."""
+    session.register("activity", _activity(session, range_ns, step_ns, steps))
+    return session.rows(load("query/graph_served"))
+
+
 def read_activity(
     session: Session, range_ns: Mapping[str, int], step_ns: int, steps: int = 24
 ) -> list[Row]:
     """``service, served, bucket, step, spans, errors`` of ``steps`` steps of ``step_ns``; a minute
     that is rolled up is wholly in the step that it starts in."""
+    return _activity(session, range_ns, step_ns, steps).to_pylist()
+
+
+def _activity(session: Session, range_ns: Mapping[str, int], step_ns: int, steps: int) -> pa.Table:
     minutes = Minutes.of(session, range_ns)
     end = range_ns["end_ns"]
     bounds = {
@@ -141,7 +156,7 @@ def read_activity(
         "before_ns": minutes.before[1] if minutes else end,
         "after_ns": minutes.after[0] if minutes else end + 1,
     }
-    return session.rows(
+    return session.table(
         load("query/graph_activity"),
         {**range_ns, **bounds, "step_ns": step_ns, "last_step": steps - 1},
     )

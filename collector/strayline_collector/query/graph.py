@@ -10,8 +10,8 @@ from typing import Final
 from strayline_collector.query.calls import (
     Histogram,
     quantile_ms,
-    read_activity,
     read_calls,
+    read_served,
     seen_range,
 )
 from strayline_collector.query.wire import Edge, Graph, Node, NodeKind, Protocol, Severity
@@ -63,14 +63,14 @@ def read_graph(session: Session, range_ns: Mapping[str, int], level: str) -> Gra
     else:
         edges += messaging_edges(deliveries, publishes, findings)
     step_ns = max(1, -(-(seen["end_ns"] - seen["start_ns"] + 1) // STEPS))
-    activity = read_activity(session, seen, step_ns)
+    activity = read_served(session, seen, step_ns)
     names = _names(activity, edges, level)
     steps = _lines(session.rows(load("query/graph_steps"), {**seen, "step_ns": step_ns}), activity)
     span_s = max((seen["end_ns"] - seen["start_ns"]) / 1e9, 1e-3)
     nodes = [_node(key, parts, steps, findings, edges, span_s) for key, parts in names.items()]
     durations: dict[str, Histogram] = defaultdict(lambda: defaultdict(int))
     for row in activity:
-        if row["served"]:
+        if row["bucket"] is not None:
             durations[row["service"]][row["bucket"]] += row["spans"]
     for node in nodes:
         if node["kind"] == "service":
@@ -210,7 +210,7 @@ def _lines(messaging: Iterable[Row], activity: Iterable[Row]) -> dict[Named, Lin
     for row in messaging:
         lines[row["kind"], row["name"], row["broker"], row["vhost"]].add(row, row["calls"])
     for row in activity:
-        if row["served"]:
+        if row["step"] is not None:
             lines["service", row["service"], None, None].add(row, row["spans"])
     return lines
 
