@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -22,11 +22,20 @@ _FIRST = "SELECT message, min(first_batch) AS batch FROM (SELECT message, first_
 
 
 def arrive(
-    store: DuckDBStore, runner: Runner, rows: Rows, loads: int, chance: random.Random, *, calm: bool
-) -> None:
+    store: DuckDBStore,
+    start: Callable[[], Runner],
+    rows: Rows,
+    loads: int,
+    chance: random.Random,
+    *,
+    calm: bool,
+    restarts: float = 0,
+) -> Runner:
     """Puts ``rows`` into ``store`` in about so many loads and judges after each: roughly in the order
     in which they happened, some late, some settlements later than their deliveries. ``calm``: most
-    processes send at their own pace, and little is late beyond that."""
+    processes send at their own pace, and little is late beyond that. ``restarts``: how often the
+    runner is another process's."""
+    runner = start()
     paces: dict[Any, int] = defaultdict(lambda: chance.choice([0, 0, 1, 2]))
     parts: dict[int, dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     corrections: dict[int, list[dict[str, Any]]] = defaultdict(list)
@@ -54,9 +63,12 @@ def arrive(
         put(store, told, batch)
         _correct(store, corrections[number], batch)
         _reach(store, batch)
+        if restarts and chance.random() < restarts:
+            runner = start()
         if chance.random() < 0.8:
             runner.run()
             assert not runner.failures
+    return runner
 
 
 def _correct(store: DuckDBStore, rows: list[dict[str, Any]], batch: int) -> None:

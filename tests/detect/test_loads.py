@@ -10,6 +10,7 @@ import pytest
 
 from strayline_collector.detect import DETECTORS
 from strayline_collector.detect.detector import Detector
+from strayline_collector.detect.order import OrderMemory
 from strayline_collector.detect.runner import Runner
 from strayline_collector.store.duckdb.store import DuckDBStore
 from tests.detect.histories import emptied
@@ -19,7 +20,9 @@ from tests.detect.simulator import simulate
 ORDER = tuple(detector for detector in DETECTORS if detector.name == "reordered")
 
 
-def holds(store: DuckDBStore, seed: int, detectors: tuple[Detector, ...]) -> None:
+def holds(
+    store: DuckDBStore, seed: int, detectors: tuple[Detector, ...], *, restarts: float = 0
+) -> None:
     chance = random.Random(seed)
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     calm = seed % 2 == 1
@@ -30,8 +33,10 @@ def holds(store: DuckDBStore, seed: int, detectors: tuple[Detector, ...]) -> Non
     rows["delivery_facts"].sort(key=lambda row: row["received_ns"])
     rows["publish_facts"].sort(key=lambda row: row["start_ns"])
     emptied(store)
-    runner = Runner(store, detectors=detectors)
-    arrive(store, runner, rows, chance.choice([4, 10, 16]), chance, calm=calm)
+    loads = chance.choice([4, 10, 16])
+    runner = arrive(
+        store, lambda: Runner(store, detectors=detectors), rows, loads, chance, calm=calm, restarts=restarts
+    )  # fmt: skip
     runner.settle()
     assert not runner.failures
     found = told(store)
@@ -51,7 +56,25 @@ def test_everything_judged_load_by_load_is_everything_judged_at_once(
     holds(store, seed, DETECTORS)
 
 
+@pytest.mark.parametrize("pause_s", [0, 10])
+@pytest.mark.parametrize("seed", range(20, 24))
+def test_a_restart_goes_on_from_what_was_written_down(
+    store: DuckDBStore, seed: int, pause_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("strayline_collector.detect.runner.WRITE_PAUSE_S", pause_s)
+    recalled: list[int] = []
+    read = OrderMemory.read
+
+    def counted(self: OrderMemory, written: bytes) -> None:
+        recalled.append(len(written))
+        read(self, written)
+
+    monkeypatch.setattr(OrderMemory, "read", counted)
+    holds(store, seed, ORDER, restarts=0.5)
+    assert recalled
+
+
 @pytest.mark.deep
 @pytest.mark.parametrize("seed", range(100, 200))
 def test_a_hundred_histories(store: DuckDBStore, seed: int) -> None:
-    holds(store, seed, DETECTORS)
+    holds(store, seed, DETECTORS, restarts=0.1)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyarrow as pa
+import pyarrow.ipc
 
 from strayline_collector.store.ports import Session
 
@@ -21,8 +24,8 @@ class Reach:
 class Memory(Protocol):
     """Judges what new loads can have changed, by what it remembers of the others.
 
-    What it says must be what a judgement of the whole history says. It is kept in the process
-    only: without it, after a restart, everything is judged once.
+    What it says must be what a judgement of the whole history says. It is written into the store
+    now and then, so that a restart goes on from there; without it everything is judged once.
     """
 
     forget: str
@@ -33,6 +36,49 @@ class Memory(Protocol):
         is forgotten first."""
         ...
 
+    def written(self) -> bytes:
+        """What holds once the last judgements are stored, for ``read`` of another process."""
+        ...
+
+    def read(self, written: bytes) -> None:
+        """Remembers what was written."""
+        ...
+
     def keep(self) -> None:
         """The judgements are stored: what was learned on the way holds from now on."""
         ...
+
+
+def packed(tables: Mapping[str, pa.Table], more: Any) -> bytes:
+    """Tables by name, and something that JSON can tell, in one text of bytes."""
+    sink = pa.BufferOutputStream()
+    rows = {
+        "name": ["", *tables],
+        "value": [json.dumps(more).encode(), *map(_bytes, tables.values())],
+    }
+    table = pa.table(rows, pa.schema([("name", pa.string()), ("value", pa.large_binary())]))
+    options = pyarrow.ipc.IpcWriteOptions(compression="zstd")
+    with pyarrow.ipc.new_stream(sink, table.schema, options=options) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def unpacked(written: bytes) -> tuple[dict[str, pa.Table], Any]:
+    """What ``packed`` was given."""
+    with pyarrow.ipc.open_stream(written) as reader:
+        rows = reader.read_all().to_pylist()
+    values: dict[str, bytes] = {row["name"]: row["value"] for row in rows}
+    more = json.loads(values.pop(""))
+    return {name: _table(value) for name, value in values.items()}, more
+
+
+def _bytes(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pyarrow.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def _table(value: bytes) -> pa.Table:
+    with pyarrow.ipc.open_stream(value) as reader:
+        return reader.read_all()

@@ -9,6 +9,7 @@ cut that they themselves lie behind. A late fact goes back to an earlier cut, or
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from strayline_collector.detect.digest import told_since
-from strayline_collector.detect.memory import Reach
+from strayline_collector.detect.memory import Reach, packed, unpacked
 from strayline_collector.detect.retries import register_retries
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
@@ -71,6 +72,14 @@ _LEANING: Final = pa.schema(
         ("rests_on", pa.string()),
     ]
 )
+_TABLES: Final = {
+    "cuts": _CUTS,
+    "lanes": _LANES,
+    "keys": _KEYS,
+    "retried": _RETRIED,
+    "leaning": _LEANING,
+}
+"""What is remembered, as tables."""
 _TOUCHED: Final = pa.schema([("key", pa.string()), ("c", pa.int64()), ("n", pa.int64())])
 
 
@@ -81,6 +90,16 @@ class _Said:
     facts: Row
     queues: dict[Any, Row]
     exchanges: frozenset[Any]
+
+    def told(self) -> dict[str, Any]:
+        """As JSON tells it."""
+        exchanges = sorted(map(list, self.exchanges), key=repr)
+        return {"facts": self.facts, "queues": [*self.queues.values()], "exchanges": exchanges}
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> _Said:
+        queues = {_place(row): row for row in told["queues"]}
+        return cls(told["facts"], queues, frozenset(map(tuple, told["exchanges"])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +125,19 @@ class OrderMemory:
 
     def keep(self) -> None:
         self._known = self._next
+
+    def written(self) -> bytes:
+        known = self._next
+        return packed(
+            {name: getattr(known, name) for name in _TABLES},
+            None if known.said is None else known.said.told(),
+        )
+
+    def read(self, written: bytes) -> None:
+        tables, said = unpacked(written)
+        tables = {name: tables[name].cast(schema) for name, schema in _TABLES.items()}
+        self._known = _Known(**tables, said=None if said is None else _Said.of(said))
+        self._next = self._known
 
     def judge(self, session: Session, reach: Reach) -> tuple[pa.Table, pa.Table]:
         known = self._known if reach.since else _Known()

@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 POPULATION_PAUSE_S: Final = 5.0
 """Detectors that weigh every message of a day run at most this often while traffic flows."""
 
+WRITE_PAUSE_S: Final = 10.0
+"""What detectors remember is written this often: after a crash so much is judged twice."""
+
 _NEWEST: Final = "SELECT coalesce(max(batch), 0) AS batch FROM loaded"
 _CURSORS: Final = "SELECT key, value FROM meta WHERE key LIKE 'judged:%' OR key LIKE 'version:%' OR key LIKE 'settled_%'"
 _NEWEST_EVENT: Final = "SELECT max(least(last_event_ns, heard_ns)) AS event_ns FROM processes"
@@ -97,6 +100,8 @@ class Runner:
         self._digest = Digest()
         self._memories = {d.name: d.memory() for d in detectors if d.memory is not None}
         self._remembering: set[str] = set()
+        self._written: dict[str, float] = {}
+        """Detector name → when its memory was written last."""
         self.opened = Opened()
         self.failures: dict[str, str] = {}
         """Detector name → traceback of its last run, where that failed: its keys are unknown."""
@@ -156,6 +161,7 @@ class Runner:
                 _replace(session, result)
                 cursors[f"judged:{result.detector.name}"] = str(result.newest)
                 cursors[f"version:{result.detector.name}"] = result.version
+                self._write_down(session, result)
             if settle:
                 cursors |= {"settled_batch": str(newest), "settled_now_ns": str(now_ns or 0)}
             _remember(session, cursors)
@@ -172,6 +178,18 @@ class Runner:
                 self._remembering.add(result.detector.name)
         self.opened.add(opened)
         self._runs += 1
+
+    def _write_down(self, session: Session, result: _Judged) -> None:
+        """Writes what a detector remembers into the store, with the judgements that it belongs to."""
+        name, now = result.detector.name, time.monotonic()
+        if result.memory is None:
+            return
+        if not result.anew and now - self._written.get(name, 0.0) < WRITE_PAUSE_S:
+            return
+        self._written[name] = now
+        session.execute(load("detect/memory_forget"), {"detector": name})
+        values = {"detector": name, "batch": result.newest, "value": result.memory.written()}
+        session.execute(load("detect/memory_keep"), values)
 
     def _is_due(self, detector: Detector) -> bool:
         now = time.monotonic()
@@ -220,12 +238,21 @@ class Runner:
         self, session: Session, detector: Detector, memory: Memory, reach: Reach, version: str
     ) -> _Judged:
         if detector.name not in self._remembering:
-            reach = Reach(0, reach.newest)
+            reach = _recalled(session, detector, memory, reach)
         if detector.prepare is not None:
             detector.prepare(session)
         touched, rows = memory.judge(session, reach)
         self.failures.pop(detector.name, None)
         return _Judged(detector, reach.newest, version, touched, rows, not reach.since, memory)
+
+
+def _recalled(session: Session, detector: Detector, memory: Memory, reach: Reach) -> Reach:
+    """From where on a new process judges: what was written down, where that still holds."""
+    rows = session.rows(load("detect/memory"), {"detector": detector.name}) if reach.since else []
+    if not rows or rows[0]["batch"] > reach.since:
+        return Reach(0, reach.newest)
+    memory.read(rows[0]["value"])
+    return Reach(int(rows[0]["batch"]), reach.newest)
 
 
 def _named(sql: str, values: dict[str, int]) -> dict[str, int]:

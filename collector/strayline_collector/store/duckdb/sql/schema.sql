@@ -229,6 +229,9 @@ CREATE TABLE notices (
     waiting BOOLEAN NOT NULL, noticed_ns BIGINT NOT NULL
 );
 
+-- What detectors remember of the history up to a load (detect/memory.py), for the next process.
+CREATE TABLE memories (detector VARCHAR NOT NULL, batch BIGINT NOT NULL, value BLOB NOT NULL);
+
 -- Findings that rest on what retention has dropped: they keep what they said.
 CREATE TABLE frozen_findings (id VARCHAR NOT NULL);
 

@@ -12,4 +12,5 @@ INSERT INTO resources
 SELECT DISTINCT 0, CASE WHEN strlen(resource) <= 16384 THEN resource END FROM spans LIMIT 2000;
 -- How far back a load's messages are told of.
 ALTER TABLE loaded ADD COLUMN about_since BIGINT;
+CREATE TABLE memories (detector VARCHAR NOT NULL, batch BIGINT NOT NULL, value BLOB NOT NULL);
 UPDATE meta SET value = '7' WHERE key = 'schema_version';

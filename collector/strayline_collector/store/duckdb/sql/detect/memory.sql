@@ -1,0 +1,1 @@
+SELECT batch, value FROM memories WHERE detector = $detector;

@@ -1,0 +1,1 @@
+INSERT INTO memories VALUES ($detector, $batch, $value);
