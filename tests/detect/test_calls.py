@@ -19,6 +19,7 @@ from strayline_collector.detect.runner import Runner
 from strayline_collector.detect.thresholds import DEFAULTS, Thresholds
 from strayline_collector.query.findings import read_findings
 from strayline_collector.query.graph import read_graph
+from strayline_collector.store.duckdb.roll import roll
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
 from tests.detect.histories import emptied
@@ -153,6 +154,27 @@ def test_a_server_that_is_seen_later_takes_it_back(store: DuckDBStore) -> None:
     assert len(hops(store)) == 1
     load(store, [serving(3, "stock")], 2)
     assert hops(store) == []
+
+
+def test_what_was_said_stays_when_its_calls_are_no_longer_looked_at(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("strayline_collector.detect.peers.RECENT_SPANS", 1)
+    hop = ("orders", "stock:8000", ENOUGH)
+    load(store, calls(HTTP), 1)
+    assert hops(store) == [hop]
+    for batch in (2, 3):
+        rolled(store)
+        load(store, [serving(1000 + batch, "elsewhere", of=False)], batch)
+        assert hops(store) == [hop]
+    rolled(store)
+    load(store, [call(2000, {**STOCK, **HTTP}), serving(2000, "stock")], 4)
+    assert hops(store) == []
+
+
+def rolled(store: DuckDBStore) -> None:
+    with store.write() as session:
+        roll(session, spans=0)
 
 
 @pytest.mark.parametrize(

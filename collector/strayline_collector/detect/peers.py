@@ -34,6 +34,8 @@ _STORE_PORTS: Final = frozenset(
     }
 )  # fmt: skip
 """Where those listen unless told otherwise."""
+RECENT_SPANS: Final = 2_000_000
+"""So many spans are read in half a second; a history may be a hundred times as long."""
 _NAMES: Final = ("environment", "service", "peer", "label")
 PEERS_SCHEMA: Final = pa.schema([(name, pa.string()) for name in _NAMES])
 
@@ -52,9 +54,16 @@ def register_peers(session: Session) -> None:
         waiting = session.table(load("roll/calls"), {**bounds, **since, **always})
         session.register("calls_waiting", waiting)
         session.register("suspects", session.table(load("detect/call_suspects")))
-        services = {row["service"] for row in session.rows(load("detect/services_heard"))}
-        rows = own_peers(session.rows(load("detect/call_addresses")), services)
+        since_then = {"recent": recent_batch(session)}
+        heard = session.rows(load("detect/services_heard"), since_then)
+        services = {row["service"] for row in heard}
+        rows = own_peers(session.rows(load("detect/call_addresses"), since_then), services)
     session.register("call_peers", pa.Table.from_pylist(rows, PEERS_SCHEMA))
+
+
+def recent_batch(session: Session) -> int:
+    """The load after which ``RECENT_SPANS`` came: single spans are looked at from there on."""
+    return int(session.rows(load("detect/recent_batch"), {"spans": RECENT_SPANS})[0]["batch"])
 
 
 def own_peers(addresses: Iterable[Row], services: Set[str]) -> list[Row]:

@@ -23,6 +23,7 @@ from strayline_collector.detect.digest import Digest
 from strayline_collector.detect.figures import Opened
 from strayline_collector.detect.findings import refresh, triaged_messages
 from strayline_collector.detect.memory import Memory, Reach
+from strayline_collector.detect.peers import recent_batch
 from strayline_collector.detect.promises import NOTHING_PROMISED
 from strayline_collector.detect.thresholds import DEFAULTS, Thresholds
 from strayline_collector.detect.watermark import Watermark, read_watermark, rfc3339
@@ -218,6 +219,8 @@ class Runner:
             if (memory := self._memories.get(detector.name)) is not None:
                 return self._by_memory(session, detector, memory, Reach(since, newest), version)
             bounds = {"since": since, "from": asked.begin(session, since)}
+            if "$recent" in detector.judge:
+                bounds["recent"] = recent_batch(session)
             touched = asked.touched(session, detector.touched, bounds)
             rows = touched.slice(0, 0)
             if touched.num_rows and self._may_speak(detector):

@@ -3,7 +3,7 @@
 WITH told AS (
     SELECT s.environment, s.service, x.target AS peer, s.peer_service, s.server_address, s.server_port
     FROM spans s JOIN suspects x ON x.source = s.service AND x.target = coalesce(s.peer_service, s.server_address || coalesce(':' || s.server_port, ''))
-    WHERE s.kind = 3 AND s.messaging_system IS NULL AND s.db_system IS NULL
+    WHERE s.batch > $recent AND s.kind = 3 AND s.messaging_system IS NULL AND s.db_system IS NULL
       AND (s.http_method IS NOT NULL AND s.http_status_code BETWEEN 100 AND 399 OR s.rpc_system = 'grpc' AND s.rpc_status IN ('0', 'OK'))
 )
 SELECT *, sum(count(*)) OVER (PARTITION BY environment, service, peer) AS answered

@@ -1,2 +1,2 @@
 -- Which of the `suspects` are services that send spans.
-SELECT DISTINCT service FROM spans WHERE service IN (SELECT target FROM suspects);
+SELECT DISTINCT service FROM spans WHERE batch > $recent AND service IN (SELECT target FROM suspects);
