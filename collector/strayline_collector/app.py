@@ -23,7 +23,7 @@ from strayline_collector.detect import detectors
 from strayline_collector.detect.runner import Runner
 from strayline_collector.detect.thresholds import parse_thresholds
 from strayline_collector.detect.watermark import rfc3339
-from strayline_collector.errors import UsageError
+from strayline_collector.errors import StoreError, UsageError
 from strayline_collector.figures import figures
 from strayline_collector.load import Loader
 from strayline_collector.memory import HARD_ABOVE, MIB, Budget, memory_limit, shares
@@ -238,6 +238,9 @@ class Collector:
             try:
                 self._runner.run()
                 self._webhooks.wake()
+            except StoreError as error:
+                # what the disk or the file says needs no trace of ours
+                log.error("detection failed; it is tried again: %s", str(error).splitlines()[0])
             except Exception:
                 log.exception("detection failed; it is tried again")
             # a long history must not leave loading without the machine: half of the time at most

@@ -27,6 +27,7 @@ from strayline_collector.detect.peers import recent_batch
 from strayline_collector.detect.promises import NOTHING_PROMISED
 from strayline_collector.detect.thresholds import DEFAULTS, Thresholds
 from strayline_collector.detect.watermark import Watermark, read_watermark, rfc3339
+from strayline_collector.errors import StoreError
 from strayline_collector.query.wire import DetectionStatus, Settled
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Session, Store
@@ -227,9 +228,13 @@ class Runner:
                 session.register("touched", touched)
                 if detector.prepare is None or detector.prepare(session) is not False:
                     rows = session.table(detector.judge, _named(detector.judge, bounds))
-        except Exception:
+        except Exception as error:
             self.failures[detector.name] = traceback.format_exc()
-            log.exception("detector %s failed; its verdicts stay as they were", detector.name)
+            told = "detector %s failed; its verdicts stay as they were"
+            if isinstance(error, StoreError):  # its words say where
+                log.error(f"{told}: %s", detector.name, str(error).splitlines()[0])
+            else:
+                log.exception(told, detector.name)
             return None
         self.failures.pop(detector.name, None)
         return _Judged(detector, newest, version, touched, rows)
