@@ -7,10 +7,12 @@ window.strayline = (() => {
 
   /* Text from outside as it can be looked at: what would reverse or hide its neighbours is named, and
      no more is drawn than anybody reads. */
-  const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g;
+  const UNSEEN =
+    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g;
   const MOST = 20000;
   function plain(text) {
-    const cut = text.length > MOST ? `${text.slice(0, MOST)}… (${text.length.toLocaleString("en-US")} characters)` : text;
+    const cut =
+      text.length > MOST ? `${text.slice(0, MOST)}… (${text.length.toLocaleString("en-US")} characters)` : text;
     return cut.replace(UNSEEN, (c) => `⟨U+${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
   }
 
@@ -19,7 +21,15 @@ window.strayline = (() => {
       if (value === null || value === undefined || value === false) continue;
       if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
       else if (name === "style") Object.assign(node.style, value);
-      else node.setAttribute(name, value === true ? "" : name === "title" || name === "aria-label" ? plain(String(value).slice(0, 2000)) : String(value));
+      else
+        node.setAttribute(
+          name,
+          value === true
+            ? ""
+            : name === "title" || name === "aria-label"
+              ? plain(String(value).slice(0, 2000))
+              : String(value),
+        );
     }
     for (const child of children.flat(4)) {
       if (child === null || child === undefined || child === false) continue;
@@ -30,12 +40,19 @@ window.strayline = (() => {
   const h = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
   const s = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 
-  const put = (root, ...children) => { root.replaceChildren(); fill(root, {}, children); };
+  const put = (root, ...children) => {
+    root.replaceChildren();
+    fill(root, {}, children);
+  };
 
   /* Formats. Durations in ns; three significant figures, one unit. */
   function duration(ns) {
     if (ns === null || ns === undefined) return "–";
-    for (const [unit, size] of [["s", 1e9], ["ms", 1e6], ["µs", 1e3]])
+    for (const [unit, size] of [
+      ["s", 1e9],
+      ["ms", 1e6],
+      ["µs", 1e3],
+    ])
       if (Math.abs(ns) >= size) {
         const value = ns / size;
         return `${value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)} ${unit}`;
@@ -62,12 +79,39 @@ window.strayline = (() => {
   const moment = (text) => (text ? `${day(ns(text))} ${time(ns(text)).slice(0, 8)}` : "–");
   function ago(text) {
     const s = Math.max(0, (Date.now() - Date.parse(text)) / 1000);
-    return s < 60 ? "just now" : s < 3600 ? `${Math.floor(s / 60)} min ago` : s < 86400 ? `${Math.floor(s / 3600)} h ago` : `${Math.floor(s / 86400)} d ago`;
+    return s < 60
+      ? "just now"
+      : s < 3600
+        ? `${Math.floor(s / 60)} min ago`
+        : s < 86400
+          ? `${Math.floor(s / 3600)} h ago`
+          : `${Math.floor(s / 86400)} d ago`;
   }
-  const bytes = (n) => { for (const [unit, size] of [["GiB", 2 ** 30], ["MiB", 2 ** 20], ["KiB", 2 ** 10]]) if (n >= size) return `${(n / size).toFixed(n >= 10 * size ? 0 : 1)} ${unit}`; return `${n} bytes`; };
+  const bytes = (n) => {
+    for (const [unit, size] of [
+      ["GiB", 2 ** 30],
+      ["MiB", 2 ** 20],
+      ["KiB", 2 ** 10],
+    ])
+      if (n >= size) return `${(n / size).toFixed(n >= 10 * size ? 0 : 1)} ${unit}`;
+    return `${n} bytes`;
+  };
 
   /* A service keeps its colour wherever it appears: the name decides. */
-  const HUES = ["#6478e8", "#12a594", "#e09a2f", "#9a6de0", "#4b8fb3", "#8db33f", "#d9689f", "#4aa8e0", "#c77b4a", "#5f9e6e", "#b35c6e", "#7f7fd0"];
+  const HUES = [
+    "#6478e8",
+    "#12a594",
+    "#e09a2f",
+    "#9a6de0",
+    "#4b8fb3",
+    "#8db33f",
+    "#d9689f",
+    "#4aa8e0",
+    "#c77b4a",
+    "#5f9e6e",
+    "#b35c6e",
+    "#7f7fd0",
+  ];
   const colours = new Map();
   function colour(service) {
     if (!colours.has(service)) {
@@ -85,7 +129,9 @@ window.strayline = (() => {
 
   /* All state is in the URL. */
   function url(path, params) {
-    const kept = Object.entries(params || {}).filter(([, value]) => value !== null && value !== undefined && value !== "");
+    const kept = Object.entries(params || {}).filter(
+      ([, value]) => value !== null && value !== undefined && value !== "",
+    );
     const query = new URLSearchParams(kept).toString();
     return query ? `${path}?${query}` : path;
   }
@@ -93,7 +139,8 @@ window.strayline = (() => {
   const RANGE = ["last", "start", "end"];
   const RANGED = new Set(["", "map", "traces", "queues", "queue"]);
   function ranged(target) {
-    const to = new URL(target, location.origin), here = new URLSearchParams(location.search);
+    const to = new URL(target, location.origin),
+      here = new URLSearchParams(location.search);
     if (RANGED.has(to.pathname.split("/")[1]) && !RANGE.some((name) => to.searchParams.has(name)))
       for (const name of RANGE) if (here.has(name)) to.searchParams.set(name, here.get(name));
     return to.pathname + to.search;
@@ -111,14 +158,24 @@ window.strayline = (() => {
   window.addEventListener("popstate", loading);
   document.addEventListener("click", (event) => {
     const link = event.target.closest && event.target.closest("a[href^='/']");
-    if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || link.hasAttribute("download") || link.getAttribute("href").startsWith("/api/")) return;
+    if (
+      !link ||
+      event.defaultPrevented ||
+      event.button ||
+      event.metaKey ||
+      event.ctrlKey ||
+      event.shiftKey ||
+      link.hasAttribute("download") ||
+      link.getAttribute("href").startsWith("/api/")
+    )
+      return;
     event.preventDefault();
     go(ranged(link.getAttribute("href")));
   });
 
   function say(text) {
     let region = document.getElementById("said");
-    if (!region) document.body.append(region = h("div", { id: "said", role: "status" }));
+    if (!region) document.body.append((region = h("div", { id: "said", role: "status" })));
     region.textContent = text;
     region.dataset.shown = "true";
     clearTimeout(say.timer);
@@ -131,7 +188,8 @@ window.strayline = (() => {
       button.textContent = "Copied";
       setTimeout(() => (button.textContent = before), 1200);
     };
-    if (navigator.clipboard) return navigator.clipboard.writeText(text).then(done, () => say("The browser does not let pages copy here"));
+    if (navigator.clipboard)
+      return navigator.clipboard.writeText(text).then(done, () => say("The browser does not let pages copy here"));
     /* a page without TLS on another host has no clipboard; a selection can still be copied */
     const area = h("textarea", { class: "offscreen", "aria-hidden": "true" });
     area.value = text;
@@ -141,18 +199,42 @@ window.strayline = (() => {
     area.remove();
     return Promise.resolve(done());
   }
-  const copyButton = (text, label) => h("button", { class: "button small", type: "button", onclick: (event) => { event.stopPropagation(); copy(typeof text === "function" ? text() : text, event.currentTarget); } }, label || "Copy");
+  const copyButton = (text, label) =>
+    h(
+      "button",
+      {
+        class: "button small",
+        type: "button",
+        onclick: (event) => {
+          event.stopPropagation();
+          copy(typeof text === "function" ? text() : text, event.currentTarget);
+        },
+      },
+      label || "Copy",
+    );
   function download(name, blob) {
     const link = h("a", { download: name, href: URL.createObjectURL(blob) });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }
-  const save = (name, value) => download(name, new Blob([JSON.stringify(value, null, 1)], { type: "application/json" }));
+  const save = (name, value) =>
+    download(name, new Blob([JSON.stringify(value, null, 1)], { type: "application/json" }));
   /* A drawing as a file of its own: the styles that make it are written into it. */
-  const DRAWN = ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", "font-size", "font-weight", "font-family", "text-anchor"];
+  const DRAWN = [
+    "fill",
+    "stroke",
+    "stroke-width",
+    "stroke-dasharray",
+    "opacity",
+    "font-size",
+    "font-weight",
+    "font-family",
+    "text-anchor",
+  ];
   function alone(svg) {
     const twin = svg.cloneNode(true);
-    const from = [svg, ...svg.querySelectorAll("*")], to = [twin, ...twin.querySelectorAll("*")];
+    const from = [svg, ...svg.querySelectorAll("*")],
+      to = [twin, ...twin.querySelectorAll("*")];
     from.forEach((node, i) => {
       const style = getComputedStyle(node);
       for (const name of DRAWN) to[i].style.setProperty(name, style.getPropertyValue(name));
@@ -167,7 +249,8 @@ window.strayline = (() => {
   const saveSvg = (svg, name) => download(`${name}.svg`, alone(svg));
   function savePng(svg, name) {
     const { width, height } = svg.getBoundingClientRect();
-    const image = new Image(), address = URL.createObjectURL(alone(svg));
+    const image = new Image(),
+      address = URL.createObjectURL(alone(svg));
     image.onload = () => {
       const canvas = h("canvas", { width: Math.round(width * 2), height: Math.round(height * 2) });
       canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
@@ -183,14 +266,23 @@ window.strayline = (() => {
     const { method = "GET", body, signal } = options || {};
     let told;
     try {
-      const answer = await fetch(url(`/data/api/v1${path}`, params), { method, signal, headers: body ? { "content-type": "application/json" } : {}, body: body && JSON.stringify(body) });
+      const answer = await fetch(url(`/data/api/v1${path}`, params), {
+        method,
+        signal,
+        headers: body ? { "content-type": "application/json" } : {},
+        body: body && JSON.stringify(body),
+      });
       told = await answer.json();
     } catch (error) {
       if (error.name === "AbortError") throw error;
       throw new Error("The dashboard itself does not answer.");
     }
     if (told.status === 401) location.assign(url("/login", { next: location.pathname + location.search }));
-    if (told.status < 200 || told.status > 299) throw Object.assign(new Error(told.body.detail || `HTTP ${told.status}`), { status: told.status, problem: told.body });
+    if (told.status < 200 || told.status > 299)
+      throw Object.assign(new Error(told.body.detail || `HTTP ${told.status}`), {
+        status: told.status,
+        problem: told.body,
+      });
     return told.body;
   }
   /* The page's data anew, without a step in the history. */
@@ -202,29 +294,127 @@ window.strayline = (() => {
     const { width = 100, height = 26, area = false, error = false } = options || {};
     const top = Math.max(1e-9, ...values.map((v) => v || 0));
     const step = width / Math.max(1, values.length - 1);
-    const line = values.map((v, i) => `${i ? "L" : "M"}${(i * step).toFixed(1)} ${(height - 1.5 - ((v || 0) / top) * (height - 3)).toFixed(1)}`).join("");
-    return s("svg", { class: `spark${error ? " error" : ""}`, viewBox: `0 0 ${width} ${height}`, width, height, preserveAspectRatio: "none", "aria-hidden": true },
-      area && s("path", { class: "area", d: `${line}L${width} ${height}L0 ${height}Z` }), s("path", { d: line }));
+    const line = values
+      .map(
+        (v, i) =>
+          `${i ? "L" : "M"}${(i * step).toFixed(1)} ${(height - 1.5 - ((v || 0) / top) * (height - 3)).toFixed(1)}`,
+      )
+      .join("");
+    return s(
+      "svg",
+      {
+        class: `spark${error ? " error" : ""}`,
+        viewBox: `0 0 ${width} ${height}`,
+        width,
+        height,
+        preserveAspectRatio: "none",
+        "aria-hidden": true,
+      },
+      area && s("path", { class: "area", d: `${line}L${width} ${height}L0 ${height}Z` }),
+      s("path", { d: line }),
+    );
   }
 
   const badge = (severity, text) => h("span", { class: `badge ${severity}` }, text || severity);
-  const figures = (pairs) => h("div", { class: "figures" }, pairs.filter(Boolean).map(([value, label, kind]) => h("div", {}, h("b", { class: kind }, value), h("span", {}, label))));
+  const figures = (pairs) =>
+    h(
+      "div",
+      { class: "figures" },
+      pairs
+        .filter(Boolean)
+        .map(([value, label, kind]) => h("div", {}, h("b", { class: kind }, value), h("span", {}, label))),
+    );
   const title = (text, ...rest) => h("div", { class: "grow" }, h("h1", { class: "clip", title: text }, text), ...rest);
   const message = (m) => (m.trace_id && m.producer_span_id ? `/message/${m.trace_id}-${m.producer_span_id}` : null);
   const trace = (traceId, spanId) => url(`/trace/${traceId}`, { span: spanId });
 
   /* A table whose rows are links. columns: [label, cell(row), {width, n}] */
   function table(columns, rows, href, attributes) {
-    return h("table", attributes || {},
-      h("colgroup", {}, columns.map(([, , o]) => h("col", { style: o && o.width ? { width: o.width } : {} }))),
-      h("thead", {}, h("tr", {}, columns.map(([label, , o]) => h("th", { class: o && o.n ? "n" : null, scope: "col" }, label)))),
-      h("tbody", {}, rows.map((row) => {
-        const target = href && href(row);
-        return h("tr", { class: target ? "link" : null, onclick: target && ((event) => { if (!event.target.closest("a,button")) go(ranged(target)); }) },
-          columns.map(([, cell, o], i) => h("td", { class: o && o.n ? "n" : null }, target && i === 0 ? h("a", { href: target }, cell(row)) : cell(row))));
-      })));
+    return h(
+      "table",
+      attributes || {},
+      h(
+        "colgroup",
+        {},
+        columns.map(([, , o]) => h("col", { style: o && o.width ? { width: o.width } : {} })),
+      ),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          columns.map(([label, , o]) => h("th", { class: o && o.n ? "n" : null, scope: "col" }, label)),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        rows.map((row) => {
+          const target = href && href(row);
+          return h(
+            "tr",
+            {
+              class: target ? "link" : null,
+              onclick:
+                target &&
+                ((event) => {
+                  if (!event.target.closest("a,button")) go(ranged(target));
+                }),
+            },
+            columns.map(([, cell, o], i) =>
+              h(
+                "td",
+                { class: o && o.n ? "n" : null },
+                target && i === 0 ? h("a", { href: target }, cell(row)) : cell(row),
+              ),
+            ),
+          );
+        }),
+      ),
+    );
   }
 
-  return { pages, h, s, put, plain, duration, ms, count, many, rate, time, day, ns, moment, ago, bytes, local, colour, PROTOCOLS, chip,
-    RANGE, ranged, url, go, say, copy, copyButton, download, save, saveSvg, savePng, ask, refresh, spark, badge, figures, title, message, trace, table };
+  return {
+    pages,
+    h,
+    s,
+    put,
+    plain,
+    duration,
+    ms,
+    count,
+    many,
+    rate,
+    time,
+    day,
+    ns,
+    moment,
+    ago,
+    bytes,
+    local,
+    colour,
+    PROTOCOLS,
+    chip,
+    RANGE,
+    ranged,
+    url,
+    go,
+    say,
+    copy,
+    copyButton,
+    download,
+    save,
+    saveSvg,
+    savePng,
+    ask,
+    refresh,
+    spark,
+    badge,
+    figures,
+    title,
+    message,
+    trace,
+    table,
+  };
 })();

@@ -3,7 +3,9 @@
 (() => {
   const sl = window.strayline;
   const { h } = sl;
-  let shown = null, drawnText = null, leaving = [];
+  let shown = null,
+    drawnText = null,
+    leaving = [];
 
   /* Theme: as the system has it, unless chosen. */
   const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -16,12 +18,54 @@
   theme();
   dark.addEventListener("change", () => theme());
 
-  const choice = (options, label, value, change, attributes) => h("select", { class: "field small", "aria-label": label, title: label, onchange: (event) => change(event.target.value), ...attributes }, options.map(([v, text]) => h("option", { value: v, selected: v === value }, text)));
-  const themeChoice = () => choice([["auto", "Auto theme"], ["light", "Light"], ["dark", "Dark"]], "Theme", localStorage.getItem("strayline.theme") || "auto", theme, { "data-theme-choice": true, id: "theme" });
-  const zoneChoice = () => choice([["utc", "UTC"], ["local", "Local time"]], "Time zone", sl.local() ? "local" : "utc", (v) => { localStorage.setItem("strayline.zone", v); redraw(); }, { id: "zone" });
+  const choice = (options, label, value, change, attributes) =>
+    h(
+      "select",
+      {
+        class: "field small",
+        "aria-label": label,
+        title: label,
+        onchange: (event) => change(event.target.value),
+        ...attributes,
+      },
+      options.map(([v, text]) => h("option", { value: v, selected: v === value }, text)),
+    );
+  const themeChoice = () =>
+    choice(
+      [
+        ["auto", "Auto theme"],
+        ["light", "Light"],
+        ["dark", "Dark"],
+      ],
+      "Theme",
+      localStorage.getItem("strayline.theme") || "auto",
+      theme,
+      { "data-theme-choice": true, id: "theme" },
+    );
+  const zoneChoice = () =>
+    choice(
+      [
+        ["utc", "UTC"],
+        ["local", "Local time"],
+      ],
+      "Time zone",
+      sl.local() ? "local" : "utc",
+      (v) => {
+        localStorage.setItem("strayline.zone", v);
+        redraw();
+      },
+      { id: "zone" },
+    );
 
   /* Range of time: in the URL, for the pages that have one. */
-  const LASTS = [["", "All time"], ["15m", "Last 15 min"], ["1h", "Last hour"], ["6h", "Last 6 h"], ["24h", "Last 24 h"], ["7d", "Last 7 days"]];
+  const LASTS = [
+    ["", "All time"],
+    ["15m", "Last 15 min"],
+    ["1h", "Last hour"],
+    ["6h", "Last 6 h"],
+    ["24h", "Last 24 h"],
+    ["7d", "Last 7 days"],
+  ];
   function setRange(change) {
     const params = Object.fromEntries(new URLSearchParams(location.search));
     for (const name of [...sl.RANGE, "cursor"]) delete params[name];
@@ -32,14 +76,32 @@
     const field = (name, label) => {
       const at = params.get(name);
       const shownAt = at ? (/^\d+$/.test(at) ? `${sl.day(at)}T${sl.time(at).slice(0, 8)}` : at.slice(0, 19)) : "";
-      return [h("label", { for: `range-${name}` }, label), h("input", { class: "field", type: "datetime-local", step: "1", id: `range-${name}`, value: shownAt })];
+      return [
+        h("label", { for: `range-${name}` }, label),
+        h("input", { class: "field", type: "datetime-local", step: "1", id: `range-${name}`, value: shownAt }),
+      ];
     };
-    const dialog = sl.dialog("Range of time", h("form", { class: "form", onsubmit: (event) => {
-      event.preventDefault();
-      const value = (name) => { const text = dialog.querySelector(`#range-${name}`).value; return text ? new Date(sl.local() ? text : `${text}Z`).toISOString() : ""; };
-      dialog.close();
-      setRange({ start: value("start"), end: value("end") });
-    } }, field("start", `From (${sl.local() ? "local" : "UTC"})`), field("end", "To"), h("button", { class: "button primary", type: "submit" }, "Show")));
+    const dialog = sl.dialog(
+      "Range of time",
+      h(
+        "form",
+        {
+          class: "form",
+          onsubmit: (event) => {
+            event.preventDefault();
+            const value = (name) => {
+              const text = dialog.querySelector(`#range-${name}`).value;
+              return text ? new Date(sl.local() ? text : `${text}Z`).toISOString() : "";
+            };
+            dialog.close();
+            setRange({ start: value("start"), end: value("end") });
+          },
+        },
+        field("start", `From (${sl.local() ? "local" : "UTC"})`),
+        field("end", "To"),
+        h("button", { class: "button primary", type: "submit" }, "Show"),
+      ),
+    );
   }
   const RANGED = new Set(["overview", "map", "traces", "queues", "queue"]);
   function rangeChoice() {
@@ -47,21 +109,63 @@
     const own = params.has("start") || params.has("end");
     const last = params.get("last") || "";
     const options = LASTS.some(([v]) => v === last) ? LASTS : [...LASTS, [last, `Last ${last}`]];
-    return choice([...options, ["own", own ? `${(params.get("start") || "…").slice(0, 16)} – ${(params.get("end") || "…").slice(0, 16)}` : "From – to …"]], "Range of time", own ? "own" : last, (v) => (v === "own" ? rangeDialog() : setRange({ last: v })), { id: "range" });
+    return choice(
+      [
+        ...options,
+        [
+          "own",
+          own
+            ? `${(params.get("start") || "…").slice(0, 16)} – ${(params.get("end") || "…").slice(0, 16)}`
+            : "From – to …",
+        ],
+      ],
+      "Range of time",
+      own ? "own" : last,
+      (v) => (v === "own" ? rangeDialog() : setRange({ last: v })),
+      { id: "range" },
+    );
   }
 
   /* A modal dialog; Escape closes it, the focus goes back to where it was. */
   sl.dialog = (label, ...children) => {
     const before = document.activeElement;
-    const dialog = h("dialog", { class: "dialog", "aria-label": label }, h("header", {}, h("h2", {}, label), h("button", { class: "button small", type: "button", onclick: () => dialog.close() }, "Close ", h("kbd", {}, "Esc"))), children);
-    dialog.addEventListener("close", () => { dialog.remove(); if (before && before.isConnected) before.focus(); });
-    dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+    const dialog = h(
+      "dialog",
+      { class: "dialog", "aria-label": label },
+      h(
+        "header",
+        {},
+        h("h2", {}, label),
+        h(
+          "button",
+          { class: "button small", type: "button", onclick: () => dialog.close() },
+          "Close ",
+          h("kbd", {}, "Esc"),
+        ),
+      ),
+      children,
+    );
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      if (before && before.isConnected) before.focus();
+    });
+    dialog.addEventListener("click", (event) => {
+      if (event.target === dialog) dialog.close();
+    });
     document.body.append(dialog);
     dialog.showModal();
     return dialog;
   };
 
-  const ITEMS = [["/", "overview", "Overview", "o"], ["/map", "map", "Map", "m"], ["/traces", "traces", "Traces", "t"], ["/findings", "findings", "Findings", "f"], ["/queues", "queues", "Queues", "q"], ["/sql", "sql", "SQL", "s"], ["/settings", "settings", "Settings", "e"]];
+  const ITEMS = [
+    ["/", "overview", "Overview", "o"],
+    ["/map", "map", "Map", "m"],
+    ["/traces", "traces", "Traces", "t"],
+    ["/findings", "findings", "Findings", "f"],
+    ["/queues", "queues", "Queues", "q"],
+    ["/sql", "sql", "SQL", "s"],
+    ["/settings", "settings", "Settings", "e"],
+  ];
   sl.NAV = ITEMS;
   const SECTION = { trace: "traces", compare: "traces", queue: "queues", message: "findings", docs: "findings" };
   function nav(page) {
@@ -71,12 +175,23 @@
       root.append(
         h("a", { class: "brand", href: "/" }, h("img", { src: "/assets/favicon.svg", alt: "" }), "Strayline"),
         ...ITEMS.map(([href, name, label]) => h("a", { class: "item", href, "data-name": name }, label)),
-        h("div", { class: "foot" },
+        h(
+          "div",
+          { class: "foot" },
           h("div", { id: "range-place" }),
-          h("button", { class: "button small", type: "button", id: "find", onclick: () => sl.palette() }, "Find ", h("kbd", {}, /Mac/.test(navigator.platform) ? "⌘K" : "Ctrl K")),
+          h(
+            "button",
+            { class: "button small", type: "button", id: "find", onclick: () => sl.palette() },
+            "Find ",
+            h("kbd", {}, /Mac/.test(navigator.platform) ? "⌘K" : "Ctrl K"),
+          ),
           h("div", { class: "pair" }, themeChoice(), zoneChoice()),
-          document.getElementById("shell").dataset.login ? h("button", { class: "button small", type: "button", onclick: logout }, "Log out") : null,
-          h("div", { id: "connection", role: "status" })));
+          document.getElementById("shell").dataset.login
+            ? h("button", { class: "button small", type: "button", onclick: logout }, "Log out")
+            : null,
+          h("div", { id: "connection", role: "status" }),
+        ),
+      );
       connection(null);
     }
     for (const item of root.querySelectorAll("a.item"))
@@ -92,7 +207,12 @@
   }
 
   /* Whether the collector answers; null while nobody knows. What is on the screen stays. */
-  const STATES = { here: "Connected", away: "Collector away, retrying", gone: "Dashboard away, retrying", locked: "Not logged in" };
+  const STATES = {
+    here: "Connected",
+    away: "Collector away, retrying",
+    gone: "Dashboard away, retrying",
+    locked: "Not logged in",
+  };
   let state = null;
   function connection(next) {
     const before = state;
@@ -106,11 +226,47 @@
   sl.connection = connection;
 
   function failed(root, envelope) {
-    sl.put(root, h("div", { class: "empty" }, h("h1", {}, envelope.away ? "The collector is away" : envelope.locked ? "Not logged in" : "Nothing to show"), h("p", { class: "quiet", role: "alert" }, envelope.error),
-      envelope.away ? [h("p", { class: "quiet" }, "Start it; this page comes by itself."), h("pre", {}, "strayline up")] : envelope.locked ? h("p", {}, h("a", { class: "button", href: "/login", onclick: (event) => { event.preventDefault(); location.assign(sl.url("/login", { next: location.pathname + location.search })); } }, "Log in")) : h("p", {}, h("a", { class: "button", href: "/" }, "Go to the overview"))));
+    sl.put(
+      root,
+      h(
+        "div",
+        { class: "empty" },
+        h("h1", {}, envelope.away ? "The collector is away" : envelope.locked ? "Not logged in" : "Nothing to show"),
+        h("p", { class: "quiet", role: "alert" }, envelope.error),
+        envelope.away
+          ? [h("p", { class: "quiet" }, "Start it; this page comes by itself."), h("pre", {}, "strayline up")]
+          : envelope.locked
+            ? h(
+                "p",
+                {},
+                h(
+                  "a",
+                  {
+                    class: "button",
+                    href: "/login",
+                    onclick: (event) => {
+                      event.preventDefault();
+                      location.assign(sl.url("/login", { next: location.pathname + location.search }));
+                    },
+                  },
+                  "Log in",
+                ),
+              )
+            : h("p", {}, h("a", { class: "button", href: "/" }, "Go to the overview")),
+      ),
+    );
   }
 
-  sl.pages.missing = (root) => sl.put(root, h("div", { class: "empty" }, h("h1", {}, "No such page"), h("p", {}, h("a", { class: "button", href: "/" }, "Go to the overview"))));
+  sl.pages.missing = (root) =>
+    sl.put(
+      root,
+      h(
+        "div",
+        { class: "empty" },
+        h("h1", {}, "No such page"),
+        h("p", {}, h("a", { class: "button", href: "/" }, "Go to the overview")),
+      ),
+    );
 
   /* Called when what is drawn now goes: for observers, timers and streams of a page. */
   sl.onLeave = (run) => leaving.push(run);
@@ -120,7 +276,9 @@
     else sl.pages[envelope.page](root, envelope.data, envelope.params, envelope);
     root.dataset.page = envelope.page;
   }
-  function redraw() { if (shown) draw(document.getElementById("page"), shown); }
+  function redraw() {
+    if (shown) draw(document.getElementById("page"), shown);
+  }
   sl.redraw = redraw;
 
   const NAMES = { sql: "SQL" };

@@ -5,7 +5,9 @@
   const sl = window.strayline;
   const NAMES = ["rates", "finding.new", "finding.updated", "finding.retracted"];
   const listeners = new Set();
-  let source = null, lastId = "", retry = null;
+  let source = null,
+    lastId = "",
+    retry = null;
 
   /* `live({ rates(data) {…}, "finding.new"(data) {…} })` until the page is left. */
   sl.live = (handlers) => {
@@ -26,14 +28,19 @@
     for (const name of NAMES) source.addEventListener(name, (event) => tell(name, event));
     source.addEventListener("error", () => {
       sl.connection("gone");
-      if (source && source.readyState === EventSource.CLOSED) { close(); retry = setTimeout(open, 2000); }
+      if (source && source.readyState === EventSource.CLOSED) {
+        close();
+        retry = setTimeout(open, 2000);
+      }
     });
   }
   function close() {
     if (source) source.close();
     source = null;
   }
-  document.addEventListener("visibilitychange", () => (document.hidden ? close() : (open(), listeners.size && sl.refresh())));
+  document.addEventListener("visibilitychange", () =>
+    document.hidden ? close() : (open(), listeners.size && sl.refresh()),
+  );
   window.addEventListener("pagehide", close);
   open();
 })();

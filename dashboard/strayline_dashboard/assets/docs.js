@@ -29,31 +29,102 @@
     }
     return [...parts, rest];
   }
-  const cells = (line) => line.trim().replace(/^\||\|$/g, "").split(/(?<!\\)\|/).map((c) => c.trim().replaceAll("\\|", "|"));
-  const anchor = (text) => text.toLowerCase().replace(/[^\w\- ]/g, "").trim().replaceAll(" ", "-");
+  const cells = (line) =>
+    line
+      .trim()
+      .replace(/^\||\|$/g, "")
+      .split(/(?<!\\)\|/)
+      .map((c) => c.trim().replaceAll("\\|", "|"));
+  const anchor = (text) =>
+    text
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, "")
+      .trim()
+      .replaceAll(" ", "-");
 
   function blocks(text, name) {
-    const lines = text.split("\n"), found = [];
-    const more = (test) => { const taken = []; while (lines.length && test(lines[0])) taken.push(lines.shift()); return taken; };
+    const lines = text.split("\n"),
+      found = [];
+    const more = (test) => {
+      const taken = [];
+      while (lines.length && test(lines[0])) taken.push(lines.shift());
+      return taken;
+    };
     while (lines.length) {
       const line = lines[0];
       const head = /^(#{1,4}) (.*)/.exec(line);
       if (!line.trim()) lines.shift();
-      else if (head) { lines.shift(); found.push(h(`h${head[1].length}`, { id: anchor(head[2]) }, inline(head[2], name))); }
-      else if (line.startsWith("```")) { lines.shift(); found.push(h("pre", {}, more((l) => !l.startsWith("```")).join("\n"))); lines.shift(); }
-      else if (line.startsWith("    ")) found.push(h("pre", {}, more((l) => l.startsWith("    ") || !l.trim()).map((l) => l.slice(4)).join("\n").trimEnd()));
+      else if (head) {
+        lines.shift();
+        found.push(h(`h${head[1].length}`, { id: anchor(head[2]) }, inline(head[2], name)));
+      } else if (line.startsWith("```")) {
+        lines.shift();
+        found.push(h("pre", {}, more((l) => !l.startsWith("```")).join("\n")));
+        lines.shift();
+      } else if (line.startsWith("    "))
+        found.push(
+          h(
+            "pre",
+            {},
+            more((l) => l.startsWith("    ") || !l.trim())
+              .map((l) => l.slice(4))
+              .join("\n")
+              .trimEnd(),
+          ),
+        );
       else if (line.startsWith("|")) {
         const [first, , ...rows] = more((l) => l.startsWith("|")).map(cells);
-        found.push(h("div", { class: "wide" }, h("table", {}, h("thead", {}, h("tr", {}, first.map((c) => h("th", {}, inline(c, name))))), h("tbody", {}, rows.map((r) => h("tr", {}, r.map((c) => h("td", {}, inline(c, name)))))))));
+        found.push(
+          h(
+            "div",
+            { class: "wide" },
+            h(
+              "table",
+              {},
+              h(
+                "thead",
+                {},
+                h(
+                  "tr",
+                  {},
+                  first.map((c) => h("th", {}, inline(c, name))),
+                ),
+              ),
+              h(
+                "tbody",
+                {},
+                rows.map((r) =>
+                  h(
+                    "tr",
+                    {},
+                    r.map((c) => h("td", {}, inline(c, name))),
+                  ),
+                ),
+              ),
+            ),
+          ),
+        );
       } else if (/^(- |\d+\. )/.test(line)) {
-        const items = more((l) => /^(- |\d+\. |\s+\S)/.test(l)).join("\n").split(/\n(?=- |\d+\. )/);
-        found.push(h(/^\d/.test(line) ? "ol" : "ul", {}, items.map((item) => h("li", {}, inline(item.replace(/^(- |\d+\. )/, "").replace(/\s*\n\s*/g, " "), name)))));
-      } else found.push(h("p", {}, inline(more((l) => l.trim() && !/^(#{1,4} |```|\||- |\d+\. )/.test(l)).join(" "), name)));
+        const items = more((l) => /^(- |\d+\. |\s+\S)/.test(l))
+          .join("\n")
+          .split(/\n(?=- |\d+\. )/);
+        found.push(
+          h(
+            /^\d/.test(line) ? "ol" : "ul",
+            {},
+            items.map((item) => h("li", {}, inline(item.replace(/^(- |\d+\. )/, "").replace(/\s*\n\s*/g, " "), name))),
+          ),
+        );
+      } else
+        found.push(h("p", {}, inline(more((l) => l.trim() && !/^(#{1,4} |```|\||- |\d+\. )/.test(l)).join(" "), name)));
     }
     return found;
   }
 
   sl.pages.docs = (root, data) => {
-    sl.put(root, h("div", { class: "body scroll docs", tabindex: "0" }, h("article", {}, blocks(data.text, data.name))));
+    sl.put(
+      root,
+      h("div", { class: "body scroll docs", tabindex: "0" }, h("article", {}, blocks(data.text, data.name))),
+    );
   };
 })();

@@ -10,97 +10,443 @@
   sl.queueLink = (q) => sl.url("/queue", { name: q.name, broker: q.broker, vhost: q.vhost });
 
   /* The list. */
-  const SORTS = { messages: (q) => q.messages, rate: (q) => q.rate_per_s, wait: (q) => q.wait_p95_ms || 0, depth: (q) => q.depth_max, redelivered: (q) => q.redelivered, late: (q) => q.late, findings: (q) => q.findings };
+  const SORTS = {
+    messages: (q) => q.messages,
+    rate: (q) => q.rate_per_s,
+    wait: (q) => q.wait_p95_ms || 0,
+    depth: (q) => q.depth_max,
+    redelivered: (q) => q.redelivered,
+    late: (q) => q.late,
+    findings: (q) => q.findings,
+  };
   function judged(coverage) {
     if (!coverage) return h("span", { class: "quiet" }, "–");
     const count = (state) => coverage.verdicts.filter((v) => v.state === state).length;
     const [sure, inferred, unknown] = ["judged", "inferred", "unknown"].map(count);
-    const why = coverage.verdicts.filter((v) => v.state !== "judged").map((v) => `${words(v.verdict || v.kind)}: ${v.state}${v.reason ? `, ${v.reason}` : ""}`).join("\n");
-    return h("span", { class: "coverage", title: why }, h("i", { class: "judged", style: { flex: sure } }), h("i", { class: "inferred", style: { flex: inferred } }), h("i", { class: "unknown", style: { flex: unknown } }), h("span", { class: "offscreen" }, `${sure} judged, ${inferred} inferred, ${unknown} unknown`));
+    const why = coverage.verdicts
+      .filter((v) => v.state !== "judged")
+      .map((v) => `${words(v.verdict || v.kind)}: ${v.state}${v.reason ? `, ${v.reason}` : ""}`)
+      .join("\n");
+    return h(
+      "span",
+      { class: "coverage", title: why },
+      h("i", { class: "judged", style: { flex: sure } }),
+      h("i", { class: "inferred", style: { flex: inferred } }),
+      h("i", { class: "unknown", style: { flex: unknown } }),
+      h("span", { class: "offscreen" }, `${sure} judged, ${inferred} inferred, ${unknown} unknown`),
+    );
   }
   const MISSING = "No consumer's span was seen yet.";
   sl.pages.queues = (root, data, params) => {
     const covered = new Map(data.coverage.map((row) => [key(row), row]));
     const sort = SORTS[params.sort] ? params.sort : "messages";
     const text = (params.find || "").toLowerCase();
-    const items = data.items.filter((q) => q.name.toLowerCase().includes(text)).sort((a, b) => SORTS[sort](b) - SORTS[sort](a));
+    const items = data.items
+      .filter((q) => q.name.toLowerCase().includes(text))
+      .sort((a, b) => SORTS[sort](b) - SORTS[sort](a));
     const seen = new Set(data.items.map(key));
     const silent = data.coverage.filter((row) => !seen.has(key(row)) && row.queue.toLowerCase().includes(text));
-    const find = h("input", { type: "search", class: "field", id: "find-queue", value: params.find || "", placeholder: "Find a queue", "aria-label": "Find a queue" });
-    find.addEventListener("input", () => { clearTimeout(find.timer); find.timer = setTimeout(() => sl.go(sl.url("/queues", { ...params, find: find.value }), true), 250); });
+    const find = h("input", {
+      type: "search",
+      class: "field",
+      id: "find-queue",
+      value: params.find || "",
+      placeholder: "Find a queue",
+      "aria-label": "Find a queue",
+    });
+    find.addEventListener("input", () => {
+      clearTimeout(find.timer);
+      find.timer = setTimeout(() => sl.go(sl.url("/queues", { ...params, find: find.value }), true), 250);
+    });
     const typing = document.activeElement && document.activeElement.id === "find-queue";
-    const head = (name, label) => h("a", { class: `sort${sort === name ? " on" : ""}`, href: sl.url("/queues", { ...params, sort: name === "messages" ? "" : name }), "aria-label": `Sort by ${label}` }, label, sort === name ? " ↓" : "");
-    sl.put(root,
-      h("div", { class: "head" }, sl.title("Queues"), data.failed_detectors.length ? h("a", { href: "/settings" }, sl.badge("error", `${sl.many(data.failed_detectors.length, "detector")} failed`)) : null),
-      h("div", { class: "bar" }, find, h("span", { class: "quiet" }, sl.many(items.length, "queue"), data.truncated ? ", the busiest" : ""), h("span", { class: "key" }, h("i", { class: "swatch judged" }), "judged"), h("span", { class: "key" }, h("i", { class: "swatch inferred" }), "inferred"), h("span", { class: "key" }, h("i", { class: "swatch unknown" }), "unknown")),
-      h("div", { class: "body" }, h("div", { class: "pane scroll", style: { flex: 1 }, tabindex: "0", role: "region", "aria-label": "Queues" },
-        items.length ? h("div", { class: "wide-table queues" }, sl.table([
-          ["Queue", (q) => h("b", { title: [q.name, q.vhost, q.broker].filter(Boolean).join(" · ") }, q.name), {}],
-          ["", (q) => sl.spark(q.delivered_steps, { width: 72, height: 18, area: true }), { width: "98px" }],
-          [head("rate", "Rate"), (q) => sl.rate(q.rate_per_s), { width: "76px", n: true }],
-          [head("messages", "Messages"), (q) => sl.count(q.messages), { width: "106px", n: true }],
-          [head("wait", "Wait p95"), (q) => h("span", { class: "mono" }, sl.ms(q.wait_p95_ms)), { width: "92px", n: true }],
-          [head("depth", "Depth max"), (q) => sl.count(q.depth_max), { width: "104px", n: true }],
-          [head("redelivered", "Redelivered"), (q) => sl.count(q.redelivered), { width: "106px", n: true }],
-          [head("late", "Late"), (q) => h("span", { class: q.late ? "error-text" : "quiet" }, sl.count(q.late)), { width: "66px", n: true }],
-          ["Handling p95", (q) => h("span", { class: "mono" }, sl.ms(q.handle_p95_ms)), { width: "104px", n: true }],
-          ["Consumers", (q) => h("span", { title: q.consumers.join(", ") }, q.consumers.join(", ")), { width: "118px" }],
-          ["Judged", (q) => judged(covered.get(key(q))), { width: "84px" }],
-          [head("findings", "Findings"), (q) => (q.findings ? sl.badge("warning", sl.count(q.findings)) : ""), { width: "84px", n: true }],
-        ], items, sl.queueLink)) : h("p", { class: "quiet pad" }, text ? "No queue is named so." : MISSING),
-        silent.length ? [h("h2", { class: "pad" }, "Declared, and nothing was delivered from them"), h("ul", { class: "plain pad" }, silent.map((row) => h("li", { class: "quiet" }, row.queue)))] : null)));
-    if (typing) { const field = document.getElementById("find-queue"); field.focus(); field.setSelectionRange(field.value.length, field.value.length); }
+    const head = (name, label) =>
+      h(
+        "a",
+        {
+          class: `sort${sort === name ? " on" : ""}`,
+          href: sl.url("/queues", { ...params, sort: name === "messages" ? "" : name }),
+          "aria-label": `Sort by ${label}`,
+        },
+        label,
+        sort === name ? " ↓" : "",
+      );
+    sl.put(
+      root,
+      h(
+        "div",
+        { class: "head" },
+        sl.title("Queues"),
+        data.failed_detectors.length
+          ? h(
+              "a",
+              { href: "/settings" },
+              sl.badge("error", `${sl.many(data.failed_detectors.length, "detector")} failed`),
+            )
+          : null,
+      ),
+      h(
+        "div",
+        { class: "bar" },
+        find,
+        h("span", { class: "quiet" }, sl.many(items.length, "queue"), data.truncated ? ", the busiest" : ""),
+        h("span", { class: "key" }, h("i", { class: "swatch judged" }), "judged"),
+        h("span", { class: "key" }, h("i", { class: "swatch inferred" }), "inferred"),
+        h("span", { class: "key" }, h("i", { class: "swatch unknown" }), "unknown"),
+      ),
+      h(
+        "div",
+        { class: "body" },
+        h(
+          "div",
+          { class: "pane scroll", style: { flex: 1 }, tabindex: "0", role: "region", "aria-label": "Queues" },
+          items.length
+            ? h(
+                "div",
+                { class: "wide-table queues" },
+                sl.table(
+                  [
+                    [
+                      "Queue",
+                      (q) => h("b", { title: [q.name, q.vhost, q.broker].filter(Boolean).join(" · ") }, q.name),
+                      {},
+                    ],
+                    ["", (q) => sl.spark(q.delivered_steps, { width: 72, height: 18, area: true }), { width: "98px" }],
+                    [head("rate", "Rate"), (q) => sl.rate(q.rate_per_s), { width: "76px", n: true }],
+                    [head("messages", "Messages"), (q) => sl.count(q.messages), { width: "106px", n: true }],
+                    [
+                      head("wait", "Wait p95"),
+                      (q) => h("span", { class: "mono" }, sl.ms(q.wait_p95_ms)),
+                      { width: "92px", n: true },
+                    ],
+                    [head("depth", "Depth max"), (q) => sl.count(q.depth_max), { width: "104px", n: true }],
+                    [head("redelivered", "Redelivered"), (q) => sl.count(q.redelivered), { width: "106px", n: true }],
+                    [
+                      head("late", "Late"),
+                      (q) => h("span", { class: q.late ? "error-text" : "quiet" }, sl.count(q.late)),
+                      { width: "66px", n: true },
+                    ],
+                    [
+                      "Handling p95",
+                      (q) => h("span", { class: "mono" }, sl.ms(q.handle_p95_ms)),
+                      { width: "104px", n: true },
+                    ],
+                    [
+                      "Consumers",
+                      (q) => h("span", { title: q.consumers.join(", ") }, q.consumers.join(", ")),
+                      { width: "118px" },
+                    ],
+                    ["Judged", (q) => judged(covered.get(key(q))), { width: "84px" }],
+                    [
+                      head("findings", "Findings"),
+                      (q) => (q.findings ? sl.badge("warning", sl.count(q.findings)) : ""),
+                      { width: "84px", n: true },
+                    ],
+                  ],
+                  items,
+                  sl.queueLink,
+                ),
+              )
+            : h("p", { class: "quiet pad" }, text ? "No queue is named so." : MISSING),
+          silent.length
+            ? [
+                h("h2", { class: "pad" }, "Declared, and nothing was delivered from them"),
+                h(
+                  "ul",
+                  { class: "plain pad" },
+                  silent.map((row) => h("li", { class: "quiet" }, row.queue)),
+                ),
+              ]
+            : null,
+        ),
+      ),
+    );
+    if (typing) {
+      const field = document.getElementById("find-queue");
+      field.focus();
+      field.setSelectionRange(field.value.length, field.value.length);
+    }
   };
 
   /* One queue. */
   sl.pages.queue = (root, data, params, envelope) => {
     const { place, tab, order } = data;
     const to = (change) => sl.url("/queue", { ...params, ...change });
-    const tabs = h("div", { class: "tabs", role: "group", "aria-label": "About this queue" }, [["order", "Order"], ["routes", "Routes"], ["coverage", "What is judged"]].map(([name, label]) => h("button", { type: "button", id: `tab-${name}`, "aria-pressed": String(tab === name), onclick: () => sl.go(to({ tab: name === "order" ? "" : name, from: "", to: "" })) }, label)));
+    const tabs = h(
+      "div",
+      { class: "tabs", role: "group", "aria-label": "About this queue" },
+      [
+        ["order", "Order"],
+        ["routes", "Routes"],
+        ["coverage", "What is judged"],
+      ].map(([name, label]) =>
+        h(
+          "button",
+          {
+            type: "button",
+            id: `tab-${name}`,
+            "aria-pressed": String(tab === name),
+            onclick: () => sl.go(to({ tab: name === "order" ? "" : name, from: "", to: "" })),
+          },
+          label,
+        ),
+      ),
+    );
     const worst = [...data.findings].sort((a, b) => RANK[a.severity] - RANK[b.severity]);
-    const told = order ? [order.bindings.length ? `bound to ${order.bindings.join(", ")}` : "bindings not seen", `consumed by ${order.consumers.join(", ")}`].join(" · ") : [place.vhost, place.broker].filter(Boolean).join(" · ");
-    sl.put(root,
-      h("div", { class: "head" }, sl.title(place.name || "No queue named", h("p", { class: "quiet clip", title: told }, told)),
-        order ? sl.figures([[sl.count(order.messages), "messages"], [sl.count(order.late), "late", order.late ? "error-text" : null], [sl.many(order.worst_extent, "place"), "worst"], [sl.count(order.redelivered), "redelivered"]]) : null),
-      worst.slice(0, 2).map((f) => h("a", { class: `banner ${f.severity}`, href: `/findings/${f.id}` }, h("b", { class: "clip" }, f.title), h("p", { class: "clip" }, f.explanation))),
-      h("div", { class: "bar" }, tabs, worst.length > 2 ? h("a", { class: "button small", href: sl.url("/findings", { queue: place.name }) }, `All ${worst.length} findings`) : null, h("a", { class: "button small", href: sl.url("/traces", { q: `queue=${JSON.stringify(place.name || "")}` }) }, "Traces"), h("a", { class: "button small", href: "/map" }, "Map")),
-      tab === "routes" ? routes(data.routes) : tab === "coverage" ? coverage(data.coverage) : sl.drawOrder(order, params, to));
+    const told = order
+      ? [
+          order.bindings.length ? `bound to ${order.bindings.join(", ")}` : "bindings not seen",
+          `consumed by ${order.consumers.join(", ")}`,
+        ].join(" · ")
+      : [place.vhost, place.broker].filter(Boolean).join(" · ");
+    sl.put(
+      root,
+      h(
+        "div",
+        { class: "head" },
+        sl.title(place.name || "No queue named", h("p", { class: "quiet clip", title: told }, told)),
+        order
+          ? sl.figures([
+              [sl.count(order.messages), "messages"],
+              [sl.count(order.late), "late", order.late ? "error-text" : null],
+              [sl.many(order.worst_extent, "place"), "worst"],
+              [sl.count(order.redelivered), "redelivered"],
+            ])
+          : null,
+      ),
+      worst
+        .slice(0, 2)
+        .map((f) =>
+          h(
+            "a",
+            { class: `banner ${f.severity}`, href: `/findings/${f.id}` },
+            h("b", { class: "clip" }, f.title),
+            h("p", { class: "clip" }, f.explanation),
+          ),
+        ),
+      h(
+        "div",
+        { class: "bar" },
+        tabs,
+        worst.length > 2
+          ? h(
+              "a",
+              { class: "button small", href: sl.url("/findings", { queue: place.name }) },
+              `All ${worst.length} findings`,
+            )
+          : null,
+        h(
+          "a",
+          { class: "button small", href: sl.url("/traces", { q: `queue=${JSON.stringify(place.name || "")}` }) },
+          "Traces",
+        ),
+        h("a", { class: "button small", href: "/map" }, "Map"),
+      ),
+      tab === "routes"
+        ? routes(data.routes)
+        : tab === "coverage"
+          ? coverage(data.coverage)
+          : sl.drawOrder(order, params, to),
+    );
   };
 
   function difference(nearest) {
-    return h("span", { class: "diff" }, h("span", { class: "quiet" }, `nearest: ${nearest.destination} `),
-      nearest.words.map((w, i) => [i ? "." : "", w.same ? h("span", {}, w.pattern) : [w.pattern !== null ? h("del", { title: "in the binding" }, w.pattern) : null, w.word !== null ? h("ins", { title: "in the message" }, w.word) : null]]));
+    return h(
+      "span",
+      { class: "diff" },
+      h("span", { class: "quiet" }, `nearest: ${nearest.destination} `),
+      nearest.words.map((w, i) => [
+        i ? "." : "",
+        w.same
+          ? h("span", {}, w.pattern)
+          : [
+              w.pattern !== null ? h("del", { title: "in the binding" }, w.pattern) : null,
+              w.word !== null ? h("ins", { title: "in the message" }, w.word) : null,
+            ],
+      ]),
+    );
   }
   function routes(told) {
     const wrong = (w) => (w.into_queue && !w.meant_for_queue) || (!w.into_queue && w.meant_for_queue);
-    return h("div", { class: "body" }, h("div", { class: "pane scroll", id: "routes", style: { flex: 1 }, tabindex: "0", role: "region", "aria-label": "Routes" },
-      told.items.length ? h("div", { class: "wide-table queues" }, sl.table([
-        ["Exchange", (w) => w.exchange || "(default)", { width: "150px" }],
-        ["Key", (w) => h("span", { class: "mono" }, w.routing_key || "(empty)"), { width: "170px" }],
-        ["Published", (w) => sl.count(w.published), { width: "84px", n: true }],
-        ["Expected", (w) => (w.expected_queues.length ? w.expected_queues.join(", ") : h("span", { class: "quiet", title: w.unknown }, w.unknown ? "nowhere that is declared" : "–")), { width: "180px" }],
-        ["Actual", (w) => (w.actual.length ? w.actual.map((e) => `${e.queue} (${sl.count(e.messages)})`).join(", ") : h("span", { class: w.returned ? "error-text" : "quiet" }, w.returned ? `returned (${sl.count(w.returned)})` : "nowhere seen")), { width: "230px" }],
-        ["", (w) => (wrong(w) ? sl.badge("warning", w.into_queue ? "not meant here" : "did not come") : w.meant_for_queue ? sl.badge("info", "as meant") : ""), { width: "138px" }],
-        ["By binding, or what differs", (w) => (wrong(w) && w.nearest ? difference(w.nearest) : w.binding !== null ? h("span", { class: "mono" }, w.binding || "(empty)") : h("span", { class: "quiet" }, "not seen")), {}],
-      ], told.items, null, { class: "tall" })) : h("p", { class: "quiet pad" }, "Nothing was published that came here, or that is meant to."),
-      told.truncated ? h("p", { class: "quiet pad" }, "Only the 2,000 busiest exchanges and keys were looked at.") : null,
-      told.bindings.length ? h("div", { class: "pad" }, h("h2", {}, "Bindings into it"), h("ul", { class: "plain" }, told.bindings.map((b) => h("li", {}, h("span", { class: "mono" }, `${b.exchange || "(default)"} — ${b.routing_key || "(empty)"}`), " ", h("span", { class: "quiet" }, b.roles.map((r) => ({ intended: "declared or in a reference", actual: "the broker's" })[r]).join(", ")))))) : null));
+    return h(
+      "div",
+      { class: "body" },
+      h(
+        "div",
+        {
+          class: "pane scroll",
+          id: "routes",
+          style: { flex: 1 },
+          tabindex: "0",
+          role: "region",
+          "aria-label": "Routes",
+        },
+        told.items.length
+          ? h(
+              "div",
+              { class: "wide-table queues" },
+              sl.table(
+                [
+                  ["Exchange", (w) => w.exchange || "(default)", { width: "150px" }],
+                  ["Key", (w) => h("span", { class: "mono" }, w.routing_key || "(empty)"), { width: "170px" }],
+                  ["Published", (w) => sl.count(w.published), { width: "84px", n: true }],
+                  [
+                    "Expected",
+                    (w) =>
+                      w.expected_queues.length
+                        ? w.expected_queues.join(", ")
+                        : h("span", { class: "quiet", title: w.unknown }, w.unknown ? "nowhere that is declared" : "–"),
+                    { width: "180px" },
+                  ],
+                  [
+                    "Actual",
+                    (w) =>
+                      w.actual.length
+                        ? w.actual.map((e) => `${e.queue} (${sl.count(e.messages)})`).join(", ")
+                        : h(
+                            "span",
+                            { class: w.returned ? "error-text" : "quiet" },
+                            w.returned ? `returned (${sl.count(w.returned)})` : "nowhere seen",
+                          ),
+                    { width: "230px" },
+                  ],
+                  [
+                    "",
+                    (w) =>
+                      wrong(w)
+                        ? sl.badge("warning", w.into_queue ? "not meant here" : "did not come")
+                        : w.meant_for_queue
+                          ? sl.badge("info", "as meant")
+                          : "",
+                    { width: "138px" },
+                  ],
+                  [
+                    "By binding, or what differs",
+                    (w) =>
+                      wrong(w) && w.nearest
+                        ? difference(w.nearest)
+                        : w.binding !== null
+                          ? h("span", { class: "mono" }, w.binding || "(empty)")
+                          : h("span", { class: "quiet" }, "not seen"),
+                    {},
+                  ],
+                ],
+                told.items,
+                null,
+                { class: "tall" },
+              ),
+            )
+          : h("p", { class: "quiet pad" }, "Nothing was published that came here, or that is meant to."),
+        told.truncated
+          ? h("p", { class: "quiet pad" }, "Only the 2,000 busiest exchanges and keys were looked at.")
+          : null,
+        told.bindings.length
+          ? h(
+              "div",
+              { class: "pad" },
+              h("h2", {}, "Bindings into it"),
+              h(
+                "ul",
+                { class: "plain" },
+                told.bindings.map((b) =>
+                  h(
+                    "li",
+                    {},
+                    h("span", { class: "mono" }, `${b.exchange || "(default)"} — ${b.routing_key || "(empty)"}`),
+                    " ",
+                    h(
+                      "span",
+                      { class: "quiet" },
+                      b.roles
+                        .map((r) => ({ intended: "declared or in a reference", actual: "the broker's" })[r])
+                        .join(", "),
+                    ),
+                  ),
+                ),
+              ),
+            )
+          : null,
+      ),
+    );
   }
 
   const STATES = { judged: ["ok", "judged"], inferred: ["warning", "inferred"], unknown: ["info", "unknown"] };
   function coverage(rows) {
     const share = (v) => (v === null ? "–" : `${(100 * v).toFixed(v > 0.995 && v < 1 ? 1 : 0)} %`);
-    return h("div", { class: "body" }, h("div", { class: "pane scroll", id: "coverage", style: { flex: 1 }, tabindex: "0", role: "region", "aria-label": "What is judged" },
-      rows.length ? rows.map((row) => [
-        h("div", { class: "pad" }, sl.figures([[sl.count(row.deliveries), "deliveries"], [share(row.stamped_share), "bear a stamp"], [share(row.publish_known_share), "publish known"], [share(row.settled_share), "settlement known"], [`${row.processes_with_census} of ${row.processes}`, "processes count theirs"], [row.declared ? "yes" : "no", "declaration seen"]])),
-        sl.table([
-          ["Verdict", (v) => h("a", { class: "link-text", href: sl.findingDocs(v) }, words(v.kind), v.verdict ? `: ${words(v.verdict)}` : ""), { width: "230px" }],
-          ["", (v) => sl.badge(...STATES[v.state]), { width: "104px" }],
-          ["Because", (v) => h("span", { class: "quiet" }, v.reason || (v.state === "judged" ? "everything it rests on was recorded" : "")), {}],
-        ], row.verdicts, null, { class: "tall" })]) : h("p", { class: "quiet pad" }, "Nothing is known of this queue.")));
+    return h(
+      "div",
+      { class: "body" },
+      h(
+        "div",
+        {
+          class: "pane scroll",
+          id: "coverage",
+          style: { flex: 1 },
+          tabindex: "0",
+          role: "region",
+          "aria-label": "What is judged",
+        },
+        rows.length
+          ? rows.map((row) => [
+              h(
+                "div",
+                { class: "pad" },
+                sl.figures([
+                  [sl.count(row.deliveries), "deliveries"],
+                  [share(row.stamped_share), "bear a stamp"],
+                  [share(row.publish_known_share), "publish known"],
+                  [share(row.settled_share), "settlement known"],
+                  [`${row.processes_with_census} of ${row.processes}`, "processes count theirs"],
+                  [row.declared ? "yes" : "no", "declaration seen"],
+                ]),
+              ),
+              sl.table(
+                [
+                  [
+                    "Verdict",
+                    (v) =>
+                      h(
+                        "a",
+                        { class: "link-text", href: sl.findingDocs(v) },
+                        words(v.kind),
+                        v.verdict ? `: ${words(v.verdict)}` : "",
+                      ),
+                    { width: "230px" },
+                  ],
+                  ["", (v) => sl.badge(...STATES[v.state]), { width: "104px" }],
+                  [
+                    "Because",
+                    (v) =>
+                      h(
+                        "span",
+                        { class: "quiet" },
+                        v.reason || (v.state === "judged" ? "everything it rests on was recorded" : ""),
+                      ),
+                    {},
+                  ],
+                ],
+                row.verdicts,
+                null,
+                { class: "tall" },
+              ),
+            ])
+          : h("p", { class: "quiet pad" }, "Nothing is known of this queue."),
+      ),
+    );
   }
 
   sl.keys.page("queues", [["/", "Find a queue", () => document.getElementById("find-queue").focus()]]);
-  const press = (id) => () => { const node = document.getElementById(id); if (node) node.click(); };
-  sl.keys.page("queue", [["1", "Order", press("tab-order")], ["2", "Routes", press("tab-routes")], ["3", "What is judged", press("tab-coverage")], ["w", "Closer", () => sl.zoomOrder(0.5)], ["s", "Wider", () => sl.zoomOrder(2)], ["a", "Earlier", () => sl.panOrder(-0.5)], ["d", "Later", () => sl.panOrder(0.5)], ["l", "Late ones: the next", () => sl.nextLate()]]);
+  const press = (id) => () => {
+    const node = document.getElementById(id);
+    if (node) node.click();
+  };
+  sl.keys.page("queue", [
+    ["1", "Order", press("tab-order")],
+    ["2", "Routes", press("tab-routes")],
+    ["3", "What is judged", press("tab-coverage")],
+    ["w", "Closer", () => sl.zoomOrder(0.5)],
+    ["s", "Wider", () => sl.zoomOrder(2)],
+    ["a", "Earlier", () => sl.panOrder(-0.5)],
+    ["d", "Later", () => sl.panOrder(0.5)],
+    ["l", "Late ones: the next", () => sl.nextLate()],
+  ]);
 })();

@@ -18,9 +18,18 @@
       grip.setPointerCapture(down.pointerId);
       const before = pane().getBoundingClientRect().width;
       let width = before;
-      const move = (event) => { width = set(before + from * (event.clientX - down.clientX)); };
+      const move = (event) => {
+        width = set(before + from * (event.clientX - down.clientX));
+      };
       grip.addEventListener("pointermove", move);
-      grip.addEventListener("pointerup", () => { grip.removeEventListener("pointermove", move); localStorage.setItem(kept, width); }, { once: true });
+      grip.addEventListener(
+        "pointerup",
+        () => {
+          grip.removeEventListener("pointermove", move);
+          localStorage.setItem(kept, width);
+        },
+        { once: true },
+      );
     });
   };
 })();

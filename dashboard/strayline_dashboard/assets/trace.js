@@ -3,14 +3,23 @@
 (() => {
   const sl = window.strayline;
   const { h } = sl;
-  const VIEWS = [["waterfall", "Waterfall"], ["flame", "Flame"], ["sequence", "Sequence"], ["table", "Table"], ["messages", "Messages"]];
+  const VIEWS = [
+    ["waterfall", "Waterfall"],
+    ["flame", "Flame"],
+    ["sequence", "Sequence"],
+    ["table", "Table"],
+    ["messages", "Messages"],
+  ];
   const AGAIN_MS = 3000;
   let current = null;
 
   const idOf = (path) => (/^\/trace\/([0-9a-f]{32})\/?$/i.exec(path) || [])[1];
   const asked = () => {
     const params = new URLSearchParams(location.search);
-    return { stitch: params.get("stitch") === "false" ? "false" : "true", clock: params.get("clock") === "corrected" ? "corrected" : null };
+    return {
+      stitch: params.get("stitch") === "false" ? "false" : "true",
+      clock: params.get("clock") === "corrected" ? "corrected" : null,
+    };
   };
   const question = (id, { stitch, clock }) => sl.url(`/traces/${id.toLowerCase()}/outline`, { stitch, clock });
 
@@ -30,23 +39,39 @@
   const views = (sl.traceViews = sl.traceViews || {});
   views.waterfall = (look) => {
     const fall = sl.waterfall(look);
-    const mini = sl.minimap({ model: look.model, zoom: look.zoom, setZoom: (from, to) => look.setZoom(from, to, true) });
+    const mini = sl.minimap({
+      model: look.model,
+      zoom: look.zoom,
+      setZoom: (from, to) => look.setZoom(from, to, true),
+    });
     fall.list.addEventListener("keydown", (event) => {
-      const i = look.selected(), { folds, model } = look;
+      const i = look.selected(),
+        { folds, model } = look;
       const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: 20, PageUp: -20, Home: -Infinity, End: Infinity };
       if (event.metaKey || event.ctrlKey || event.altKey) return;
-      if (event.key in steps) look.move(Number.isFinite(steps[event.key]) ? steps[event.key] : Math.sign(steps[event.key]) * 1e9);
-      else if (event.key === "ArrowLeft" && i >= 0) { if (model.kids[i] && !folds.folded(i)) fall.toggle(i); else if (model.parent[i] >= 0) look.pick(model.parent[i], "key"); }
-      else if (event.key === "ArrowRight" && i >= 0) { if (folds.folded(i)) fall.toggle(i); else if (model.kids[i]) look.pick(i + 1, "key"); }
-      else if (event.key === "Enter" && i >= 0 && model.kids[i]) fall.toggle(i);
+      if (event.key in steps)
+        look.move(Number.isFinite(steps[event.key]) ? steps[event.key] : Math.sign(steps[event.key]) * 1e9);
+      else if (event.key === "ArrowLeft" && i >= 0) {
+        if (model.kids[i] && !folds.folded(i)) fall.toggle(i);
+        else if (model.parent[i] >= 0) look.pick(model.parent[i], "key");
+      } else if (event.key === "ArrowRight" && i >= 0) {
+        if (folds.folded(i)) fall.toggle(i);
+        else if (model.kids[i]) look.pick(i + 1, "key");
+      } else if (event.key === "Enter" && i >= 0 && model.kids[i]) fall.toggle(i);
       else return;
       event.preventDefault();
     });
     return {
       ...fall,
       node: h("div", { class: "pane stage" }, mini.node, fall.node),
-      layout() { fall.layout(); mini.frame(); },
-      redraw() { fall.redraw(); mini.frame(); },
+      layout() {
+        fall.layout();
+        mini.frame();
+      },
+      redraw() {
+        fall.redraw();
+        mini.frame();
+      },
       picture: () => sl.waterfallPicture(look, fall.rows(), fall.range()[0]),
     };
   };
@@ -54,16 +79,31 @@
   function build(root, model, state) {
     const { outline } = model;
     const folds = sl.traceFolds(model, state);
-    let selected = -1, view = null, panel = null, drawn = "", critical = localStorage.getItem("strayline.critical") !== "off";
+    let selected = -1,
+      view = null,
+      panel = null,
+      drawn = "",
+      critical = localStorage.getItem("strayline.critical") !== "off";
     const stage = h("div", { class: "stage-box" });
     const tabs = h("div", { class: "tabs", role: "group", "aria-label": "View" });
-    const grip = h("div", { class: "grip between", role: "separator", "aria-orientation": "vertical", "aria-label": "Width of the span pane", title: "Drag to resize" });
+    const grip = h("div", {
+      class: "grip between",
+      role: "separator",
+      "aria-orientation": "vertical",
+      "aria-label": "Width of the span pane",
+      title: "Drag to resize",
+    });
     const name = () => (views[state.view] ? state.view : "waterfall");
 
     const look = {
-      model, state, folds,
+      model,
+      state,
+      folds,
       zoom: () => state.zoomed(model.total),
-      setZoom(from, to, push) { state.setZoom(from, to, model.total, push); view.redraw(); },
+      setZoom(from, to, push) {
+        state.setZoom(from, to, model.total, push);
+        view.redraw();
+      },
       needle: () => find.needle(),
       isHit: (i) => find.isHit(i),
       selected: () => selected,
@@ -82,7 +122,10 @@
         if (name() === "waterfall") look.pick(view.beside(selected, by), "key");
         else look.pick(Math.min(model.n - 1, Math.max(0, selected + by)), "key");
       },
-      show(next) { state.set({ view: next === "waterfall" ? null : next }, true); change(); },
+      show(next) {
+        state.set({ view: next === "waterfall" ? null : next }, true);
+        change();
+      },
     };
     function close() {
       selected = -1;
@@ -92,7 +135,10 @@
       find.tell();
     }
     function side() {
-      if (panel) { panel.drop(); panel.node.remove(); }
+      if (panel) {
+        panel.drop();
+        panel.node.remove();
+      }
       panel = sl.tracePane(model, selected, look.pick, close);
       frame.append(panel.node);
     }
@@ -105,32 +151,154 @@
       if (selected >= 0 && view.reveal) view.reveal(selected, true);
       saver.hidden = !view.picture;
     }
-    const find = sl.findInTrace({ model, state, changed: () => view && view.redraw(), pick: look.pick, selected: () => selected, leave: () => view.focus && view.focus() });
-    tabs.append(...VIEWS.map(([value, label]) => h("button", { type: "button", "data-view": value, "aria-pressed": "false", onclick: () => look.show(value) }, label)));
+    const find = sl.findInTrace({
+      model,
+      state,
+      changed: () => view && view.redraw(),
+      pick: look.pick,
+      selected: () => selected,
+      leave: () => view.focus && view.focus(),
+    });
+    tabs.append(
+      ...VIEWS.map(([value, label]) =>
+        h(
+          "button",
+          { type: "button", "data-view": value, "aria-pressed": "false", onclick: () => look.show(value) },
+          label,
+        ),
+      ),
+    );
     const frame = h("div", { class: "body trace" }, stage, grip);
-    sl.resizable(grip, frame, "--side", { pane: () => panel.node, least: 240, most: 760, from: -1, kept: "strayline.side" });
+    sl.resizable(grip, frame, "--side", {
+      pane: () => panel.node,
+      least: 240,
+      most: 760,
+      from: -1,
+      kept: "strayline.side",
+    });
 
-    const saver = sl.pictureMenu(() => view.picture && view.picture(), () => `trace-${outline.trace_id.slice(0, 8)}-${name()}`);
-    const check = h("input", { type: "checkbox", id: "critical", checked: critical, onchange: () => { critical = check.checked; localStorage.setItem("strayline.critical", critical ? "on" : "off"); view.redraw(); } });
+    const saver = sl.pictureMenu(
+      () => view.picture && view.picture(),
+      () => `trace-${outline.trace_id.slice(0, 8)}-${name()}`,
+    );
+    const check = h("input", {
+      type: "checkbox",
+      id: "critical",
+      checked: critical,
+      onchange: () => {
+        critical = check.checked;
+        localStorage.setItem("strayline.critical", critical ? "on" : "off");
+        view.redraw();
+      },
+    });
     const services = outline.services.length;
     const first = model.n ? `${model.service(0)} ${model.name(0)}` : "Trace";
     const linked = outline.stitched_trace_ids.length;
-    const truncated = outline.truncated ? `Cut short: of ${outline.truncated_by.join(" and ")} there is more than is told (100,000 spans, 1,000 traces).` : null;
-    sl.put(root,
-      h("div", { class: "head" },
-        sl.title(first, h("p", { class: "ids" }, h("span", { class: "mono quiet", id: "trace-id" }, outline.trace_id), sl.copyButton(outline.trace_id, "Copy id"), sl.copyButton(() => location.href, "Copy link"),
-          h("a", { class: "button small", href: `/traces/${outline.trace_id}/compare/` }, "Compare"),
-          h("a", { class: "button small", href: sl.url("/sql", { q: `SELECT service, name, duration_ms, start_time FROM spans WHERE trace_id = '${outline.trace_id}' ORDER BY start_time` }) }, "SQL"),
-          h("a", { class: "button small", id: "json", download: `${outline.trace_id}.json`, href: sl.url(`/api/v1/traces/${outline.trace_id}`, { stitch: state.stitch || "true", clock: state.clock }) }, "JSON"), saver,
-          model.errors ? h("button", { class: "badge error", type: "button", title: "Go to the next one", onclick: nextError }, sl.many(model.errors, "error")) : null,
-          model.allFindings.slice(0, 4).map((f) => h("a", { class: `badge ${f.severity}`, href: `/findings/${f.id}`, title: f.title }, [f.kind, f.cause].filter(Boolean).join(" · ").replaceAll("_", " "))),
-          model.allFindings.length > 4 ? h("span", { class: "quiet" }, `+${model.allFindings.length - 4}`) : null,
-          truncated ? h("span", { class: "badge warning", title: truncated }, "cut short") : null,
-          outline.missing.length ? h("span", { class: "badge info", title: "Named by others and never told of" }, `${sl.count(outline.missing.length)} missing`) : null)),
-        sl.figures([[sl.duration(outline.duration_ns), "duration"], [sl.count(model.n), "spans"], [sl.count(services), services === 1 ? "service" : "services"], model.wait ? [sl.duration(model.wait), "queue wait", "amqp-text"] : null, [sl.count(model.deepest + 1), "depth"]])),
-      h("div", { class: "bar" }, find.node, tabs, h("label", { class: "quiet check" }, check, " Critical path"), clock(), h("span", { class: "grow" }),
-        linked ? h("button", { class: "button small", type: "button", title: "Linked traces are told as one story", onclick: () => reask({ stitch: "false" }) }, `with ${sl.many(linked, "linked trace")} ✕`) : state.stitch === "false" ? h("button", { class: "button small", type: "button", onclick: () => reask({ stitch: null }) }, "Add linked traces") : null),
-      frame);
+    const truncated = outline.truncated
+      ? `Cut short: of ${outline.truncated_by.join(" and ")} there is more than is told (100,000 spans, 1,000 traces).`
+      : null;
+    sl.put(
+      root,
+      h(
+        "div",
+        { class: "head" },
+        sl.title(
+          first,
+          h(
+            "p",
+            { class: "ids" },
+            h("span", { class: "mono quiet", id: "trace-id" }, outline.trace_id),
+            sl.copyButton(outline.trace_id, "Copy id"),
+            sl.copyButton(() => location.href, "Copy link"),
+            h("a", { class: "button small", href: `/traces/${outline.trace_id}/compare/` }, "Compare"),
+            h(
+              "a",
+              {
+                class: "button small",
+                href: sl.url("/sql", {
+                  q: `SELECT service, name, duration_ms, start_time FROM spans WHERE trace_id = '${outline.trace_id}' ORDER BY start_time`,
+                }),
+              },
+              "SQL",
+            ),
+            h(
+              "a",
+              {
+                class: "button small",
+                id: "json",
+                download: `${outline.trace_id}.json`,
+                href: sl.url(`/api/v1/traces/${outline.trace_id}`, {
+                  stitch: state.stitch || "true",
+                  clock: state.clock,
+                }),
+              },
+              "JSON",
+            ),
+            saver,
+            model.errors
+              ? h(
+                  "button",
+                  { class: "badge error", type: "button", title: "Go to the next one", onclick: nextError },
+                  sl.many(model.errors, "error"),
+                )
+              : null,
+            model.allFindings
+              .slice(0, 4)
+              .map((f) =>
+                h(
+                  "a",
+                  { class: `badge ${f.severity}`, href: `/findings/${f.id}`, title: f.title },
+                  [f.kind, f.cause].filter(Boolean).join(" · ").replaceAll("_", " "),
+                ),
+              ),
+            model.allFindings.length > 4 ? h("span", { class: "quiet" }, `+${model.allFindings.length - 4}`) : null,
+            truncated ? h("span", { class: "badge warning", title: truncated }, "cut short") : null,
+            outline.missing.length
+              ? h(
+                  "span",
+                  { class: "badge info", title: "Named by others and never told of" },
+                  `${sl.count(outline.missing.length)} missing`,
+                )
+              : null,
+          ),
+        ),
+        sl.figures([
+          [sl.duration(outline.duration_ns), "duration"],
+          [sl.count(model.n), "spans"],
+          [sl.count(services), services === 1 ? "service" : "services"],
+          model.wait ? [sl.duration(model.wait), "queue wait", "amqp-text"] : null,
+          [sl.count(model.deepest + 1), "depth"],
+        ]),
+      ),
+      h(
+        "div",
+        { class: "bar" },
+        find.node,
+        tabs,
+        h("label", { class: "quiet check" }, check, " Critical path"),
+        clock(),
+        h("span", { class: "grow" }),
+        linked
+          ? h(
+              "button",
+              {
+                class: "button small",
+                type: "button",
+                title: "Linked traces are told as one story",
+                onclick: () => reask({ stitch: "false" }),
+              },
+              `with ${sl.many(linked, "linked trace")} ✕`,
+            )
+          : state.stitch === "false"
+            ? h(
+                "button",
+                { class: "button small", type: "button", onclick: () => reask({ stitch: null }) },
+                "Add linked traces",
+              )
+            : null,
+      ),
+      frame,
+    );
 
     function nextError() {
       for (let step = 1; step <= model.n; step++) {
@@ -142,9 +310,26 @@
     function clock() {
       const wrong = outline.clock.filter((c) => c.correction_ns || !c.consistent);
       if (!wrong.length && outline.clock_mode === "raw") return null;
-      const words = wrong.map((c) => (c.consistent ? `${c.host_b} ${c.correction_ns > 0 ? "ahead of" : "behind"} ${c.host_a} by ${sl.duration(Math.abs(c.correction_ns))}` : `${c.host_a} and ${c.host_b} contradict themselves`)).join("\n");
+      const words = wrong
+        .map((c) =>
+          c.consistent
+            ? `${c.host_b} ${c.correction_ns > 0 ? "ahead of" : "behind"} ${c.host_a} by ${sl.duration(Math.abs(c.correction_ns))}`
+            : `${c.host_a} and ${c.host_b} contradict themselves`,
+        )
+        .join("\n");
       const on = outline.clock_mode === "corrected";
-      return h("button", { class: "button small clock", id: "clock", type: "button", "aria-pressed": String(on), title: words, onclick: () => reask({ clock: on ? null : "corrected" }) }, on ? "Clocks corrected ✕" : `${sl.many(wrong.length, "clock")} off: correct`);
+      return h(
+        "button",
+        {
+          class: "button small clock",
+          id: "clock",
+          type: "button",
+          "aria-pressed": String(on),
+          title: words,
+          onclick: () => reask({ clock: on ? null : "corrected" }),
+        },
+        on ? "Clocks corrected ✕" : `${sl.many(wrong.length, "clock")} off: correct`,
+      );
     }
     function reask(change) {
       state.set(change, true);
@@ -159,21 +344,41 @@
       else change();
       find.restore();
       if (at >= 0) look.pick(at, "url");
-      else if (selected >= 0 || !panel) { selected = -1; side(); view.redraw(); }
+      else if (selected >= 0 || !panel) {
+        selected = -1;
+        side();
+        view.redraw();
+      }
     }
     side();
     change();
     restore();
     if (view.focus) view.focus();
     return {
-      root, look, restore, close,
+      root,
+      look,
+      restore,
+      close,
       view: () => view,
       find,
-      fold(run) { run(folds); view.layout(); if (selected >= 0 && view.beside && !folds.folded(selected)) view.redraw(); },
-      pan(part) { const [from, to] = look.zoom(), wide = to - from, by = Math.max(-from, Math.min(model.total - to, part * wide)); look.setZoom(from + by, to + by); },
+      fold(run) {
+        run(folds);
+        view.layout();
+        if (selected >= 0 && view.beside && !folds.folded(selected)) view.redraw();
+      },
+      pan(part) {
+        const [from, to] = look.zoom(),
+          wide = to - from,
+          by = Math.max(-from, Math.min(model.total - to, part * wide));
+        look.setZoom(from + by, to + by);
+      },
       scale(factor) {
-        const [from, to] = look.zoom(), wide = Math.min(model.total, Math.max(1, (to - from) * factor));
-        const middle = selected >= 0 && factor < 1 ? Math.min(to, Math.max(from, model.start[selected] + model.length[selected] / 2)) : (from + to) / 2;
+        const [from, to] = look.zoom(),
+          wide = Math.min(model.total, Math.max(1, (to - from) * factor));
+        const middle =
+          selected >= 0 && factor < 1
+            ? Math.min(to, Math.max(from, model.start[selected] + model.length[selected] / 2))
+            : (from + to) / 2;
         const begin = Math.max(0, Math.min(model.total - wide, middle - wide / 2));
         look.setZoom(begin, begin + wide);
       },
@@ -182,34 +387,68 @@
   }
 
   function problem(root, title, words, ...more) {
-    sl.put(root, h("div", { class: "empty" }, h("h1", {}, title), h("p", { class: "quiet wrap", role: "alert" }, words), ...more));
+    sl.put(
+      root,
+      h("div", { class: "empty" }, h("h1", {}, title), h("p", { class: "quiet wrap", role: "alert" }, words), ...more),
+    );
   }
   function load(root, id) {
-    const want = asked(), key = `${id} ${want.stitch} ${want.clock}`;
+    const want = asked(),
+      key = `${id} ${want.stitch} ${want.clock}`;
     current = { key, root };
     const mine = current;
     root.setAttribute("aria-busy", "true");
-    if (!root.querySelector(".trace, .empty")) sl.put(root, h("div", { class: "pad quiet", id: "loading" }, "Reading the trace…"));
-    return ask(question(id, want)).then((outline) => {
-      if (current !== mine) return;
-      Object.assign(mine, build(root, sl.traceModel(outline), sl.traceState()));
-      document.title = `${outline.services[0] || "Trace"} ${outline.names[0] || ""} · Strayline`.slice(0, 200);
-    }, (error) => {
-      if (current !== mine) return;
-      current = null;
-      if (error.status === 404) problem(root, "No such trace", `Nothing stored bears the id ${id}. It may be older than what is kept, or its spans may not have come yet.`, h("p", {}, h("a", { class: "button", href: "/traces" }, "Search traces")));
-      else problem(root, error.status ? "The trace cannot be shown" : "The collector is away", error.message, error.status ? null : h("p", { class: "quiet" }, "This page comes by itself when it is back."));
-      if (error.status && error.status !== 404) return;
-      const timer = setTimeout(() => load(root, id), AGAIN_MS);
-      sl.onLeave(() => clearTimeout(timer));
-    }).finally(() => root.removeAttribute("aria-busy"));
+    if (!root.querySelector(".trace, .empty"))
+      sl.put(root, h("div", { class: "pad quiet", id: "loading" }, "Reading the trace…"));
+    return ask(question(id, want))
+      .then(
+        (outline) => {
+          if (current !== mine) return;
+          Object.assign(mine, build(root, sl.traceModel(outline), sl.traceState()));
+          document.title = `${outline.services[0] || "Trace"} ${outline.names[0] || ""} · Strayline`.slice(0, 200);
+        },
+        (error) => {
+          if (current !== mine) return;
+          current = null;
+          if (error.status === 404)
+            problem(
+              root,
+              "No such trace",
+              `Nothing stored bears the id ${id}. It may be older than what is kept, or its spans may not have come yet.`,
+              h("p", {}, h("a", { class: "button", href: "/traces" }, "Search traces")),
+            );
+          else
+            problem(
+              root,
+              error.status ? "The trace cannot be shown" : "The collector is away",
+              error.message,
+              error.status ? null : h("p", { class: "quiet" }, "This page comes by itself when it is back."),
+            );
+          if (error.status && error.status !== 404) return;
+          const timer = setTimeout(() => load(root, id), AGAIN_MS);
+          sl.onLeave(() => clearTimeout(timer));
+        },
+      )
+      .finally(() => root.removeAttribute("aria-busy"));
   }
 
   sl.pages.trace = (root) => {
     const id = idOf(location.pathname);
-    if (!id) return problem(root, "No such trace", "A trace's id is 32 hexadecimal digits.", h("p", {}, h("a", { class: "button", href: "/traces" }, "Search traces")));
+    if (!id)
+      return problem(
+        root,
+        "No such trace",
+        "A trace's id is 32 hexadecimal digits.",
+        h("p", {}, h("a", { class: "button", href: "/traces" }, "Search traces")),
+      );
     const want = asked();
-    if (current && current.restore && current.root.querySelector(".body.trace") && current.key === `${id} ${want.stitch} ${want.clock}`) return current.restore();
+    if (
+      current &&
+      current.restore &&
+      current.root.querySelector(".body.trace") &&
+      current.key === `${id} ${want.stitch} ${want.clock}`
+    )
+      return current.restore();
     load(root, id);
   };
   /* Dash does not hear of what only this page looks at, so it hears nothing when one comes back. */
@@ -222,8 +461,13 @@
     else if (current.key.startsWith(id)) load(current.root, id);
   });
 
-  const on = (run) => () => { if (current && current.restore) run(current); };
-  const inFall = (run) => on((page) => { if (page.look.state.view === null || page.look.state.view === "waterfall") run(page); });
+  const on = (run) => () => {
+    if (current && current.restore) run(current);
+  };
+  const inFall = (run) =>
+    on((page) => {
+      if (page.look.state.view === null || page.look.state.view === "waterfall") run(page);
+    });
   sl.keys.page("trace", [
     ["j", "Next span", on((page) => page.look.move(1))],
     ["k", "Previous span", on((page) => page.look.move(-1))],
@@ -245,6 +489,12 @@
     ["N", "Previous match", on((page) => page.find.step(-1))],
     ...VIEWS.map(([value, label], i) => [String(i + 1), label, on((page) => page.look.show(value))]),
     ["Enter", "Fold or unfold the span"],
-    ["Escape", "Clear find, then the selection", on((page) => { if (!page.find.clear()) page.close(); })],
+    [
+      "Escape",
+      "Clear find, then the selection",
+      on((page) => {
+        if (!page.find.clear()) page.close();
+      }),
+    ],
   ]);
 })();

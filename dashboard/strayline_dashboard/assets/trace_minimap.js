@@ -3,15 +3,30 @@
 (() => {
   const sl = window.strayline;
   const { h } = sl;
-  const HEIGHT = 48, LEAST_PX = 4;
+  const HEIGHT = 48,
+    LEAST_PX = 4;
 
   sl.minimap = ({ model, zoom, setZoom }) => {
-    const canvas = h("canvas", { class: "mini", role: "img", "aria-label": "Overview of the trace: drag to zoom, double-click for all of it" });
-    const before = h("i", { class: "mini-off" }), after = h("i", { class: "mini-off" }), brush = h("i", { class: "mini-brush", hidden: true });
-    const node = h("div", { class: "mini-box", title: "Drag to zoom, double-click for all" }, canvas, before, after, brush);
+    const canvas = h("canvas", {
+      class: "mini",
+      role: "img",
+      "aria-label": "Overview of the trace: drag to zoom, double-click for all of it",
+    });
+    const before = h("i", { class: "mini-off" }),
+      after = h("i", { class: "mini-off" }),
+      brush = h("i", { class: "mini-brush", hidden: true });
+    const node = h(
+      "div",
+      { class: "mini-box", title: "Drag to zoom, double-click for all" },
+      canvas,
+      before,
+      after,
+      brush,
+    );
 
     function paint() {
-      const width = node.clientWidth || 800, ratio = window.devicePixelRatio || 1;
+      const width = node.clientWidth || 800,
+        ratio = window.devicePixelRatio || 1;
       canvas.width = width * ratio;
       canvas.height = HEIGHT * ratio;
       const pen = canvas.getContext("2d");
@@ -22,7 +37,8 @@
       /* of spans that fall on the same pixels one is drawn: 100,000 look like 10,000 */
       const taken = new Set();
       for (let i = 0; i < model.n; i++) {
-        const x = (model.start[i] / model.total) * width, wide = Math.max(1.5, (model.length[i] / model.total) * width);
+        const x = (model.start[i] / model.total) * width,
+          wide = Math.max(1.5, (model.length[i] / model.total) * width);
         const y = 3 + (i / model.n) * (HEIGHT - 6);
         const key = (Math.round(y) * 8192 + Math.round(x)) * 8192 + Math.round(wide);
         if (taken.has(key) && !model.failed(i)) continue;
@@ -64,7 +80,12 @@
     });
     node.addEventListener("dblclick", () => setZoom(0, model.total));
     let width = 0;
-    new ResizeObserver(() => { if (node.clientWidth !== width) { width = node.clientWidth; paint(); } }).observe(node);
+    new ResizeObserver(() => {
+      if (node.clientWidth !== width) {
+        width = node.clientWidth;
+        paint();
+      }
+    }).observe(node);
     return { node, paint, frame };
   };
 })();

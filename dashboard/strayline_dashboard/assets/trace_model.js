@@ -10,7 +10,9 @@
     const start = Float64Array.from(columns.start_ns);
     const length = Float64Array.from(columns.duration_ns, (value) => Math.max(0, value));
     const parent = Int32Array.from(columns.parent);
-    const depth = new Int32Array(n), kids = new Int32Array(n), last = new Int32Array(n);
+    const depth = new Int32Array(n),
+      kids = new Int32Array(n),
+      last = new Int32Array(n);
     let deepest = 0;
     for (let i = 0; i < n; i++) {
       last[i] = i;
@@ -30,15 +32,22 @@
       }
       return found;
     };
-    const critical = grouped(outline.critical_path.map(([at, kind, from, ns]) => ({ at, kind, from, ns })), (part) => part.at);
+    const critical = grouped(
+      outline.critical_path.map(([at, kind, from, ns]) => ({ at, kind, from, ns })),
+      (part) => part.at,
+    );
     const links = outline.links.map(([from, trace, span, to]) => ({ from, trace, span, to }));
     const linksOut = grouped(links, (link) => link.from);
-    const linksIn = grouped(links.filter((link) => link.to >= 0), (link) => link.to);
+    const linksIn = grouped(
+      links.filter((link) => link.to >= 0),
+      (link) => link.to,
+    );
     const findings = new Map();
     for (const { finding, spans } of outline.findings)
       for (const at of spans) findings.set(at, [...(findings.get(at) || []), finding]);
 
-    let errors = 0, wait = 0;
+    let errors = 0,
+      wait = 0;
     for (let i = 0; i < n; i++) {
       if (columns.status[i] === 2) errors += 1;
       wait = Math.max(wait, columns.queue_wait_ns[i] || 0);
@@ -46,7 +55,20 @@
     const PROTOCOL = [null, "http", "grpc", "amqp", "other"];
     const KIND = ["unspecified", "internal", "server", "client", "producer", "consumer"];
     return {
-      n, start, length, parent, depth, kids, last, deepest, critical, linksOut, linksIn, findings, errors, wait,
+      n,
+      start,
+      length,
+      parent,
+      depth,
+      kids,
+      last,
+      deepest,
+      critical,
+      linksOut,
+      linksIn,
+      findings,
+      errors,
+      wait,
       outline,
       total: Math.max(1, outline.duration_ns),
       allFindings: outline.findings.map((found) => found.finding),
@@ -80,7 +102,7 @@
   sl.traceRows = (model, folded) => {
     const rows = new Int32Array(model.n);
     let count = 0;
-    for (let i = 0; i < model.n; ) {
+    for (let i = 0; i < model.n;) {
       rows[count++] = i;
       i = folded(i) ? model.last[i] + 1 : i + 1;
     }

@@ -3,9 +3,22 @@
 (() => {
   const sl = window.strayline;
   const { h } = sl;
-  const LIMIT = 100, AGAIN_MS = 3000;
-  const SORTS = [["", "Newest"], ["start", "Oldest"], ["-duration", "Slowest"], ["duration", "Fastest"], ["-errors", "Most errors"], ["-queue_wait", "Longest queue wait"]];
-  const QUICK = [["has:error", "Errors"], ["has:finding", "Findings"], ["has:queue_wait", "Through queues"], ["has:link", "Linked"]];
+  const LIMIT = 100,
+    AGAIN_MS = 3000;
+  const SORTS = [
+    ["", "Newest"],
+    ["start", "Oldest"],
+    ["-duration", "Slowest"],
+    ["duration", "Fastest"],
+    ["-errors", "Most errors"],
+    ["-queue_wait", "Longest queue wait"],
+  ];
+  const QUICK = [
+    ["has:error", "Errors"],
+    ["has:finding", "Findings"],
+    ["has:queue_wait", "Through queues"],
+    ["has:link", "Linked"],
+  ];
   const UNITS = { s: 1e9, m: 60e9, h: 3600e9, d: 86400e9 };
   let current = null;
 
@@ -20,22 +33,81 @@
 
   function columns(longest, chosen) {
     return [
-      ["", (t) => h("input", { type: "checkbox", "aria-label": `Compare ${t.trace_id.slice(0, 8)}`, checked: chosen.has(t.trace_id), onclick: (event) => event.stopPropagation(), onchange: (event) => choose(t.trace_id, event.target.checked) }), { width: "34px", pick: true }],
-      ["Trace", (t) => [sl.chip(t.root_service), h("b", {}, t.root_service), " ", h("span", { class: "quiet" }, t.root_name)], {}],
-      ["Started", (t) => h("span", { title: `${sl.day(t.start_unix_nano)} ${sl.time(t.start_unix_nano)}` }, sl.time(t.start_unix_nano)), { width: "116px", n: true }],
-      ["Duration", (t) => [h("i", { class: "share-bar", style: { width: `${Math.max(1, (t.duration_ms / longest) * 52)}px` } }), " ", sl.ms(t.duration_ms)], { width: "132px", n: true }],
-      ["Queue wait", (t) => (t.queue_wait_ms === null ? h("span", { class: "faint" }, "–") : h("span", { class: "amqp-text" }, sl.ms(t.queue_wait_ms))), { width: "90px", n: true }],
+      [
+        "",
+        (t) =>
+          h("input", {
+            type: "checkbox",
+            "aria-label": `Compare ${t.trace_id.slice(0, 8)}`,
+            checked: chosen.has(t.trace_id),
+            onclick: (event) => event.stopPropagation(),
+            onchange: (event) => choose(t.trace_id, event.target.checked),
+          }),
+        { width: "34px", pick: true },
+      ],
+      [
+        "Trace",
+        (t) => [sl.chip(t.root_service), h("b", {}, t.root_service), " ", h("span", { class: "quiet" }, t.root_name)],
+        {},
+      ],
+      [
+        "Started",
+        (t) =>
+          h(
+            "span",
+            { title: `${sl.day(t.start_unix_nano)} ${sl.time(t.start_unix_nano)}` },
+            sl.time(t.start_unix_nano),
+          ),
+        { width: "116px", n: true },
+      ],
+      [
+        "Duration",
+        (t) => [
+          h("i", { class: "share-bar", style: { width: `${Math.max(1, (t.duration_ms / longest) * 52)}px` } }),
+          " ",
+          sl.ms(t.duration_ms),
+        ],
+        { width: "132px", n: true },
+      ],
+      [
+        "Queue wait",
+        (t) =>
+          t.queue_wait_ms === null
+            ? h("span", { class: "faint" }, "–")
+            : h("span", { class: "amqp-text" }, sl.ms(t.queue_wait_ms)),
+        { width: "90px", n: true },
+      ],
       ["Spans", (t) => sl.count(t.spans), { width: "62px", n: true }],
-      ["Services", (t) => h("span", { title: t.services.join(", ") }, t.services.slice(0, 8).map((name) => sl.chip(name)), t.services.length > 8 ? `+${t.services.length - 8}` : null), { width: "124px", narrow: true }],
-      ["Errors", (t) => (t.errors ? h("span", { class: "error-text" }, sl.count(t.errors)) : h("span", { class: "faint" }, "–")), { width: "64px", n: true }],
-      ["Findings", (t) => (t.findings ? sl.badge("warning", sl.count(t.findings)) : h("span", { class: "faint" }, "–")), { width: "80px", n: true }],
+      [
+        "Services",
+        (t) =>
+          h(
+            "span",
+            { title: t.services.join(", ") },
+            t.services.slice(0, 8).map((name) => sl.chip(name)),
+            t.services.length > 8 ? `+${t.services.length - 8}` : null,
+          ),
+        { width: "124px", narrow: true },
+      ],
+      [
+        "Errors",
+        (t) => (t.errors ? h("span", { class: "error-text" }, sl.count(t.errors)) : h("span", { class: "faint" }, "–")),
+        { width: "64px", n: true },
+      ],
+      [
+        "Findings",
+        (t) => (t.findings ? sl.badge("warning", sl.count(t.findings)) : h("span", { class: "faint" }, "–")),
+        { width: "80px", n: true },
+      ],
     ];
   }
   const chosen = new Set();
   function choose(id, on) {
-    if (on) chosen.add(id); else chosen.delete(id);
+    if (on) chosen.add(id);
+    else chosen.delete(id);
     while (chosen.size > 2) chosen.delete(chosen.values().next().value);
-    for (const box of document.querySelectorAll("#traces input[type=checkbox]")) box.checked = chosen.has(box.closest("tr").dataset.trace);
+    for (const box of document.querySelectorAll("#traces input[type=checkbox]"))
+      box.checked = chosen.has(box.closest("tr").dataset.trace);
     const [a, b] = chosen;
     const link = document.getElementById("compare-two");
     link.hidden = !b;
@@ -44,57 +116,193 @@
 
   function rows(items) {
     const shape = columns(Math.max(...items.map((t) => t.duration_ms), 1e-6), chosen);
-    return h("table", { id: "traces" }, h("colgroup", {}, shape.map(([, , o]) => h("col", { class: o.narrow ? "wide-only" : null, style: o.width ? { width: o.width } : {} }))),
-      h("thead", {}, h("tr", {}, shape.map(([label, , o]) => h("th", { scope: "col", class: [o.n ? "n" : "", o.narrow ? "wide-only" : ""].join(" ").trim() || null }, label || h("span", { class: "offscreen" }, "Compare"))))),
-      h("tbody", {}, items.map((t) => h("tr", { class: "link", "data-trace": t.trace_id, onclick: (event) => { if (!event.target.closest("a, input")) sl.go(sl.trace(t.trace_id)); } },
-        shape.map(([, cell, o], i) => h("td", { class: [o.n ? "n" : "", o.narrow ? "wide-only" : "", o.pick ? "pick" : ""].join(" ").trim() || null }, i === 1 ? h("a", { href: sl.trace(t.trace_id) }, cell(t)) : cell(t)))))));
+    return h(
+      "table",
+      { id: "traces" },
+      h(
+        "colgroup",
+        {},
+        shape.map(([, , o]) =>
+          h("col", { class: o.narrow ? "wide-only" : null, style: o.width ? { width: o.width } : {} }),
+        ),
+      ),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          shape.map(([label, , o]) =>
+            h(
+              "th",
+              { scope: "col", class: [o.n ? "n" : "", o.narrow ? "wide-only" : ""].join(" ").trim() || null },
+              label || h("span", { class: "offscreen" }, "Compare"),
+            ),
+          ),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        items.map((t) =>
+          h(
+            "tr",
+            {
+              class: "link",
+              "data-trace": t.trace_id,
+              onclick: (event) => {
+                if (!event.target.closest("a, input")) sl.go(sl.trace(t.trace_id));
+              },
+            },
+            shape.map(([, cell, o], i) =>
+              h(
+                "td",
+                { class: [o.n ? "n" : "", o.narrow ? "wide-only" : "", o.pick ? "pick" : ""].join(" ").trim() || null },
+                i === 1 ? h("a", { href: sl.trace(t.trace_id) }, cell(t)) : cell(t),
+              ),
+            ),
+          ),
+        ),
+      ),
+    );
   }
 
   function build(root) {
     const line = sl.queryLine({ value: params().q || "", run: (q) => change({ q }) });
-    const service = h("select", { class: "field small", id: "service", "aria-label": "Service", onchange: () => change({ service: service.value }) });
-    const sort = h("select", { class: "field small", id: "sort", "aria-label": "Sort", onchange: () => change({ sort: sort.value }) }, SORTS.map(([value, label]) => h("option", { value }, label)));
+    const service = h("select", {
+      class: "field small",
+      id: "service",
+      "aria-label": "Service",
+      onchange: () => change({ service: service.value }),
+    });
+    const sort = h(
+      "select",
+      { class: "field small", id: "sort", "aria-label": "Sort", onchange: () => change({ sort: sort.value }) },
+      SORTS.map(([value, label]) => h("option", { value }, label)),
+    );
     const chips = h("span", { class: "chips", id: "chips" });
     const spread = sl.spread({ pick: (text) => change({ picked: text }), zoom });
     const list = h("div", { class: "pane scroll list-pane", "aria-busy": "true" });
     const pager = h("div", { class: "pager" });
     const aside = h("div", { class: "aside-box", hidden: true });
-    const compare = h("a", { class: "button small primary", id: "compare-two", hidden: true, href: "/traces" }, "Compare these two");
-    sl.put(root,
+    const compare = h(
+      "a",
+      { class: "button small primary", id: "compare-two", hidden: true, href: "/traces" },
+      "Compare these two",
+    );
+    sl.put(
+      root,
       h("div", { class: "head" }, sl.title("Traces"), compare),
       h("div", { class: "bar query-bar" }, line.node),
       h("div", { class: "bar chips-bar" }, chips, service, sort),
-      h("div", { class: "body traces" }, h("div", { class: "stack grow" }, spread.node, list, pager), aside));
-    let counted = null, asked = 0, again = null, narrowed = null;
+      h("div", { class: "body traces" }, h("div", { class: "stack grow" }, spread.node, list, pager), aside),
+    );
+    let counted = null,
+      asked = 0,
+      again = null,
+      narrowed = null;
 
     function zoom(corner) {
       const terms = sl.queryTerms(params().q || "").filter((term) => !term.startsWith("duration"));
       const round = (ns) => `${Number((ns / 1e6).toPrecision(4))}ms`;
-      change({ picked: "", last: "", start: BigInt(corner.after).toString(), end: BigInt(corner.before).toString(), q: [...terms, `duration>=${round(corner.least)}`, `duration<=${round(corner.most * 1.0001)}`].join(" ") });
+      change({
+        picked: "",
+        last: "",
+        start: BigInt(corner.after).toString(),
+        end: BigInt(corner.before).toString(),
+        q: [...terms, `duration>=${round(corner.least)}`, `duration<=${round(corner.most * 1.0001)}`].join(" "),
+      });
     }
     function drawChips(now) {
       const terms = sl.queryTerms(now.q || "");
       const without = (term) => terms.filter((other) => other !== term).join(" ");
-      sl.put(chips,
-        QUICK.map(([term, label]) => h("button", { class: "button small", type: "button", "aria-pressed": String(terms.includes(term)), onclick: () => change({ q: terms.includes(term) ? without(term) : [...terms, term].join(" ") }) }, label)),
-        terms.filter((term) => !QUICK.some(([quick]) => quick === term)).map((term) => h("span", { class: "term mono" }, h("span", { class: "clip", title: term }, term), h("button", { type: "button", "aria-label": `Remove ${term}`.slice(0, 200), title: "Remove", onclick: () => change({ q: without(term) }) }, "✕"))),
-        terms.length ? h("button", { class: "button small", type: "button", id: "clear-query", onclick: () => change({ q: "", service: "" }) }, "Clear all") : null);
+      sl.put(
+        chips,
+        QUICK.map(([term, label]) =>
+          h(
+            "button",
+            {
+              class: "button small",
+              type: "button",
+              "aria-pressed": String(terms.includes(term)),
+              onclick: () => change({ q: terms.includes(term) ? without(term) : [...terms, term].join(" ") }),
+            },
+            label,
+          ),
+        ),
+        terms
+          .filter((term) => !QUICK.some(([quick]) => quick === term))
+          .map((term) =>
+            h(
+              "span",
+              { class: "term mono" },
+              h("span", { class: "clip", title: term }, term),
+              h(
+                "button",
+                {
+                  type: "button",
+                  "aria-label": `Remove ${term}`.slice(0, 200),
+                  title: "Remove",
+                  onclick: () => change({ q: without(term) }),
+                },
+                "✕",
+              ),
+            ),
+          ),
+        terms.length
+          ? h(
+              "button",
+              {
+                class: "button small",
+                type: "button",
+                id: "clear-query",
+                onclick: () => change({ q: "", service: "" }),
+              },
+              "Clear all",
+            )
+          : null,
+      );
     }
     function failed(error) {
       clearTimeout(again);
       line.wrong(error.status === 400 ? error : null);
-      sl.put(list, h("p", { class: "error-text pad", role: "alert" }, error.status === 400 ? "The query line cannot be read, see above." : error.message), error.status ? null : h("p", { class: "quiet pad" }, "The list comes by itself when the collector is back."));
+      sl.put(
+        list,
+        h(
+          "p",
+          { class: "error-text pad", role: "alert" },
+          error.status === 400 ? "The query line cannot be read, see above." : error.message,
+        ),
+        error.status ? null : h("p", { class: "quiet pad" }, "The list comes by itself when the collector is back."),
+      );
       if (!error.status) again = setTimeout(update, AGAIN_MS);
     }
     function nothing(now) {
       const filtered = now.q || now.service || now.picked || now.start || now.end || now.last;
-      return h("div", { class: "empty" }, h("h2", {}, filtered ? "No trace matches" : "No traces yet"),
-        filtered ? h("p", { class: "quiet" }, "Remove a term, or widen the range of time.") : [h("p", { class: "quiet" }, "They appear as soon as the first spans arrive."), h("pre", {}, "pip install strayline\nexport OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318\nstrayline run python app.py")],
-        filtered ? h("p", {}, h("button", { class: "button", type: "button", onclick: () => sl.go("/traces") }, "Show all")) : null);
+      return h(
+        "div",
+        { class: "empty" },
+        h("h2", {}, filtered ? "No trace matches" : "No traces yet"),
+        filtered
+          ? h("p", { class: "quiet" }, "Remove a term, or widen the range of time.")
+          : [
+              h("p", { class: "quiet" }, "They appear as soon as the first spans arrive."),
+              h(
+                "pre",
+                {},
+                "pip install strayline\nexport OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318\nstrayline run python app.py",
+              ),
+            ],
+        filtered
+          ? h("p", {}, h("button", { class: "button", type: "button", onclick: () => sl.go("/traces") }, "Show all"))
+          : null,
+      );
     }
 
     function update() {
-      const now = params(), mine = ++asked, range = sl.rangeOf(now);
+      const now = params(),
+        mine = ++asked,
+        range = sl.rangeOf(now);
       const search = { q: now.q, service: now.service, ...range };
       clearTimeout(again);
       sessionStorage.setItem("strayline.query", now.q || "");
@@ -103,29 +311,91 @@
       sort.value = SORTS.some(([value]) => value === now.sort) ? now.sort : "";
       drawChips(now);
       list.setAttribute("aria-busy", "true");
-      sl.ask("/traces", { ...search, sort: now.sort, picked: now.picked, cursor: now.cursor, limit: LIMIT }).then((answer) => {
-        if (mine !== asked) return;
-        const { items, next_cursor: next } = answer;
-        sl.put(list, items.length ? rows(items) : nothing(now));
-        list.scrollTop = 0;
-        sl.put(pager, now.cursor ? h("a", { class: "button small", id: "first-page", href: sl.url("/traces", { ...now, cursor: "" }) }, "First page") : null, next ? h("a", { class: "button small", id: "next-page", href: sl.url("/traces", { ...now, cursor: next }) }, "Next page") : null);
-        pager.hidden = !pager.childElementCount;
-        choose(null, false);
-      }, (error) => { if (mine === asked) failed(error); }).finally(() => list.removeAttribute("aria-busy"));
+      sl.ask("/traces", { ...search, sort: now.sort, picked: now.picked, cursor: now.cursor, limit: LIMIT })
+        .then(
+          (answer) => {
+            if (mine !== asked) return;
+            const { items, next_cursor: next } = answer;
+            sl.put(list, items.length ? rows(items) : nothing(now));
+            list.scrollTop = 0;
+            sl.put(
+              pager,
+              now.cursor
+                ? h(
+                    "a",
+                    { class: "button small", id: "first-page", href: sl.url("/traces", { ...now, cursor: "" }) },
+                    "First page",
+                  )
+                : null,
+              next
+                ? h(
+                    "a",
+                    { class: "button small", id: "next-page", href: sl.url("/traces", { ...now, cursor: next }) },
+                    "Next page",
+                  )
+                : null,
+            );
+            pager.hidden = !pager.childElementCount;
+            choose(null, false);
+          },
+          (error) => {
+            if (mine === asked) failed(error);
+          },
+        )
+        .finally(() => list.removeAttribute("aria-busy"));
 
       spread.picked(now.picked);
       const key = JSON.stringify([now.q, now.service, now.last, now.start, now.end]);
       if (counted !== key) {
         counted = key;
-        sl.ask("/search/spread", { ...search, columns: 96, rows: 24 }).then((told) => { if (counted === key) { spread.show(told); spread.picked(params().picked); } }, () => { if (counted === key) { counted = null; spread.show(null); } });
-        sl.ask("/services", range).then(({ items }) => sl.put(service, h("option", { value: "" }, "All services"), items.map((one) => h("option", { value: one.name, selected: one.name === params().service }, one.name))), () => {});
+        sl.ask("/search/spread", { ...search, columns: 96, rows: 24 }).then(
+          (told) => {
+            if (counted === key) {
+              spread.show(told);
+              spread.picked(params().picked);
+            }
+          },
+          () => {
+            if (counted === key) {
+              counted = null;
+              spread.show(null);
+            }
+          },
+        );
+        sl.ask("/services", range).then(
+          ({ items }) =>
+            sl.put(
+              service,
+              h("option", { value: "" }, "All services"),
+              items.map((one) => h("option", { value: one.name, selected: one.name === params().service }, one.name)),
+            ),
+          () => {},
+        );
       } else service.value = now.service || "";
       const wanted = now.picked ? `${key} ${now.picked}` : null;
       if (wanted !== narrowed) {
         narrowed = wanted;
         aside.hidden = !wanted;
         sl.put(aside, wanted ? h("aside", { class: "pane side" }, h("p", { class: "quiet" }, "Comparing…")) : null);
-        if (wanted) sl.ask("/search/distinguish", { ...search, picked: now.picked }).then((told) => { if (narrowed === wanted) sl.put(aside, sl.distinction(told, (term) => change({ q: [...sl.queryTerms(params().q || ""), term].join(" "), picked: "" }))); }, (error) => { if (narrowed === wanted) sl.put(aside, h("aside", { class: "pane side" }, h("p", { class: "error-text", role: "alert" }, error.message))); });
+        if (wanted)
+          sl.ask("/search/distinguish", { ...search, picked: now.picked }).then(
+            (told) => {
+              if (narrowed === wanted)
+                sl.put(
+                  aside,
+                  sl.distinction(told, (term) =>
+                    change({ q: [...sl.queryTerms(params().q || ""), term].join(" "), picked: "" }),
+                  ),
+                );
+            },
+            (error) => {
+              if (narrowed === wanted)
+                sl.put(
+                  aside,
+                  h("aside", { class: "pane side" }, h("p", { class: "error-text", role: "alert" }, error.message)),
+                );
+            },
+          );
       }
     }
     update();
@@ -146,10 +416,25 @@
     const at = all.findIndex((one) => one.contains(document.activeElement));
     all[Math.min(all.length - 1, Math.max(0, at < 0 ? 0 : at + by))].querySelector("a").focus();
   }
-  const press = (id) => () => { const node = document.getElementById(id); if (node) node.click(); };
+  const press = (id) => () => {
+    const node = document.getElementById(id);
+    if (node) node.click();
+  };
   sl.keys.page("traces", [
-    ["j", "Next trace", () => row(1)], ["k", "Previous trace", () => row(-1)], ["Enter", "Open it"],
-    ["n", "Next page", press("next-page")], ["x", "Choose for comparing", () => { const one = document.activeElement.closest("tr"); if (one) one.querySelector("input").click(); }], ["c", "Compare the two chosen", press("compare-two")],
-    ["h", "Pick the slowest tenth", press("slowest")], ["u", "Pick nothing", press("unpick")],
+    ["j", "Next trace", () => row(1)],
+    ["k", "Previous trace", () => row(-1)],
+    ["Enter", "Open it"],
+    ["n", "Next page", press("next-page")],
+    [
+      "x",
+      "Choose for comparing",
+      () => {
+        const one = document.activeElement.closest("tr");
+        if (one) one.querySelector("input").click();
+      },
+    ],
+    ["c", "Compare the two chosen", press("compare-two")],
+    ["h", "Pick the slowest tenth", press("slowest")],
+    ["u", "Pick nothing", press("unpick")],
   ]);
 })();
