@@ -3,7 +3,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: setup setup-test demo test test-deep test-matrix fuzz check lint types layers bench screenshots clean
+.PHONY: setup setup-test demo test test-deep test-matrix fuzz check lint types layers bench screenshots docs docs-serve clean
 
 setup: ; @scripts/setup.sh
 setup-test: ; @scripts/setup.sh --browser
@@ -45,4 +45,13 @@ bench: setup
 screenshots: setup-test
 	@$(PY) scripts/screenshots.py docs/images
 
-clean: ; @rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist
+# the site, in site/: needs nothing from another host. Material warns of MkDocs 2 at each build
+docs: setup
+	@$(PY) scripts/reference.py
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
+	@echo "the site is in site/, make docs-serve shows it"
+
+docs-serve: docs
+	@$(PY) -m http.server --bind 127.0.0.1 --directory site 8000
+
+clean: ; @rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build dist site

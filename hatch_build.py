@@ -25,7 +25,7 @@ DOCS = native.ROOT / "docs"
 class Extras(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if self.target_name == "wheel" and version == "standard":
-            for page in [*DOCS.glob("*.md"), *DOCS.glob("detectors/*.md")]:
+            for page in DOCS.rglob("*.md"):
                 place = f"strayline_dashboard/docs/{page.relative_to(DOCS)}"
                 build_data["force_include"][str(page)] = place
         self._decoder(build_data)

@@ -43,7 +43,7 @@ def test_a_bare_install_is_light_and_its_console_script_names_what_is_missing(
     # what the dashboard explains itself with
     packages = next((tmp_path / "venv" / "lib").glob("python*")) / "site-packages"
     shipped = packages / "strayline_dashboard" / "docs"
-    for page in ("detectors/reordered.md", "messages.md", "sql.md"):
+    for page in ("detectors/reordered.md", "dashboard/map.md", "messages.md", "sql.md"):
         assert (shipped / page).is_file(), page
 
     program = (

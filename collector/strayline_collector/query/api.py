@@ -36,7 +36,7 @@ from strayline_collector.query.graph_change import read_graph_beside
 from strayline_collector.query.guard import Gate, Guard, problem
 from strayline_collector.query.jaeger_routes import add_jaeger_routes
 from strayline_collector.query.messages import read_messages
-from strayline_collector.query.openapi import with_examples
+from strayline_collector.query.openapi import describe_fully
 from strayline_collector.query.order import Arrangements, read_order
 from strayline_collector.query.overview import read_operations, read_rates, read_services
 from strayline_collector.query.params import Cursor, Limit, Picked_, Read, Text, Time
@@ -99,7 +99,7 @@ def build_api(store: Store, control: Control, gate: Gate) -> FastAPI:
     _sql_routes(app, store)
     add_search_routes(app, read)
     add_jaeger_routes(app, store)
-    with_examples(app)
+    describe_fully(app)
     return app
 
 

@@ -15,7 +15,9 @@ Time = Annotated[str | None, Query(description="RFC 3339 or unix nanoseconds", m
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 Cursor = Annotated[str | None, Query(max_length=128, description="next_cursor of the page before")]
 Text = Annotated[str | None, Query(max_length=1024)]
-Query_ = Annotated[str | None, Query(max_length=4096, description="a query line")]
+Query_ = Annotated[
+    str | None, Query(max_length=4096, description="a query line, as docs/search.md tells")
+]
 Picked_ = Annotated[
     str,
     Query(

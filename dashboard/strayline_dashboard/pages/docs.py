@@ -13,7 +13,7 @@ from strayline_dashboard.pages.page import Page
 _HERE: Final = Path(__file__).resolve()
 _PLACES: Final = (_HERE.parents[1] / "docs", _HERE.parents[3] / "docs")
 """In the installed package; in a checkout."""
-_NAME: Final = re.compile(r"(detectors/)?[a-z_-]+")
+_NAME: Final = re.compile(r"([a-z]+/)?[a-z0-9_-]+")
 
 
 def fetch(client: Client, rest: str, params: Mapping[str, str]) -> Any:

@@ -1,0 +1,91 @@
+"""The documentation: builds strictly, says what the code says, and needs nothing from elsewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from demo_services.processes import ROOT
+from scripts.reference import pages
+from strayline_collector.query.api import build_api
+from strayline_dashboard.pages import PAGES
+
+DOCS = ROOT / "docs"
+WRITTEN = pages()
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
+FETCHED = re.compile(
+    r"<(?:script|img|iframe)\b[^>]*\bsrc=[\"']?(?:https?:)?//|<link\b[^>]*\brel=[\"']?(?:stylesheet|preload|preconnect|icon)[^>]*\bhref=[\"']?(?:https?:)?//"
+)
+"""What a page makes a browser fetch from another host; links that somebody follows are none."""
+MOST_BYTES = 4_000_000
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(place)]
+    ran = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return place
+
+
+def test_the_site_builds_strictly_and_fetches_nothing_from_another_host(site: Path) -> None:
+    built = list(site.rglob("*.html"))
+    assert len(built) > len(list(DOCS.glob("*.md")))
+    assert [page.name for page in built if FETCHED.search(page.read_text("utf-8"))] == []
+    assert (site / "search" / "search_index.json").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_page_that_the_code_writes_is_as_the_code_says(name: str) -> None:
+    wanted = (DOCS / name).read_text("utf-8")
+    assert wanted == WRITTEN[name], "run: python scripts/reference.py"
+
+
+def test_every_parameter_of_the_api_is_explained() -> None:
+    document = build_api(None, None, None).openapi()  # type: ignore[arg-type]
+    silent = [
+        f"{method} {path}: {parameter['name']}"
+        for path, calls in document["paths"].items()
+        for method, call in calls.items()
+        for parameter in call.get("parameters", ())
+        if not parameter.get("description")
+    ]
+    assert silent == []
+
+
+def test_every_page_of_the_dashboard_has_its_page() -> None:
+    named = {"console": "sql"}
+    missing = [
+        page.name
+        for page in PAGES
+        if page.name != "docs"
+        and not (DOCS / "dashboard" / f"{named.get(page.name, page.name)}.md").is_file()
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"])
+def test_what_lies_beside_the_docs_links_to_what_is_there(name: str) -> None:
+    links = LINK.findall((ROOT / name).read_text("utf-8"))
+    gone = [link for link in links if ":" not in link and not (ROOT / link).exists()]
+    assert gone == []
+
+
+def test_every_picture_is_shown_and_all_are_small() -> None:
+    text = "".join(page.read_text("utf-8") for page in [ROOT / "README.md", *DOCS.rglob("*.md")])
+    pictures = list((DOCS / "images").iterdir())
+    assert [p.name for p in pictures if f"images/{p.name}" not in text] == []
+    assert sum(p.stat().st_size for p in pictures) < MOST_BYTES
