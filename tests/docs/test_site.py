@@ -89,3 +89,37 @@ def test_every_picture_is_shown_and_all_are_small() -> None:
     pictures = list((DOCS / "images").iterdir())
     assert [p.name for p in pictures if f"images/{p.name}" not in text] == []
     assert sum(p.stat().st_size for p in pictures) < MOST_BYTES
+
+
+def test_every_metric_is_documented() -> None:
+    text = "".join(page.read_text("utf-8") for page in DOCS.glob("*.md"))
+    made = re.compile(r"(?:Gauge|Counter|Total|Histogram|Levels)\(\s*\"(strayline_\w+)\"")
+    sources = (ROOT / "collector" / "strayline_collector").rglob("*.py")
+    names = {name for source in sources for name in made.findall(source.read_text("utf-8"))}
+    assert len(names) > 30
+    assert sorted(name for name in names if f"`{name}" not in text) == []
+
+
+def test_the_pages_name_calls_that_there_are() -> None:
+    document = build_api(None, None, None).openapi()  # type: ignore[arg-type]
+    there = [re.sub(r"\\{\w+\\}", r"[^/?]+", re.escape(path)) for path in document["paths"]]
+    called = re.compile(r"(?:GET|PUT|POST|PATCH) (/(?:api/v1|api|health|ready|metrics)[\w/{}.-]*)")
+    wrong = [
+        f"{page.name}: {path}"
+        for page in [ROOT / "README.md", *DOCS.rglob("*.md")]
+        for path in called.findall(page.read_text("utf-8"))
+        if path != "/api/v2/spans" and not any(re.fullmatch(one, path) for one in there)
+    ]
+    assert wrong == []
+
+
+def test_the_pages_name_commands_that_there_are() -> None:
+    there = set(re.findall(r"^## strayline (\w+)", WRITTEN["cli.md"], re.M))
+    called = re.compile(r"^(?:\$ )?strayline ([a-z]\w*)|`strayline ([a-z]\w*)", re.M)
+    wrong = [
+        f"{page.name}: {name}"
+        for page in [ROOT / "README.md", *DOCS.rglob("*.md")]
+        for name in ("".join(found) for found in called.findall(page.read_text("utf-8")))
+        if name not in there
+    ]
+    assert wrong == []
