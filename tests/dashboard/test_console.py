@@ -60,6 +60,26 @@ def test_the_sql_of_a_finding_shows_its_messages(page: Page, collector: RunningC
     expect(page.locator("#page[data-page=trace]")).to_be_visible()
 
 
+def test_the_sql_of_a_trace_and_of_a_message_shows_their_rows(
+    page: Page, collector: RunningCollector
+) -> None:
+    late = next(f for f in collector.findings() if f["cause"] == "requeue")["messages"][0]
+    trace = collector.get(f"/api/v1/traces/{late['trace_id']}")
+    for path, link, rows in (
+        (f"/trace/{late['trace_id']}", "#trace-sql", len(trace["spans"])),
+        (f"/message/{late['trace_id']}-{late['producer_span_id']}", "#message-sql", len(late["deliveries"])),
+    ):  # fmt: skip
+        page.goto(path)
+        page.locator(link).click()
+        expect(page.locator("#answer tbody tr")).to_have_count(rows)
+
+
+def test_the_documentation_is_shown_without_its_pictures(page: Page) -> None:
+    page.goto("/docs/dashboard/queue")
+    expect(page.locator(".docs h1")).to_have_text("One queue")
+    expect(page.locator(".docs")).not_to_contain_text("images/")
+
+
 def test_settings_tell_how_the_collector_was_started_and_how_it_is(page: Page) -> None:
     page.goto("/settings")
     settings = page.locator("#settings")

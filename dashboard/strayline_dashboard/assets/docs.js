@@ -53,7 +53,8 @@
     while (lines.length) {
       const line = lines[0];
       const head = /^(#{1,4}) (.*)/.exec(line);
-      if (!line.trim()) lines.shift();
+      /* pictures are for the site: they would be of this very dashboard */
+      if (!line.trim() || line.startsWith("![")) lines.shift();
       else if (head) {
         lines.shift();
         found.push(h(`h${head[1].length}`, { id: anchor(head[2]) }, inline(head[2], name)));

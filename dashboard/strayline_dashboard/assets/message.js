@@ -162,7 +162,7 @@
       ["vhost", m.vhost],
       ["trace", m.trace_id],
     ].filter(([, v]) => v);
-    const sql = `SELECT * FROM deliveries WHERE ${m.message_id ? `message_id = '${m.message_id.replaceAll("'", "''")}'` : `trace_id = '${m.trace_id}'`} ORDER BY received`;
+    const sql = `SELECT deliveries.* FROM deliveries JOIN publishes USING (message) WHERE publishes.trace_id = '${m.trace_id}' AND publishes.span_id = '${m.producer_span_id}' ORDER BY received`;
     sl.put(
       root,
       h(
@@ -201,7 +201,7 @@
             `Order in ${q}`,
           ),
         ),
-        h("a", { class: "button small", href: sl.url("/sql", { q: sql }) }, "SQL"),
+        h("a", { class: "button small", id: "message-sql", href: sl.url("/sql", { q: sql }) }, "SQL"),
         sl.copyButton(() => location.href, "Copy link"),
         sl.copyButton(m.message_id || m.id, "Copy id"),
       ),

@@ -215,8 +215,9 @@
               "a",
               {
                 class: "button small",
+                id: "trace-sql",
                 href: sl.url("/sql", {
-                  q: `SELECT service, name, duration_ms, start_time FROM spans WHERE trace_id = '${outline.trace_id}' ORDER BY start_time`,
+                  q: `SELECT service, name, duration_ms, start FROM spans WHERE trace_id = '${outline.trace_id}' ORDER BY start`,
                 }),
               },
               "SQL",
