@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
@@ -46,7 +47,7 @@ class Shot(NamedTuple):
 def shots(found: Mapping[str, Any]) -> dict[str, Shot]:
     """What is taken, by the picture's name."""
     trace, span, other = found["trace"], found["span"], found["other"]
-    one = f"/trace/{trace}?span={span}"
+    one = f"/trace/{trace}"
     queue = "/queue?name=billing.orders"
     return {
         "overview": Shot("/", "#tail tbody tr", dark=True),
@@ -56,19 +57,17 @@ def shots(found: Mapping[str, Any]) -> dict[str, Shot]:
         "map-compare": Shot(f"/map?{found['range']}&against=before", "#changes"),
         "traces": Shot("/traces", ".spread-plot .cell"),
         "traces-slow": Shot(f"/traces?picked={found['slow']}", "#distinction li"),
-        "trace": Shot(one, ".wf-row", dark=True),
-        "trace-flame": Shot(f"{one}&view=flame", ".frame"),
-        "trace-sequence": Shot(f"{one}&view=sequence", ".step"),
-        "trace-table": Shot(f"{one}&view=table", "#sums tr"),
-        "trace-messages": Shot(f"{one}&view=messages", "#trace-messages tr"),
+        "trace": Shot(f"{one}?span={span}", ".wf-row.selected", dark=True),
+        "trace-flame": Shot(f"{one}?view=flame", ".frame"),
+        "trace-sequence": Shot(f"{one}?view=sequence", ".step"),
+        "trace-table": Shot(f"{one}?view=table", "#sums tr"),
+        "trace-messages": Shot(f"{one}?view=messages", "#trace-messages tr"),
         "compare": Shot(f"/traces/{other}/compare/{trace}", "#calls tr"),
         "findings": Shot("/findings", "#evidence"),
         "finding": Shot(f"/findings/{found['finding']}", "#evidence", dark=True),
         "queues": Shot("/queues", "#page tbody tr"),
         "queue-lanes": Shot(f"{queue}&view=lanes", "#order circle"),
-        "queue-displacement": Shot(
-            "/queue?name=notifications.audit&view=displacement&basis=completion", "#order svg"
-        ),
+        "queue-displacement": Shot(f"{queue}&view=displacement", "#order svg"),
         "queue-sequence": Shot(f"{queue}&view=sequence", "#order circle"),
         "queue-routes": Shot("/queue?name=shipping.orders&tab=routes", "#routes tbody tr"),
         "queue-coverage": Shot(f"{queue}&tab=coverage", "#coverage tbody tr"),
@@ -135,8 +134,13 @@ def _what_there_is(api: str, began_ns: int) -> dict[str, Any]:
         "other": next(t["trace_id"] for t in orders if t["trace_id"] != late["trace_id"]),
         "finding": requeue["id"],
         "slow": f"0~{2**62}~{slow_ns}~{2**62}",
-        "range": f"start={began_ns}&end={time.time_ns()}",
+        "range": f"start={_said(began_ns)}&end={_said(time.time_ns())}",
     }
+
+
+def _said(ns: int) -> str:
+    """As the dashboard itself writes a time into its address."""
+    return datetime.fromtimestamp(ns / 1e9, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")  # fmt: skip
 
 
 def _take(browser: Browser, ui: str, theme: str, pages: Mapping[str, Shot], target: Path) -> None:
