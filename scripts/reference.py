@@ -160,7 +160,7 @@ def calls(document: Mapping[str, Any]) -> str:
 
 
 _CALLS: Final = (
-    "What holds for all of them (times, paging, errors, access) is in [API](api.md), the shapes named here in [shapes](api-shapes.md). "
+    "What holds for all of them (times, paging, access, what errors mean) is in [API](api.md), the shapes named here in [shapes](api-shapes.md). "
     "Examples are real answers, cut short.",
 )
 
@@ -177,15 +177,48 @@ def _call(path: str, method: str, call: Mapping[str, Any]) -> list[str]:
         if "properties" in schema:
             rows = [(f"`{name}`", _kind(said), _cell(said.get("description", "")) or "–") for name, said in schema["properties"].items()]  # fmt: skip
             lines += _table(("field", "is", "means"), rows)
-        lines += ["```json", compact(schema["example"]), "```", ""]
+    lines += ["```", _request(path, method, call), "```", ""]
     answer = call["responses"]["200"].get("content", {})
     told = answer.get("application/json", {})
     shape = _kind(told.get("schema", {}), link=True)
     media = ", ".join(f"`{name}`" for name in answer)
     lines += [f"Answers {shape}." if shape not in ("–", "object") else f"Answers {media}.", ""]
+    wrong = [status for status in call["responses"] if status not in ("200", "default")]
+    if wrong:
+        lines[-2] += f" Errors: {', '.join(wrong)}."
     if "example" in told:
         lines += ["```json", compact(_short(told["example"])), "```", ""]
     return lines
+
+
+def _request(path: str, method: str, call: Mapping[str, Any]) -> str:
+    """A request that could be sent, with what must be given."""
+    wanted = [told for told in call.get("parameters", ()) if told.get("required")]
+    for told in wanted:
+        path = path.replace(f"{{{told['name']}}}", SAMPLES[told["name"]])
+    query = "&".join(f"{told['name']}={SAMPLES[told['name']]}" for told in wanted if told["in"] == "query")  # fmt: skip
+    url = f"'http://127.0.0.1:4319{path}?{query}'" if query else f"http://127.0.0.1:4319{path}"
+    verb = "" if method == "get" else f" -X {method.upper()}"
+    body = call.get("requestBody")
+    if body is None:
+        return f"curl -s{verb} {url}"
+    example = compact(body["content"]["application/json"]["schema"]["example"])
+    return f"curl -s{verb} {url} -H 'content-type: application/json' -d '{example}'"
+
+
+SAMPLES: Final = {
+    "a": "5405eeb5a7249a0e5978aa7fb53d9d5b",
+    "b": "f45efe656441d01994671208f3a60007",
+    "finding_id": "fnd_0648e6227a514a69",
+    "message": "5405eeb5a7249a0e5978aa7fb53d9d5b-af5f607bc683cf57",
+    "name": "billing.orders",
+    "picked": "0~4611686018427387904~200000000~4611686018427387904",
+    "service": "billing",
+    "span_id": "af5f607bc683cf57",
+    "text": "order",
+    "trace_id": "5405eeb5a7249a0e5978aa7fb53d9d5b",
+}
+"""For what must be given."""
 
 
 def _parameter(told: Mapping[str, Any]) -> tuple[str, str, str, str]:

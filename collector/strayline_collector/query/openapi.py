@@ -40,6 +40,24 @@ JAEGER_PROBLEM: Final = {
     },
 }
 
+ERRORS: Final = {
+    400: "A parameter or the body cannot be understood",
+    404: "There is none",
+    415: "The body is not application/json",
+    422: "Stopped: it took too long or too much memory",
+    503: "Not now; Retry-After may say when",
+}
+ALSO: Final = {
+    "get /ready": (503,),
+    "get /api/v1/stream": (503,),
+    "post /api/v1/sql": (415, 422, 503),
+}
+
+LENIENT: Final = frozenset(
+    {"get /api/services/{service}/operations", "get /api/v1/traces/{trace_id}/find"}
+)
+"""Answer an empty list where there is none."""
+
 
 def describe_fully(app: FastAPI) -> None:
     """Makes ``/openapi.json`` tell what the routes' signatures do not."""
@@ -71,10 +89,6 @@ def _complete(name: str, call: dict[str, Any]) -> None:
     media, shape = (
         ("application/json", "JaegerProblem") if jaeger else ("application/problem+json", "Problem")
     )
-    call["responses"]["default"] = {
-        "description": "What went wrong",
-        "content": {media: {"schema": {"$ref": f"#/components/schemas/{shape}"}}},
-    }
     if name in JAEGER:
         call["parameters"] = [*call.get("parameters", ()), *map(_query_parameter, JAEGER[name])]
     for parameter in call.get("parameters", ()):
@@ -86,6 +100,20 @@ def _complete(name: str, call: dict[str, Any]) -> None:
             "required": True,
             "content": {"application/json": {"schema": BODIES[name]}},
         }
+    wrong = {"content": {media: {"schema": {"$ref": f"#/components/schemas/{shape}"}}}}
+    for status in _errors(name, call):
+        call["responses"][str(status)] = {"description": ERRORS[status], **wrong}
+    call["responses"]["default"] = {"description": "What went wrong", **wrong}
+
+
+def _errors(name: str, call: Mapping[str, Any]) -> list[int]:
+    """What a call answers by its own doing; what holds for all of them (401, 403, 421, 500) is not
+    said of each."""
+    asked = any(told["in"] != "path" for told in call.get("parameters", ()))
+    found = [400] if asked or "requestBody" in call or name == "get /api/traces/{trace_id}" else []
+    if "{" in name and name not in LENIENT:
+        found.append(404)
+    return [*found, *ALSO.get(name, ())]
 
 
 def _query_parameter(told: tuple[str, str, bool]) -> Mapping[str, Any]:
