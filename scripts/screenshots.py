@@ -31,6 +31,8 @@ from tests.support.browser import chromium, clean_page, dashboard
 BEFORE: Final = 12
 """Orders before the range that the map is compared in."""
 ORDERS: Final = 120
+PACE_S: Final = 1 / 18
+"""From order to order, about what billing can do: queues fill now and then, and do not only grow."""
 SQL: Final = """SELECT queue, count(*) AS deliveries, count(DISTINCT message) AS messages,
   round(avg(handled_end - received) / 1e6, 1) AS mean_ms
 FROM deliveries GROUP BY queue ORDER BY deliveries DESC"""
@@ -95,7 +97,9 @@ def main(target: Path, wanted: list[str]) -> None:
                 shop.drain()
                 began_ns = time.time_ns()
                 for number in range(BEFORE + 1, ORDERS + 1):
+                    due = time.monotonic() + PACE_S
                     shop.order(number)
+                    time.sleep(max(0.0, due - time.monotonic()))
                 shop.drain()
                 shop.stop()
             api = f"http://{doors['api']}"
