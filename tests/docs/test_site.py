@@ -6,14 +6,19 @@ import os
 import re
 import subprocess
 import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from demo_services.processes import ROOT
 from scripts.reference import pages
 from strayline_collector.query.api import build_api
 from strayline_dashboard.pages import PAGES
+from tests.support.browser import chromium, clean_page
 
 DOCS = ROOT / "docs"
 WRITTEN = pages()
@@ -46,6 +51,31 @@ def test_the_site_builds_strictly_and_fetches_nothing_from_another_host(site: Pa
     assert len(built) > len(list(DOCS.glob("*.md")))
     assert [page.name for page in built if FETCHED.search(page.read_text("utf-8"))] == []
     assert (site / "search" / "search_index.json").stat().st_size > 10_000
+
+
+@pytest.mark.browser
+def test_the_built_site_is_searched_and_has_both_themes(site: Path) -> None:
+    handler = partial(Silent, directory=str(site))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, chromium() as browser:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        # anything from another host, and any error, fails on leaving
+        with clean_page(browser, url) as page:
+            page.goto("/index.html")
+            page.get_by_placeholder("Search").fill("requeue")
+            expect(page.locator(".md-search-result__item").first).to_be_visible()
+        for theme, scheme in (("light", "default"), ("dark", "slate")):
+            with clean_page(browser, url, theme=theme) as page:
+                page.goto("/dashboard/trace.html")
+                expect(page.locator("body")).to_have_attribute("data-md-color-scheme", scheme)
+                shown = page.locator("article img:visible").first
+                expect(shown).to_have_attribute("src", re.compile(rf"#only-{theme}$"))
+        server.shutdown()
+
+
+class Silent(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
+        pass
 
 
 @pytest.mark.parametrize("name", WRITTEN)
