@@ -50,6 +50,10 @@ _DECIMAL: Final = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)"
 _WHOLE: Final = re.compile(r"0|[1-9][0-9]*")
 _PLAIN: Final = re.compile(r"[A-Za-z0-9 .:_@+-]+")
 """Text that JSON writes in one way only."""
+_FREQUENT: Final = "rt.eoms:aupnchdvq02il_1/GTEg7596kw3y8Pb4@AMQ-COfS"
+"""Characters of spans' attributes, in the order in which a text is likely to have one near its beginning;
+the others are rarer (recorded traffic and the benchmark's)."""
+_LEAST_TAIL: Final = 4
 _OF_SPANS: Final = ("http.", "url.", "rpc.", "messaging.", "db.", "server.", "client.", "network.")
 """What only spans say by OpenTelemetry's conventions: no resource is read for it."""
 _EXACT: Final = 2**53
@@ -283,9 +287,24 @@ def _attribute(search: Search, term: Term) -> Meaning:
             if len(places) > len(names):
                 resource = f" OR contains(resource, {text})"
                 search.in_resources[text.removeprefix("$")] = resource
-            same = f"(contains(attributes, {text}){resource}) AND {same}"
+            tail = _rare_tail(term.value)
+            first = "" if tail == term.value else f"contains(attributes, {search.bind(tail)}) AND "
+            same = f"({first}contains(attributes, {text}){resource}) AND {same}"
         return Meaning(3, span=same)
     return Meaning(1, span=f"NOT {same}" if term.op == "!=" else _text(search, value, term))
+
+
+def _rare_tail(value: str) -> str:
+    """The end of ``value`` from its rarest character on. DuckDB looks for a text's first character
+    many bytes at a time, and compares byte by byte from where that stands: that ``-123456`` is nowhere is known
+    after a quarter of the time that ``user-123456`` takes."""
+    starts = range(max(1, len(value) - _LEAST_TAIL + 1))
+    return value[max(starts, key=lambda at: (_rarity(value[at]), -at)) :]
+
+
+def _rarity(character: str) -> int:
+    place = _FREQUENT.find(character)
+    return len(_FREQUENT) if place < 0 else place
 
 
 def pointer(name: str) -> str:
