@@ -51,6 +51,11 @@ def test_the_graph_has_the_calls_of_the_exact_one(seed: int) -> None:
             ALWAYS,
             {"start_ns": starts + 17_000_000_000, "end_ns": starts + 171_000_000_000},
             {"start_ns": starts, "end_ns": starts + 1_000_000_000},
+            # within a minute, and over the ends of what is stored
+            {"start_ns": starts + 65_000_000_000, "end_ns": starts + 70_000_000_000},
+            {"start_ns": starts + 70_000_000_000, "end_ns": starts + 3_600_000_000_000},
+            {"start_ns": starts - 1, "end_ns": starts + 70_000_000_000},
+            {"start_ns": starts + 245_000_000_000, "end_ns": starts + 255_000_000_000},
         ):
             exact = session.rows(load("query/graph_calls"), range_ns)
             found = read_calls(session, range_ns)
@@ -64,7 +69,13 @@ def test_the_graph_has_the_calls_of_the_exact_one(seed: int) -> None:
 def test_activity_counts_each_span_once() -> None:
     store = _loaded(4)
     with store.read() as session:
-        for range_ns in (ALWAYS, {"start_ns": 1_795_400_017_000_000_000, "end_ns": END}):
+        starts = 1_795_400_017_000_000_000
+        for range_ns in (
+            ALWAYS,
+            {"start_ns": starts, "end_ns": END},
+            {"start_ns": starts, "end_ns": starts + 5_000_000_000},
+            {"start_ns": 0, "end_ns": starts + 100_000_000_000},
+        ):
             rows = read_activity(session, range_ns, 2**60)
             exact = session.rows(
                 "SELECT service, kind IN (2, 5) AS served, count(*) AS spans FROM distinct_spans"

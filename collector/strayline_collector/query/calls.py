@@ -24,7 +24,8 @@ Histogram = dict[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Minutes:
-    """How a range is made of whole minutes and of what lies before and after them."""
+    """How a range is made of whole minutes (none where ``last`` lies before ``first``) and of what lies
+    before and after them."""
 
     rolled: int
     """Loads up to this are rolled up."""
@@ -35,16 +36,24 @@ class Minutes:
 
     @classmethod
     def of(cls, session: Session, range_ns: Mapping[str, int]) -> Minutes | None:
-        """None where the range has no whole minute that is rolled up."""
+        """None where nothing is rolled up. A minute that the range has a part of is whole where nothing
+        stored lies beyond that end of the range: the last one of most ranges, which end now."""
         state = session.rows(load("roll/last"))
         if not state or not state[0]["rolled"]:
             return None
+        rolled = int(state[0]["rolled"])
         start, end = range_ns["start_ns"], range_ns["end_ns"]
+        ends = session.rows(load("query/all_starts"))[0]
         first, last = -(-start // MINUTE_NS), (end + 1) // MINUTE_NS - 1
+        if ends["oldest_ns"] is not None and ends["oldest_ns"] >= start:
+            first = start // MINUTE_NS
+        if ends["newest_ns"] is not None and ends["newest_ns"] <= end:
+            last = end // MINUTE_NS
         if last < first:
-            return None
+            # its spans alone: a join of everything stored took 12 s at ten million
+            return cls(rolled, 1, 0, before=(start, end), after=(end + 1, end))
         return cls(
-            rolled=int(state[0]["rolled"]),
+            rolled=rolled,
             first=first,
             last=last,
             before=(start, first * MINUTE_NS - 1),

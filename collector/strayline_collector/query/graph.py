@@ -52,7 +52,6 @@ def read_graph(session: Session, range_ns: Mapping[str, int], level: str) -> Gra
         return Graph(nodes=[], edges=[])
     calls = read_calls(session, range_ns)
     deliveries = session.rows(load("query/graph_deliveries"), range_ns)
-    publishes = session.rows(load("query/graph_publishes"), range_ns)
     findings = session.rows(load("query/standing_findings"))
     silent = Counter(
         (f["producer_service"], f["consumer_service"]) for f in findings if f["of_calls"]
@@ -61,6 +60,7 @@ def read_graph(session: Session, range_ns: Mapping[str, int], level: str) -> Gra
     if level == "service":
         edges += service_edges(deliveries, findings)
     else:
+        publishes = session.rows(load("query/graph_publishes"), range_ns)
         edges += messaging_edges(deliveries, publishes, findings)
     step_ns = max(1, -(-(seen["end_ns"] - seen["start_ns"] + 1) // STEPS))
     activity = read_served(session, seen, step_ns)
