@@ -97,8 +97,11 @@ def read_story(
         if table.num_rows > MAX_SPANS:
             cut.add("spans")
             table = table.slice(0, MAX_SPANS)
-    deliveries = _by_span(reader.rows("query/trace_waits"))
-    replies = _by_span(reader.rows("query/trace_replies"))
+    deliveries: dict[SpanKey, Row] = {}
+    replies: dict[SpanKey, Row] = {}
+    if compute.any(table["of_message"]).as_py():  # else history knows nothing of its spans
+        deliveries = _by_span(reader.rows("query/trace_waits"))
+        replies = _by_span(reader.rows("query/trace_replies"))
     columns = {name: table[name].to_pylist() for name in table.column_names}
     told = [_links(text) if text else () for text in columns["links"]]
     return Loaded(

@@ -1,6 +1,6 @@
 -- Spans of traces for a drawing: no attributes, so that a hundred thousand are read in a moment.
 -- `text`: status, protocol (0 none, else its place in the API's list plus one), number of events.
-SELECT trace_id, span_id, parent_span_id, kind, start_ns, end_ns, service, name, status_code = 2 AS failed,
+SELECT trace_id, span_id, parent_span_id, kind, start_ns, end_ns, service, name, status_code = 2 AS failed, messaging_system IS NOT NULL AS of_message,
     coalesce(host, process, service) AS clock, coalesce(process, service) AS process,
     CASE WHEN links <> '[]' THEN links END AS links, NULL::VARCHAR AS events, batch, shortened,
     '[' || status_code || ',' || CASE

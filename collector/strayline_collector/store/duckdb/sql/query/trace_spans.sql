@@ -1,6 +1,6 @@
 -- Spans of traces: what the tree needs, and the rest as JSON text as the API writes it, so that
 -- nobody parses it on the way. `text` is an object's inside.
-SELECT trace_id, span_id, parent_span_id, kind, start_ns, end_ns, service, name, status_code = 2 AS failed,
+SELECT trace_id, span_id, parent_span_id, kind, start_ns, end_ns, service, name, status_code = 2 AS failed, messaging_system IS NOT NULL AS of_message,
     coalesce(host, process, service) AS clock, coalesce(process, service) AS process,
     CASE WHEN events <> '[]' THEN events END AS events, CASE WHEN links <> '[]' THEN links END AS links, batch, shortened,
     -- one concat: each || would copy what stands to its left
