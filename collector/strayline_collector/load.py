@@ -165,11 +165,13 @@ class Loader:
             or self._journal.rows_in() - self._rows_out >= BATCH_ROWS
             or self._journal.backlog_bytes() >= self._batch_bytes
         ):
-            # three quarters of the time are the doors' and the readers'; after a rest, none is due
-            rest = 3 * self._pace_s - (time.monotonic() - self._ended)
+            # three quarters of the time are the doors' and the readers', half of it even where loads
+            # take so long that freshness suffers; after a rest, none is due
+            rested = time.monotonic() - self._ended
             fresh = FRESH_S - 1.5 * self._pace_s
             oldest = self._journal.oldest_s()
-            left = min(max(LEAST_LINGER_S - oldest, rest), fresh - oldest)
+            wanted = min(max(LEAST_LINGER_S - oldest, 3 * self._pace_s - rested), fresh - oldest)
+            left = max(wanted, min(self._pace_s, FRESH_S) - rested)
             if left <= 0 or self._hurry.wait(min(left, _TICK_S)):
                 break
         self._hurry.clear()

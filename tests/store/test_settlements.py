@@ -66,3 +66,17 @@ def test_another_process_s_channel_and_tag_are_another_delivery(store: DuckDBSto
     with store.read() as session:
         assert session.rows("SELECT * FROM settlements") == []
         assert len(session.rows("SELECT * FROM deliveries")) == 1
+
+
+def test_direct_replies_lead_no_load_back_to_the_first(store: DuckDBStore) -> None:
+    """The broker numbers each of them 1; a load that reached back to the first would read everything."""
+    name = {"messaging__destination__name": "amq.rabbitmq.reply-to"}
+    for number in range(1, 5):
+        span = _span(
+            number, 5, strayline__channel=1, messaging__operation__type="process",
+            messaging__rabbitmq__message__delivery_tag=1, **name,
+        )  # fmt: skip
+        store.append(decode([span], 1), Position(1, number), 1)
+    with store.read() as session:
+        found = session.rows("SELECT batch, about_since FROM loaded ORDER BY batch")
+    assert [row["about_since"] for row in found] == [row["batch"] for row in found]
