@@ -10,6 +10,7 @@ from strayline_collector.decode.otlp import decode
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
 from tests.support.spans import otlp_span
+from tests.support.story import CONSUMER, Told, otlp
 
 EPOCH = "0123456789abcdef"
 
@@ -70,13 +71,16 @@ def test_another_process_s_channel_and_tag_are_another_delivery(store: DuckDBSto
 
 def test_direct_replies_lead_no_load_back_to_the_first(store: DuckDBStore) -> None:
     """The broker numbers each of them 1; a load that reached back to the first would read everything."""
-    name = {"messaging__destination__name": "amq.rabbitmq.reply-to"}
+    reply: dict[str, str | int] = {
+        "messaging.system": "rabbitmq", "messaging.destination.name": "amq.rabbitmq.reply-to",
+        "messaging.operation.type": "process", "messaging.rabbitmq.message.delivery_tag": 1,
+        "strayline.epoch": EPOCH, "strayline.channel": 1,
+    }  # fmt: skip
     for number in range(1, 5):
-        span = _span(
-            number, 5, strayline__channel=1, messaging__operation__type="process",
-            messaging__rabbitmq__message__delivery_tag=1, **name,
-        )  # fmt: skip
-        store.append(decode([span], 1), Position(1, number), 1)
+        heard = Told(
+            "hear", "shop", CONSUMER, number, number + 1, trace=f"t{number}", attributes=reply
+        )
+        store.append(decode([otlp([heard])], 1), Position(1, number), 1)
     with store.read() as session:
         found = session.rows("SELECT batch, about_since FROM loaded ORDER BY batch")
-    assert [row["about_since"] for row in found] == [row["batch"] for row in found]
+    assert [row["about_since"] for row in found] == [1, 2, 3, 4]
