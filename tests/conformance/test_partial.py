@@ -73,7 +73,9 @@ def test_a_request_of_nothing_sound_is_a_partial_success_of_none(client: httpx.C
     assert (answer.status_code, partial.rejected_spans) == (200, 3)
 
 
-def test_an_end_before_its_start_is_kept(client: httpx.Client, collector: RunningCollector) -> None:
+def test_an_end_before_its_start_is_kept_and_flagged(
+    client: httpx.Client, collector: RunningCollector
+) -> None:
     number = new_trace()
     odd = request(number)
     (span,) = odd.resource_spans[0].scope_spans[0].spans
@@ -84,6 +86,7 @@ def test_an_end_before_its_start_is_kept(client: httpx.Client, collector: Runnin
     (kept,) = collector.get(f"/api/v1/traces/{trace_id(number)}")["spans"]
     assert kept["start_unix_nano"] == span.start_time_unix_nano
     assert kept["end_unix_nano"] == span.end_time_unix_nano
+    assert kept["ends_before_start"] is True
 
 
 @pytest.mark.parametrize("start", [0, 1, 2**63, 2**64 - 1])

@@ -70,6 +70,7 @@ def shown() -> Iterator[Shown]:
             [Told("root", "shop", SERVER, 0, DEEP), *steps, Told("below", "shop", INTERNAL, 3, 3.2, "s3")],
             series=7,
         )  # fmt: skip
+        send(collector.otlp_http, [Told("back", "shop", SERVER, 10, 4)], series=8)
         collector.settle()
         finding = next(f for f in collector.findings() if f["cause"] == "requeue")
         with dashboard(collector.api) as url:
@@ -282,3 +283,9 @@ def test_a_trace_is_waited_for_while_the_collector_is_away(browser: Browser) -> 
                 send(again.otlp_http, [Told("root", "shop", SERVER, 0, 10)])
                 again.settle()
                 expect(page.locator(".wf-row")).to_have_count(1, timeout=20_000)
+
+
+def test_a_span_that_ends_before_it_starts_says_so(browser: Browser, shown: Shown) -> None:
+    with clean_page(browser, shown.url) as page:
+        page.goto(f"/trace/{trace_id('a', 8)}?span={span_id('back')}")
+        expect(page.get_by_text("told with an end before its start")).to_be_visible()

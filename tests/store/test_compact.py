@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -115,6 +116,42 @@ def test_a_failure_midway_leaves_the_old_file(
     # what a crash leaves is swept away by the next run
     Path(f"{path}.compact").write_bytes(b"half")
     compact(str(path))
+    assert os.listdir(tmp_path) == ["s.duckdb"]
+
+
+def test_without_room_nothing_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "s.duckdb"
+    _filled(path)
+    before = path.read_bytes()
+    free = SimpleNamespace(free=len(before) // 2)
+    monkeypatch.setattr(compacting.shutil, "disk_usage", lambda _: free)
+    with pytest.raises(
+        StoreError, match=r"takes about [\d.]+ MB beside it.*left as it is"
+    ) as refused:
+        compact(str(path))
+    assert "\n" not in str(refused.value)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["s.duckdb"]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_room_that_ends_midway_loses_nothing(tmp_path: Path, share: float) -> None:
+    path = tmp_path / "s.duckdb"
+    _filled(path)
+    before = path.read_bytes()
+    most = int(len(before) * share)
+    code = (
+        "import resource, sys; from strayline_collector.cli import main;"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({most}, {most}));"
+        "sys.argv[1:] = ['compact', '--db', sys.argv[1]]; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False, timeout=120
+    )  # fmt: skip
+    assert done.returncode != 0
+    (line,) = done.stderr.strip().splitlines()
+    assert line.endswith("the file was left as it is")
+    assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["s.duckdb"]
 
 

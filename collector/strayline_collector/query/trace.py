@@ -187,6 +187,10 @@ def _spans(told: Told) -> memoryview:
         _named(keys, above),
         ',"context_bleed":',
         _texts(["true" if key in bled else "false" for key in keys]),
+        ',"ends_before_start":',
+        _texts(
+            ["true" if end < start else "false" for start, end in zip(starts, ends, strict=True)]
+        ),
         "}",
     )
     _, offsets, data = pieces.buffers()

@@ -86,6 +86,7 @@
       kind: (i) => KIND[columns.kind[i]],
       events: (i) => columns.events[i],
       bled: (i) => columns.context_bleed[i] === 1,
+      backwards: (i) => columns.duration_ns[i] < 0,
       /* a span's place by its id; where linked traces share one, the asked trace's own */
       find(spanId, traceId) {
         let found = -1;

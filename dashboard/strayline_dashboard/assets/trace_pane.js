@@ -167,6 +167,9 @@
             "Its parent is only the request in which this consumer was started; it is drawn apart.",
           )
         : null,
+      model.backwards(i)
+        ? h("p", { class: "note" }, "It was told with an end before its start; it is drawn with no length.")
+        : null,
       found.map((f) =>
         h(
           "a",

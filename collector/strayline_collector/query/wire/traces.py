@@ -72,6 +72,8 @@ class Span(TypedDict):
     link's target, a consumer's publish before its parent."""
     context_bleed: bool
     """Its parent is only the request in which the consumer or server was started."""
+    ends_before_start: bool
+    """It was told with an end before its start, and is kept so; drawn it is of no length."""
     findings: list[str]
 
 

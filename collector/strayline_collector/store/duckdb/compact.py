@@ -6,6 +6,7 @@ The old file stays until the new one is whole and on the disk, and is replaced i
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,7 @@ import duckdb
 
 from strayline_collector.errors import StoreError
 from strayline_collector.store.duckdb.connection import open_database
-from strayline_collector.store.duckdb.queries import statements
+from strayline_collector.store.duckdb.queries import load, statements
 
 _ORDER: Final = {
     "trace_directory": "trace_key, batch",
@@ -41,10 +42,14 @@ def compact(path: str, memory_limit: str | None = None) -> Compacted:
     ours or damaged, or the disk is full; the file then stays as it was."""
     if not Path(path).is_file():
         raise StoreError(f"{path}: no such file; --db names the database to compact")
-    # checks what it is, brings it up to date, and leaves no log behind
-    open_database(path, memory_limit).close()
-    before = Path(path).stat().st_size
     fresh = Path(path + ".compact")
+    _remove(fresh)
+    # opened it is checked, brought up to date, and leaves no log behind
+    with open_database(path, memory_limit) as connection:
+        used = connection.execute(load("retain/used")).fetchone()
+    assert used is not None
+    _refuse_without_room(path, int(used[0]))
+    before = Path(path).stat().st_size
     try:
         spans = _rewrite(path, fresh, memory_limit)
     except (duckdb.Error, OSError) as error:
@@ -56,8 +61,17 @@ def compact(path: str, memory_limit: str | None = None) -> Compacted:
     return Compacted(before, Path(path).stat().st_size, spans)
 
 
+def _refuse_without_room(path: str, needed: int) -> None:
+    """``needed``: the old file's blocks in use, about what the new one takes (measured: 99 %)."""
+    free = shutil.disk_usage(Path(path).resolve().parent).free
+    if free < needed:
+        raise StoreError(
+            f"{path}: writing it anew takes about {needed / 1e6:,.1f} MB beside it, and {free / 1e6:,.1f} MB"
+            " are free; make room or drop more (--retention, --max-db-size); the file was left as it is"
+        )
+
+
 def _rewrite(path: str, fresh: Path, memory_limit: str | None) -> int:
-    _remove(fresh)
     config: dict[str, str | bool | int | float | list[str]] = {
         "storage_compatibility_version": "v1.5.0"
     }
