@@ -62,6 +62,21 @@ def test_one_of_the_tokens_is_enough_and_nothing_else_is(
     assert Access().authorised(header)
 
 
+@pytest.mark.parametrize("told", [TOKEN, OTHER, "x", TOKEN[:-1]])
+def test_every_token_is_compared_in_constant_time_whatever_is_told(
+    monkeypatch: pytest.MonkeyPatch, told: str
+) -> None:
+    compared: list[tuple[int, int]] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append((len(one), len(other)))
+        return one == other
+
+    monkeypatch.setattr("strayline_collector.access.hmac.compare_digest", compare)
+    Access((TOKEN, OTHER)).authorised(f"Bearer {told}")
+    assert compared == [(32, 32), (32, 32)]
+
+
 def test_tokens_come_from_a_file_too_and_errors_do_not_repeat_them(tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     file.write_text(f"{TOKEN}\n\n {OTHER} \n")
