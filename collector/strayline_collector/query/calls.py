@@ -29,6 +29,8 @@ class Minutes:
 
     rolled: int
     """Loads up to this are rolled up."""
+    waiting: bool
+    """Whether there are later ones."""
     first: int
     last: int
     before: tuple[int, int]
@@ -42,6 +44,7 @@ class Minutes:
         if not state or not state[0]["rolled"]:
             return None
         rolled = int(state[0]["rolled"])
+        waiting = int(state[0]["newest"]) > rolled
         start, end = range_ns["start_ns"], range_ns["end_ns"]
         ends = session.rows(load("query/all_starts"))[0]
         first, last = -(-start // MINUTE_NS), (end + 1) // MINUTE_NS - 1
@@ -51,9 +54,10 @@ class Minutes:
             last = end // MINUTE_NS
         if last < first:
             # its spans alone: a join of everything stored took 12 s at ten million
-            return cls(rolled, 1, 0, before=(start, end), after=(end + 1, end))
+            return cls(rolled, waiting, 1, 0, before=(start, end), after=(end + 1, end))
         return cls(
             rolled=rolled,
+            waiting=waiting,
             first=first,
             last=last,
             before=(start, first * MINUTE_NS - 1),
@@ -76,13 +80,13 @@ def read_calls(session: Session, range_ns: Mapping[str, int]) -> list[Row]:
     minutes = Minutes.of(session, range_ns)
     if minutes is None:
         return session.rows(load("query/graph_calls"), range_ns)
-    since = session.rows(load("roll/since"), {"rolled": minutes.rolled})[0]
     rows = session.rows(
-        load("roll/calls"), {**range_ns, **since, "rolled": minutes.rolled, "until": 2**62}
-    )
-    rows += session.rows(
         load("query/graph_minutes"), {"first_minute": minutes.first, "last_minute": minutes.last}
     )
+    if minutes.waiting:
+        since = session.rows(load("roll/since"), {"rolled": minutes.rolled})[0]
+        bounds = {**range_ns, **since, "rolled": minutes.rolled, "until": 2**62}
+        rows += session.rows(load("roll/calls"), bounds)
     for start_ns, end_ns in (minutes.before, minutes.after):
         if start_ns <= end_ns:
             rows += _between(session, minutes.rolled, start_ns, end_ns)
