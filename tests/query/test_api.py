@@ -180,6 +180,10 @@ def test_every_example_has_the_shape_it_stands_for(collector: RunningCollector) 
     [
         ("GET", "/api/v1/status", {"host": "evil.example"}, 421),
         ("POST", "/api/v1/detection/settle", {"origin": "https://evil.example"}, 403),
+        ("POST", "/api/v1/detection/settle?now=9999-12-31T23:59:59Z", {}, 400),
+        ("POST", "/api/v1/detection/settle?now=9223372036854775807", {}, 400),
+        ("GET", "/api/v1/messages?queue=none&limit=-1", {}, 400),
+        ("GET", "/api/v1/findings?since=9999-12-31T23:59:59Z", {}, 200),
         ("GET", "/api/v1/traces/%00%27--", {}, 404),
         ("GET", "/api/v1/traces?limit=1000000", {}, 400),
         ("GET", "/api/v1/traces?cursor=-1", {}, 400),

@@ -241,3 +241,61 @@ def test_the_token_is_asked_for_here_too() -> None:
         assert httpx.get(url).status_code == 401
         with_token = httpx.get(url, headers={"authorization": "Bearer s3cret-s3cret-s3cret"})
         assert with_token.json()["data"] == []
+
+
+# --- as the data source's backend asks: its parameters, and the fields that it reads ---
+
+
+def _backend(collector: RunningCollector, path: str, **params: str) -> Any:
+    """A request as it sends it: what is empty is left out, names sorted; 200 is all it takes."""
+    told = {name: value for name, value in sorted(params.items()) if value}
+    answer = httpx.get(f"http://{collector.api}{path}", params=told)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("application/json")
+    return answer.json()["data"]
+
+
+def test_a_grafana_panel_is_filled_from_services_to_a_trace(collector: RunningCollector) -> None:
+    services = _backend(collector, "/api/services")  # also "Save & test"
+    assert "billing" in services
+    operations = _backend(collector, "/api/services/billing/operations")
+    assert "billing.orders process" in operations
+    ours = collector.get("/api/v1/traces", service="billing", sort="start", limit=1000)["items"]
+    first_us, last_us = (int(ours[at]["start_unix_nano"]) // 1000 for at in (0, -1))
+    asked = {
+        "service": "billing", "operation": "billing.orders process", "tags": json.dumps({"messaging.system": "rabbitmq"}),
+        "minDuration": "", "maxDuration": "1.2s", "limit": "20", "start": str(first_us - 10**7), "end": str(last_us + 10**7),
+    }  # fmt: skip
+    rows = _backend(collector, "/api/traces", **asked)
+    assert 0 < len(rows) <= 20
+    for trace in rows:  # a row of its table: id, first span's service and name, start, duration
+        first = trace["spans"][0]
+        assert trace["processes"][first["processID"]]["serviceName"]
+        assert first["operationName"]
+        begun, ended = first["startTime"], first["startTime"] + first["duration"]
+        assert first_us - 10**7 <= ended
+        assert begun <= last_us + 10**7
+    trace_id = rows[0]["traceID"]
+    times = {"start": str(first_us // 1000), "end": str(last_us // 1000 + 1)}  # traceIdTimeParams
+    (one,) = _backend(collector, f"/api/traces/{trace_id}", **times)
+    ids = {span["spanID"] for span in one["spans"]}
+    for span in one["spans"]:
+        parents = [ref["spanID"] for ref in span["references"] if ref["refType"] == "CHILD_OF"]
+        assert len(parents) <= 1
+        assert set(parents) <= ids
+        assert isinstance(span["startTime"], int)
+        assert span["duration"] >= 0
+
+
+def test_a_grafana_node_graph_is_of_the_range_it_shows(collector: RunningCollector) -> None:
+    ours = collector.get("/api/v1/traces", sort="start", limit=1000)["items"]
+    first_ms, last_ms = (int(ours[at]["start_unix_nano"]) // 10**6 for at in (0, -1))
+    end_ms = last_ms + 60_000
+    asked = {"endTs": str(end_ms), "lookback": str(end_ms - first_ms + 1)}
+    links = _backend(collector, "/api/dependencies", **asked)
+    assert links == _backend(collector, "/api/dependencies")
+    for link in links:
+        assert set(link) == {"parent", "child", "callCount"}
+        assert isinstance(link["callCount"], int)
+    before = {"endTs": str(first_ms - 60_000), "lookback": "3600000"}
+    assert _backend(collector, "/api/dependencies", **before) == []

@@ -9,6 +9,8 @@ import pyarrow as pa
 import pytest
 
 from strayline_collector.query.calls import read_activity, read_calls
+from strayline_collector.query.compare import compare_ranges
+from strayline_collector.query.graph_change import read_graph_beside
 from strayline_collector.query.overview import read_rates
 from strayline_collector.query.status import Counts, SpanCounts
 from strayline_collector.query.times import BEGINNING, END
@@ -88,6 +90,35 @@ def test_activity_counts_each_span_once() -> None:
                 found[key] = found.get(key, 0) + row["spans"]
             assert found == {(row["service"], row["served"]): row["spans"] for row in exact}
     store.close()
+
+
+@pytest.mark.parametrize("level", ["service", "messaging"])
+def test_two_ranges_beside_one_another_are_what_the_spans_say(level: str) -> None:
+    rolled, plain = _loaded(7), _loaded(7, roll_each=10_000)
+    starts, second = 1_795_400_000_000_000_000, 1_000_000_000
+    before = {"start_ns": starts + 3 * second, "end_ns": starts + 127 * second + 1}
+    now = {"start_ns": starts + 127 * second + 2, "end_ns": starts + 241 * second}
+    with rolled.read() as one, plain.read() as other:
+        assert one.rows("SELECT count(*) AS n FROM rolled")[0]["n"] > 1
+        assert other.rows("SELECT count(*) AS n FROM rolled")[0]["n"] <= 1
+        found, exact = (read_graph_beside(s, now, before, level) for s in (one, other))
+        ranges = [compare_ranges(s, before, now, service=None) for s in (one, other)]
+    rolled.close()
+    plain.close()
+    assert "compared" in found
+    assert "compared" in exact
+    for kind in ("nodes", "edges"):
+        for a, b in zip(found["compared"][kind], exact["compared"][kind], strict=True):
+            assert _without_quantiles(a) == _without_quantiles(b)
+    assert any(edge["before_calls"] and edge["calls"] for edge in found["compared"]["edges"])
+    assert ranges[0]["operations"] == ranges[1]["operations"]
+    for a, b in zip(ranges[0]["edges"], ranges[1]["edges"], strict=True):
+        assert _without_quantiles(a) == _without_quantiles(b)
+
+
+def _without_quantiles(part: Any) -> dict[str, Any]:
+    """Counts are exact; quantiles lie within a bucket, and ``change`` follows them."""
+    return {k: v for k, v in part.items() if not k.endswith("p95_ms") and k != "change"}
 
 
 def test_counts_are_of_distinct_spans_and_traces() -> None:

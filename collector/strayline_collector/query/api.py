@@ -58,6 +58,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 MAX_DOCUMENT_BYTES: Final = 32 * 1024 * 1024
+LATEST_NOW_NS: Final = 7_258_118_400_000_000_000
+"""2200-01-01: detectors add to it, and it is kept as the time of later judgements."""
 
 
 def build_api(store: Store, control: Control, gate: Gate) -> FastAPI:
@@ -136,7 +138,10 @@ def _operation_routes(app: FastAPI, control: Control) -> None:
     @app.post("/api/v1/detection/settle", response_model=wire.Settled, tags=["operation"])
     async def settle(now: Time = None) -> Response:
         """Judges everything received so far as complete; afterwards nothing is provisional."""
-        return JSONResponse(await control.settle(None if now is None else parse_time(now, "now")))
+        now_ns = None if now is None else parse_time(now, "now")
+        if now_ns is not None and now_ns > LATEST_NOW_NS:
+            raise BadInput(f"now={now} is after the year 2200: give a time that events may have")
+        return JSONResponse(await control.settle(now_ns))
 
 
 def _trace_routes(app: FastAPI, read: Read) -> None:

@@ -15,11 +15,11 @@ __all__ = ["BEGINNING", "END", "parse_time", "rfc3339", "time_range"]
 
 
 def parse_time(text: str, name: str) -> int:
-    """RFC 3339 or integer unix nanoseconds, to unix nanoseconds. Raises ``BadInput`` naming the
-    parameter."""
+    """RFC 3339 or integer unix nanoseconds, to unix nanoseconds; what lies outside ``BEGINNING`` to
+    ``END``, as nothing stored does, to the nearer of them. Raises ``BadInput`` naming the parameter."""
     stripped = text.strip()
     if stripped.isascii() and stripped.removeprefix("-").isdigit() and len(stripped) <= 19:
-        return int(stripped)
+        return _within(int(stripped))
     try:
         moment = datetime.fromisoformat(stripped)
     except ValueError:
@@ -29,7 +29,11 @@ def parse_time(text: str, name: str) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     delta = moment - datetime.fromtimestamp(0, UTC)
-    return (delta.days * 86400 + delta.seconds) * 1_000_000_000 + delta.microseconds * 1000
+    return _within((delta.days * 86400 + delta.seconds) * 1_000_000_000 + delta.microseconds * 1000)
+
+
+def _within(ns: int) -> int:
+    return max(BEGINNING, min(ns, END))
 
 
 def time_range(
