@@ -18,7 +18,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from strayline_collector.query.compare import compare_ranges
 from strayline_collector.query.graph import read_graph
+from strayline_collector.query.graph_change import read_graph_beside
+from strayline_collector.query.latency import read_latency
 from strayline_collector.query.search import compile_search
 from strayline_collector.query.status import SpanCounts
 from strayline_collector.query.times import BEGINNING, END
@@ -109,6 +112,7 @@ def _ask(path: str, rounds: int) -> None:
         ]
     chance = random.Random(7)  # fmt: skip
     hour = {"start_ns": newest - HOUR_NS, "end_ns": newest}
+    earlier = {"start_ns": newest - 2 * HOUR_NS, "end_ns": newest - HOUR_NS - 1}
 
     def search(q: str, range_ns: dict[str, int]) -> Question:
         return lambda s: search_traces(
@@ -124,6 +128,11 @@ def _ask(path: str, rounds: int) -> None:
         "rare attribute value, everything": search(user, ALWAYS),
         "service graph, 1 h": lambda s: read_graph(s, hour, "service"),
         "service graph, everything": lambda s: read_graph(s, ALWAYS, "service"),
+        "graph beside the hour before, 1 h": lambda s: read_graph_beside(
+            s, hour, earlier, "service"
+        ),
+        "ranges compared, 1 h": lambda s: compare_ranges(s, earlier, hour, service=None),
+        "where latency sits, 1 h": lambda s: read_latency(s, hour, client=None, server=None),
         "status": lambda _: SpanCounts(store).read(),
     }
     print(f"\n{'ms wall':40}{'p50':>10}{'p95':>10}{'p50 busy':>10}{'p95 busy':>10}")

@@ -10,7 +10,7 @@ WITH told AS NOT MATERIALIZED (  -- each reader its own few columns: half the ti
       AND start_ns >= $start_ns - 3600000000000 AND start_ns - 3600000000000 <= $end_ns  -- a server's clock may differ
 ), served AS NOT MATERIALIZED (
     SELECT trace_id, parent_span_id, min(service) AS service, sum(ns) AS ns FROM told
-    WHERE kind = 2 AND parent_span_id IS NOT NULL GROUP BY trace_id, parent_span_id
+    WHERE kind = 2 AND parent_span_id IN (SELECT span_id FROM told WHERE kind = 3 AND start_ns BETWEEN $start_ns AND $end_ns AND ($client IS NULL OR service = $client)) GROUP BY trace_id, parent_span_id
 ), called AS MATERIALIZED (
     SELECT c.service AS client, s.service AS server, coalesce(c.peer_service, c.address) AS peer, c.failed, c.ns AS client_ns, s.ns AS told_ns, CASE WHEN s.ns <= c.ns THEN s.ns WHEN s.ns IS NOT NULL THEN c.ns END AS server_ns,
         CASE WHEN c.rpc_system = 'grpc' THEN 'grpc' WHEN c.rpc_system IS NULL THEN 'http' ELSE 'other' END AS protocol
