@@ -28,9 +28,11 @@ def tell(store: DuckDBStore, sent: dict[int, int], got: dict[int, int], *more: d
     write(store, attempts, None, published, words, [*topology, *more])
 
 
-def stalls(store: DuckDBStore, now_s: float) -> dict[int, tuple[int, bool]]:
-    """n → seconds waited, whether it is over."""
+def stalls(store: DuckDBStore, now_s: float, *, live: bool = False) -> dict[int, tuple[int, bool]]:
+    """n → seconds waited, whether it is over. ``live``: judged before too, when the time of events had not come so far."""
     runner = Runner(store)
+    if live:
+        runner.run()
     runner.settle(now_ns=int(now_s * S))
     assert not runner.failures
     with store.read() as session:
@@ -81,7 +83,7 @@ def test_the_detector_agrees_with_its_oracle(reused: DuckDBStore, data: Any) -> 
         got[1] = max(out, sent[1]) + 1
     now = max(*sent.values(), *got.values()) + data.draw(pauses)
     tell(emptied(reused), sent, got)
-    assert stalls(reused, now) == oracle(sent, got, now)
+    assert stalls(reused, now, live=data.draw(st.booleans())) == oracle(sent, got, now)
 
 
 SENT = {1: 10, 2: 20, 3: 30}
@@ -100,6 +102,13 @@ def test_a_consumer_gone_for_less_alarms_nobody(store: DuckDBStore) -> None:
 def test_a_stall_that_ended_stays_with_its_end(store: DuckDBStore) -> None:
     tell(store, SENT, {1: 11, 2: 400, 3: 401})
     assert stalls(store, 500) == {2: (380, True), 3: (370, True)}
+
+
+def test_a_stall_whose_end_was_to_come_when_it_was_judged_is_judged_again(
+    store: DuckDBStore,
+) -> None:
+    tell(store, SENT, {1: 11, 2: 400, 3: 401})
+    assert stalls(store, 402, live=True) == {2: (380, True), 3: (370, True)}
 
 
 def test_a_queue_used_to_long_waits_is_given_three_times_the_longest(store: DuckDBStore) -> None:

@@ -1,7 +1,10 @@
-"""A consumer that settles its first messages, holds what comes after, and waits to be killed."""
+"""A consumer that settles its first messages, holds what comes after, and waits to be killed, or to be told to
+leave by SIGTERM."""
 
 import strayline.auto  # noqa: F401, I001 - first, as users do it
 import asyncio
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,12 +13,14 @@ import aio_pika
 from aio_pika.abc import AbstractIncomingMessage
 from opentelemetry import trace
 
+from strayline.lifecycle import leave
 from tests.scenarios.log import Log
 
 
 async def main(url: str, queue: str, prefetch: int, settles: int, path: str) -> None:
     log = Log(Path(path))
-    settled = asyncio.Event()
+    settled, leaves = asyncio.Event(), asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, leaves.set)
     left = settles
     if not left:
         settled.set()
@@ -41,7 +46,9 @@ async def main(url: str, queue: str, prefetch: int, settles: int, path: str) -> 
         provider: Any = trace.get_tracer_provider()
         await asyncio.to_thread(provider.force_flush)
     log.write("flushed")
-    await asyncio.Event().wait()
+    await leaves.wait()
+    leave()
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ are compared with."""
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -36,14 +37,16 @@ class Log:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = path.open("a", encoding="utf-8", buffering=1)
+        self._lock = threading.Lock()
         self.facts: list[Fact] = []
 
     def write(self, event: str, message: str = "", **facts: Any) -> None:
-        fact = Fact(time.monotonic_ns(), event, message, **facts)
-        self.facts.append(fact)
-        self._file.write(
-            json.dumps({name: getattr(fact, name) for name in Fact.__slots__}) + "\n"  # type: ignore[attr-defined]
-        )
+        with self._lock:
+            fact = Fact(time.monotonic_ns(), event, message, **facts)
+            self.facts.append(fact)
+            self._file.write(
+                json.dumps({name: getattr(fact, name) for name in Fact.__slots__}) + "\n"  # type: ignore[attr-defined]
+            )
 
     def close(self) -> None:
         self._file.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections import Counter
@@ -164,18 +165,18 @@ class Play:
 
     @asynccontextmanager
     async def holder(
-        self, queue: str, prefetch: int, settles: int = 0
-    ) -> AsyncGenerator[Callable[[], Awaitable[None]]]:
+        self, queue: str, prefetch: int, settles: int = 0, **environment: str
+    ) -> AsyncGenerator[Callable[..., Awaitable[None]]]:
         """A process that settles ``settles`` messages, sends what it has of telemetry, and then holds
-        ``prefetch`` more; yields what kills it."""
+        ``prefetch`` more; yields what ends it by a signal, SIGKILL when none is named."""
         path = self.log.path.with_suffix(".holder")
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.scenarios.holder",
-            self.url, queue, str(prefetch), str(settles), str(path),
+            self.url, queue, str(prefetch), str(settles), str(path), env={**os.environ, **environment},
         )  # fmt: skip
 
-        async def kill() -> None:
-            process.kill()
+        async def end(number: signal.Signals = signal.SIGKILL) -> None:
+            process.send_signal(number)
             await process.wait()
 
         def holds() -> bool:
@@ -184,10 +185,10 @@ class Play:
 
         try:
             await self.until(holds)
-            yield kill
+            yield end
         finally:
             if process.returncode is None:
-                await kill()
+                await end()
 
     @asynccontextmanager
     async def taker(

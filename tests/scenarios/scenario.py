@@ -20,3 +20,5 @@ class Scenario:
     faulty: Program | None
     healthy: Program
     truth: Callable[[Sequence[Fact]], Truth] = nothing
+    thresholds: tuple[str, ...] = ()
+    """Of a collector of its own."""

@@ -8,5 +8,6 @@ from tests.scenarios.order import ORDER
 from tests.scenarios.routing import ROUTING
 from tests.scenarios.scenario import Scenario
 from tests.scenarios.traps import TRAPS
+from tests.scenarios.waiting import WAITING
 
-SCENARIOS: tuple[Scenario, ...] = (*ORDER, *ROUTING, *FATES, *LOSSES, *TRAPS)
+SCENARIOS: tuple[Scenario, ...] = (*ORDER, *ROUTING, *FATES, *LOSSES, *WAITING, *TRAPS)

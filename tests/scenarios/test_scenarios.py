@@ -30,16 +30,25 @@ PLAYS = [
 NAMED = [f"{scenario.name}{' (healthy)' * twin}" for scenario, twin in PLAYS]
 
 
+Collectors = dict[tuple[str, ...], RunningCollector]
+"""By the thresholds that they were started with."""
+
+
 @pytest.fixture(scope="module")
-def collector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCollector]:
+def collectors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collectors]:
     contract = tmp_path_factory.mktemp("contract") / "shop.yaml"
     contract.write_text(CONTRACT)
-    with running_collector(contracts=[str(contract)]) as found:
-        yield found
+    with ExitStack() as stack:
+        yield {
+            thresholds: stack.enter_context(
+                running_collector(contracts=[str(contract)], thresholds=thresholds)
+            )
+            for thresholds in {scenario.thresholds for scenario in SCENARIOS}
+        }
 
 
 def played(
-    collector: RunningCollector, broker: Broker, folder: Path, names: list[str]
+    collectors: Collectors, broker: Broker, folder: Path, names: list[str]
 ) -> dict[str, tuple[Truth, Truth]]:
     """Plays them all at once: name → what must be found, what was found."""
     login = f"{broker.user}:{broker.password}@"
@@ -48,26 +57,24 @@ def played(
     wanted = {name: play for name, play in zip(NAMED, PLAYS, strict=True) if name in names}
     with ExitStack() as stack:
         urls = {name: stack.enter_context(broker.vhost()) for name in wanted}
-        plans = [
-            {"name": scenario.name, "twin": twin, "url": urls[name], "log": str(folder / f"{name}.log"), "management": management}
-            for name, (scenario, twin) in wanted.items()
+        worlds = [
+            _world(collector, thresholds, folder, [
+                {"name": scenario.name, "twin": twin, "url": urls[name], "log": str(folder / f"{name}.log"), "management": management}
+                for name, (scenario, twin) in wanted.items() if scenario.thresholds == thresholds
+            ])
+            for thresholds, collector in collectors.items()
         ]  # fmt: skip
-        (folder / "plans").write_text(json.dumps(plans))
-        world = subprocess.run(
-            [sys.executable, "-m", "tests.scenarios.world", str(folder / "plans")],
-            env=environment(
-                f"http://{collector.otlp_http}", OTEL_SERVICE_NAME="world", OTEL_BSP_SCHEDULE_DELAY="200"
-            ),
-            capture_output=True, text=True, timeout=170, cwd=Path(__file__).parents[2],
-        )  # fmt: skip
-        assert world.returncode == 0, world.stderr[-3000:]
-    collector.settle()
+        for world in worlds:
+            told = world.communicate(timeout=170)[0]
+            assert world.returncode == 0, told[-3000:]
     found: dict[str, Truth] = defaultdict(dict)
-    for finding in collector.findings():
-        vhost = finding["subject"]["vhost"]
-        for expected, messages in _as_truth(finding).items():
-            before = found[vhost].get(expected, frozenset())
-            found[vhost][expected] = before | messages
+    for collector in collectors.values():
+        collector.settle()
+        for finding in collector.findings():
+            vhost = finding["subject"]["vhost"]
+            for expected, messages in _as_truth(finding).items():
+                before = found[vhost].get(expected, frozenset())
+                found[vhost][expected] = before | messages
     results: dict[str, tuple[Truth, Truth]] = {}
     for name, (scenario, twin) in wanted.items():
         facts = read(
@@ -82,6 +89,23 @@ def played(
             found[vhost][Expected("failed", error.read_text()[-2000:], "", "", "")] = frozenset()
         results[name] = ({k: v for k, v in truth.items() if v}, found.pop(vhost, {}))
     return results
+
+
+def _world(
+    collector: RunningCollector,
+    thresholds: tuple[str, ...],
+    folder: Path,
+    plans: list[dict[str, Any]],
+) -> subprocess.Popen[str]:
+    path = folder / f"plans {' '.join(thresholds)}"
+    path.write_text(json.dumps(plans))
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.scenarios.world", str(path)],
+        env=environment(
+            f"http://{collector.otlp_http}", OTEL_SERVICE_NAME="world", OTEL_BSP_SCHEDULE_DELAY="200"
+        ),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
 
 
 def _as_truth(finding: dict[str, Any]) -> Truth:
@@ -99,9 +123,9 @@ def _as_truth(finding: dict[str, Any]) -> Truth:
 
 @pytest.fixture(scope="module")
 def outcome(
-    collector: RunningCollector, broker: Broker, tmp_path_factory: pytest.TempPathFactory
+    collectors: Collectors, broker: Broker, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, tuple[Truth, Truth]]:
-    return played(collector, broker, tmp_path_factory.mktemp("scenarios"), NAMED)
+    return played(collectors, broker, tmp_path_factory.mktemp("scenarios"), NAMED)
 
 
 @pytest.mark.parametrize("name", NAMED)
@@ -118,9 +142,9 @@ def test_exactly_what_the_programs_log_says_is_found(
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("number", range(20))
 def test_twenty_rounds_find_the_same(
-    collector: RunningCollector, broker: Broker, tmp_path: Path, number: int
+    collectors: Collectors, broker: Broker, tmp_path: Path, number: int
 ) -> None:
-    results = played(collector, broker, tmp_path, NAMED)
+    results = played(collectors, broker, tmp_path, NAMED)
     assert {n: found for n, (_, found) in results.items()} == {
         n: t for n, (t, _) in results.items()
     }
