@@ -7,7 +7,8 @@ from tests.scenarios.losses import LOSSES
 from tests.scenarios.order import ORDER
 from tests.scenarios.routing import ROUTING
 from tests.scenarios.scenario import Scenario
+from tests.scenarios.threads import THREADS
 from tests.scenarios.traps import TRAPS
 from tests.scenarios.waiting import WAITING
 
-SCENARIOS: tuple[Scenario, ...] = (*ORDER, *ROUTING, *FATES, *LOSSES, *WAITING, *TRAPS)
+SCENARIOS: tuple[Scenario, ...] = (*ORDER, *ROUTING, *FATES, *LOSSES, *WAITING, *THREADS, *TRAPS)
