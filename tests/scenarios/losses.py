@@ -89,6 +89,23 @@ async def max_length_healthy(play: Play) -> None:
     await overflows(play, 5, 6)
 
 
+# -- a limit in bytes: how large messages are nobody tells, so that no more is said than that they were never seen
+
+
+async def overflows_bytes(play: Play, most: int, count: int) -> None:
+    channel, _ = await used(play, **{"x-max-length-bytes": most})
+    await play.publish(channel, "work", "m1", "m2", "m3", "m4", "m5")
+    await drained(play, count)
+
+
+async def max_length_bytes(play: Play) -> None:
+    await overflows_bytes(play, 8, 5)  # of two bytes each, m1 goes
+
+
+async def max_length_bytes_healthy(play: Play) -> None:
+    await overflows_bytes(play, 1000, 6)
+
+
 async def discards(play: Play, *names: str, dropped: int) -> None:
     channel = await play.channel()
     await channel.declare_queue("work", durable=True)
@@ -259,6 +276,7 @@ LOSSES = (
     Scenario("queue_deleted", deleted, deleted_healthy, never_handled("queue_deleted", "error")),
     Scenario("expired", expired, expired_healthy, never_handled("expired", "info")),
     Scenario("max_length", max_length, max_length_healthy, never_handled("max_length", "info")),
+    Scenario("max_length_bytes", max_length_bytes, max_length_bytes_healthy, never_seen("info")),
     Scenario("auto_ack_consumer", auto_ack, auto_ack_healthy, never_handled("auto_ack_consumer", "error")),
     Scenario("auto_ack_killed", auto_ack_killed, auto_ack_killed_healthy, never_seen("info")),
     Scenario("lost_unknown", unknown, unknown_healthy, never_handled("unknown", "error")),

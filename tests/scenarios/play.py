@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import aio_pika
 import httpx
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractRobustChannel
 
 import strayline
 from tests.scenarios.log import Fact, Log
@@ -74,6 +74,22 @@ class Play:
         channel = await connection.channel(**options)
         return await self._known(channel, prefetch)
 
+    async def robust(self, url: str, prefetch: int = 0) -> AbstractChannel:
+        """A channel of a connection that comes back when it broke."""
+        connection = await aio_pika.connect_robust(url, reconnect_interval=0.1)
+        self._stack.push_async_callback(connection.close)
+        return await self._known(await connection.channel(), prefetch)
+
+    async def breaks(self, relay: Relay, *channels: AbstractChannel) -> None:
+        """The relay's connections break; returns when those of ``channels`` are there again."""
+        back = [asyncio.Event() for _ in channels]
+        for channel, event in zip(channels, back, strict=True):
+            connection: Any = channel._connection  # type: ignore[attr-defined]
+            connection.reconnect_callbacks.add(lambda *_, event=event: event.set())
+        relay.cut()
+        for event in back:
+            await asyncio.wait_for(event.wait(), PATIENCE_S)
+
     async def another(self, channel: AbstractChannel, prefetch: int = 0) -> AbstractChannel:
         """One more channel of the same connection."""
         connection: Any = channel.channel and channel._connection  # type: ignore[attr-defined]
@@ -131,7 +147,13 @@ class Play:
                 got.note("auto")
             await handler(got)
 
-        source = await channel.get_queue(queue, ensure=False)
+        # one that comes back by itself consumes again what it knows of
+        robust = isinstance(channel, AbstractRobustChannel)
+        source = await (
+            channel.declare_queue(queue, passive=True)
+            if robust
+            else channel.get_queue(queue, ensure=False)
+        )
         return str(await source.consume(handle, no_ack=no_ack))
 
     async def until(self, condition: Callable[[], Any]) -> None:

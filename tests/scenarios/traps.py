@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 
 from tests.scenarios.play import Got, Play, Relay, one_by_one
 from tests.scenarios.scenario import Program, Scenario
@@ -139,8 +140,56 @@ async def automatic(play: Play) -> None:
     await play.times("auto", len(NAMES))
 
 
+async def reconnects(play: Play) -> None:
+    """Both ends lose their connection and come back by themselves: numbers go on at the sender's, tags begin anew at the
+    receiver's."""
+    admin = await play.channel()
+    await admin.declare_queue("work", durable=True)
+    relay = Relay(play.url)
+    async with relay.serving() as url:
+        sends, takes = await play.robust(url), await play.robust(url, 5)
+        await play.consume(takes, "work", one_by_one(play))
+        for count in (3, 6):
+            await play.publish(sends, "work", *NAMES[count - 3 : count])
+            await play.times("ack", count)
+            # it answers after it has taken every acknowledgement
+            await takes.declare_queue("work", passive=True)
+            await play.breaks(relay, sends, takes)
+        await play.publish(sends, "work", "m6")
+        await play.times("ack", 7)
+
+
+async def sampled(play: Play, sampler: str, share: str, number: signal.Signals) -> None:
+    """A consumer tells of some messages only, the publisher of all; then it leaves, and another goes on."""
+    channel = await play.channel()
+    queue = await channel.declare_queue("work", durable=True)
+    names = [f"m{n}" for n in range(30)]
+    await play.publish(channel, "work", *names)
+    async with play.holder(
+        "work", 0, len(names), OTEL_TRACES_SAMPLER=sampler, OTEL_TRACES_SAMPLER_ARG=share
+    ) as end:
+        await end(number)
+    while (await queue.declare()).consumer_count:
+        pass
+    await play.consume(await play.channel(1), "work", one_by_one(play))
+    await play.publish(channel, "work", "n0", "n1")
+    await play.times("ack", 2)
+
+
+async def sampled_half(play: Play) -> None:
+    await sampled(play, "traceidratio", "0.5", signal.SIGTERM)
+
+
+async def sampled_half_killed(play: Play) -> None:
+    await sampled(play, "traceidratio", "0.5", signal.SIGKILL)
+
+
+async def sampled_away(play: Play) -> None:
+    await sampled(play, "always_off", "", signal.SIGTERM)
+
+
 PROGRAMS: tuple[Program, ...] = (
     publisher_restarts, rolling_deploy, channel_per_task, tasks_share_a_channel, publish_times_out,
-    bindings_change, prefetched, fanout, quorum, automatic,
+    bindings_change, prefetched, fanout, quorum, automatic, reconnects, sampled_half, sampled_half_killed, sampled_away,
 )  # fmt: skip
 TRAPS = tuple(Scenario(program.__name__, None, program) for program in PROGRAMS)  # type: ignore[attr-defined]

@@ -214,6 +214,7 @@ SELECT key, 'lost' AS kind, CASE WHEN proven_cause IS NULL THEN 'unseen' END AS 
     CASE
         WHEN proven_cause IN ('expired', 'max_length', 'purged') THEN 'info'
         WHEN proven_cause IS NOT NULL THEN 'error'
+        WHEN max_length_bytes IS NOT NULL THEN 'info'  -- it may have dropped it, as it was told to
         WHEN sure AND seen >= (SELECT unseen_share FROM thresholds) * (seen + absent) AND NOT blind AND (NOT told_by_spans OR covered AND instances = 1) THEN 'warning'
         ELSE 'info'
     END AS severity,
