@@ -20,6 +20,7 @@ from strayline_collector.configured import configured
 from strayline_collector.contract.asyncapi import read_contract
 from strayline_collector.decode.otlp import DECODER
 from strayline_collector.detect import detectors
+from strayline_collector.detect.absence import note_absence
 from strayline_collector.detect.runner import Runner
 from strayline_collector.detect.thresholds import parse_thresholds
 from strayline_collector.detect.watermark import rfc3339
@@ -99,6 +100,7 @@ class Collector:
             batch_bytes=parts.batch,
             log_bytes=_log_size(settings.db),
         )
+        note_absence(self.store, time.time_ns())
         self._runner = Runner(
             self.store,
             settings.lateness_s,

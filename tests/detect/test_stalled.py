@@ -104,6 +104,34 @@ def test_a_stall_that_ended_stays_with_its_end(store: DuckDBStore) -> None:
     assert stalls(store, 500) == {2: (380, True), 3: (370, True)}
 
 
+def away(store: DuckDBStore, from_s: int, to_s: int) -> None:
+    """No collector listened; what is unsure begins 15 s before and ends 15 s after."""
+    with store.write() as session:
+        session.execute(
+            "INSERT INTO meta VALUES ($key, $to)",
+            {"key": f"absent:{(from_s + 15) * S}", "to": str((to_s - 15) * S)},
+        )
+
+
+def test_what_came_out_while_no_collector_listened_nobody_knows(store: DuckDBStore) -> None:
+    tell(store, SENT, {1: 11, 2: 500, 3: 501})
+    away(store, 100, 400)
+    assert stalls(store, 600) == {}
+
+
+def test_what_had_stalled_before_the_collector_was_away_has(store: DuckDBStore) -> None:
+    tell(store, SENT, {1: 11})
+    away(store, 400, 450)
+    assert stalls(store, 500) == {2: (380, False), 3: (370, False)}
+
+
+def test_what_stalls_after_the_collector_was_away_does(store: DuckDBStore) -> None:
+    tell(store, SENT, {1: 11})
+    away(store, 100, 400)
+    assert stalls(store, 699) == {}
+    assert stalls(store, 701) == {2: (301, False), 3: (301, False)}
+
+
 def test_a_stall_whose_end_was_to_come_when_it_was_judged_is_judged_again(
     store: DuckDBStore,
 ) -> None:

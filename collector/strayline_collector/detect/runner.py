@@ -18,6 +18,7 @@ from typing import Final
 import pyarrow as pa
 
 from strayline_collector.detect import DETECTORS
+from strayline_collector.detect.absence import register_unheard
 from strayline_collector.detect.detector import Detector
 from strayline_collector.detect.digest import Digest
 from strayline_collector.detect.figures import Opened
@@ -278,6 +279,7 @@ def _prepare(session: Session, moment_ns: int, thresholds: Thresholds) -> None:
     session.register("queue_traits", session.table(load("detect/queue_traits")))
     session.register("promises", NOTHING_PROMISED)  # a contract's own come with its detectors
     session.register("thresholds", thresholds.table())
+    register_unheard(session)
     session.register("moment", pa.table({"now_ns": [moment_ns]}))
 
 

@@ -8,7 +8,7 @@
 --   expired    its time was over before any later one came out
 --   max_length as many as the queue holds were behind it before any of those came out
 -- Whatever a consuming channel may still hold, or was given without being seen to handle it (tags
--- without a span), is claimed by nobody.
+-- without a span), is claimed by nobody; nor what somebody unheard may have taken while no collector listened.
 WITH lacking AS (
     SELECT m.*,
         CASE WHEN m.n IS NOT NULL THEN concat_ws('|', m.epoch, m.channel, m.exchange) ELSE concat_ws('|', m.service, coalesce(m.instance, ''), m.exchange) END AS stream,
@@ -200,6 +200,11 @@ WITH lacking AS (
         out_ns <= now_ns AND NOT maybe_held AND NOT (coalesce(dead_letter_exchange IS NOT NULL, false) AND (ttl_ms IS NOT NULL OR max_length IS NOT NULL OR max_length_bytes IS NOT NULL))
             AND NOT (told_by_spans AND now_ns - out_ns < 30000000000) AS unseen
     FROM doubted
+), told_of AS (      -- a single active consumer that was there before and after took it, or nobody did
+    SELECT j.* FROM judged j
+    ANTI JOIN unheard u ON j.proven_cause IS DISTINCT FROM 'unknown' AND u.to_ns >= j.start_ns
+        AND u.from_ns <= CASE WHEN j.proven_cause = j.event_cause THEN j.at_ns WHEN j.proven_cause = 'expired' THEN j.end_ns + j.ttl_ms * 1000000 ELSE coalesce(j.out_ns, j.end_ns) END
+    WHERE j.proven_cause IS NOT NULL OR j.unseen
 ), rejected AS (     -- for good, or once more than its quorum queue tries
     SELECT d.*, concat_ws('|', coalesce(d.environment, ''), coalesce(d.broker, ''), coalesce(d.vhost, ''), d.queue) AS key,
         CASE WHEN d.settlement IN ('nack_requeue', 'reject_requeue') THEN q.delivery_limit END AS over_limit
@@ -236,8 +241,7 @@ SELECT key, 'lost' AS kind, CASE WHEN proven_cause IS NULL THEN 'unseen' END AS 
     CASE WHEN proven_cause = event_cause THEN at_ns WHEN proven_cause = 'expired' THEN end_ns + ttl_ms * 1000000
          WHEN proven_cause = 'max_length' THEN coalesce(out_ns, last_ns, end_ns) ELSE out_ns END AS facts_until_ns,
     greatest(batch, coalesce(seen_batch, 0)) AS batch
-FROM judged
-WHERE proven_cause IS NOT NULL OR unseen
+FROM told_of
 UNION ALL
 -- Rejected for good from a queue that no dead-letter exchange follows.
 SELECT r.key, 'lost', NULL, 'discarded', 'warning',

@@ -21,7 +21,7 @@ WITH known AS (
     FROM (SELECT epoch, at_ns, unnest(json_transform(census, '{"consumers":[{"channel":"BIGINT","queues":["VARCHAR"],"delivery_tag":"BIGINT"}]}').consumers) AS consumer
           FROM census WHERE json_valid(census) AND at_ns >= (SELECT min(from_ns) FROM known)) c
     JOIN seen_tags s ON s.epoch = c.epoch AND s.channel = c.consumer.channel AND c.consumer.delivery_tag > s.tag
-    JOIN known k ON k.key = s.key AND list_contains(c.consumer.queues, k.queue) AND c.at_ns > k.from_ns AND k.to_ns IS NULL
+    JOIN known k ON k.key = s.key AND list_contains(c.consumer.queues, k.queue) AND c.at_ns > k.from_ns AND (k.to_ns IS NULL OR k.unheard AND c.at_ns < k.to_ns)
     GROUP BY ALL
 ), ways AS (
     SELECT key, exchange, routing_key, min(received_ns) AS first_ns FROM got
@@ -48,7 +48,7 @@ WITH known AS (
     FROM firsts f JOIN publish_facts p ON p.message = f.message GROUP BY ALL
 ), waits AS (
     SELECT k.*, p.message, p.exchange, p.routing_key, p.service, p.trace_id, p.span_id, p.message_id, p.n, p.start_ns, p.batch,
-        greatest(p.start_ns, k.from_ns, coalesce(h.at_ns, 0)) AS since_ns, m.now_ns
+        greatest(p.start_ns, k.from_ns, coalesce(h.at_ns, 0)) AS since_ns, m.now_ns, CASE WHEN f.message IS NOT NULL THEN k.to_ns END AS ended_ns
     FROM wanted w
     JOIN known k ON k.key = w.key AND k.from_ns = w.pause_ns
     JOIN publish_facts p ON p.rowid = w.row_id
@@ -57,8 +57,9 @@ WITH known AS (
     LEFT JOIN given g ON g.key = w.key AND g.service = p.service AND g.instance IS NOT DISTINCT FROM p.instance AND g.channel IS NOT DISTINCT FROM p.channel AND g.exchange = p.exchange
     LEFT JOIN handed h ON h.key = k.key AND h.from_ns = k.from_ns
     WHERE p.delay_ms IS NULL AND p.expiration_ms IS NULL AND (p.outcome IS NULL OR p.outcome IN ('confirmed', 'committed', 'unconfirmed'))
-      AND CASE WHEN k.to_ns IS NULL THEN f.message IS NULL AND (g.start_ns IS NULL OR p.start_ns > g.start_ns) AND p.start_ns <= m.now_ns
-               ELSE f.received_ns >= k.to_ns AND p.start_ns < k.to_ns END
+      AND p.start_ns <= m.now_ns AND coalesce(p.start_ns < k.to_ns, true)
+      AND CASE WHEN f.message IS NULL THEN (k.to_ns IS NULL OR k.unheard) AND (g.start_ns IS NULL OR p.start_ns > g.start_ns)
+               ELSE f.received_ns >= k.to_ns END
 ), told AS (
     SELECT key, min(service) AS consumer_service, max(batch) AS batch FROM got GROUP BY key
 )
@@ -66,7 +67,7 @@ SELECT w.key, 'stalled' AS kind, NULL AS verdict, NULL AS cause, 'warning' AS se
     w.message, w.trace_id, w.span_id AS producer_span_id, w.message_id, w.environment, w.broker, w.vhost, w.queue, w.exchange, w.routing_key,
     w.service AS producer_service, t.consumer_service,
     to_json({expected_queues: [w.queue], actual_queues: []::VARCHAR[], sequence: w.n, waited_ns: coalesce(w.to_ns, w.now_ns) - w.since_ns, patience_ns: w.patience_ns,
-        last_delivery_ns: w.from_ns, ended_ns: w.to_ns, longest_gap_ns: w.longest_ns, deliveries: []::VARCHAR[]}) AS evidence,
+        last_delivery_ns: w.from_ns, ended_ns: w.ended_ns, longest_gap_ns: w.longest_ns, deliveries: []::VARCHAR[]}) AS evidence,
     w.since_ns + w.patience_ns AS event_ns, w.since_ns + w.patience_ns AS facts_until_ns, greatest(w.batch, t.batch) AS batch
 FROM waits w JOIN told t ON t.key = w.key
 WHERE coalesce(w.to_ns, w.now_ns) - w.since_ns >= w.patience_ns

@@ -4,4 +4,4 @@ SELECT concat_ws('|', coalesce(environment, ''), coalesce(broker, ''), coalesce(
 FROM delivery_facts, moment, thresholds
 WHERE queue IS NOT NULL AND NOT regexp_matches(queue, '^(amq\.|\*)')
 GROUP BY environment, broker, vhost, queue, now_ns, stalled_after_s
-HAVING max(batch) > $since OR max(received_ns) < now_ns - stalled_after_s * 1e9 OR max(received_ns) > now_ns - 120000000000;
+HAVING max(batch) > $since OR max(received_ns) <= now_ns - stalled_after_s * 1e9 OR max(received_ns) > now_ns - 120000000000;

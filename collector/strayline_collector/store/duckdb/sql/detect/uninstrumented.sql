@@ -6,7 +6,8 @@ WITH consumed AS (
 ), arrived AS (
     SELECT DISTINCT environment, exchange, routing_key FROM delivery_facts WHERE exchange IS NOT NULL
 ), sent AS (
-    SELECT * FROM publish_facts
+    SELECT p.* FROM publish_facts p
+    ANTI JOIN unheard u ON p.start_ns BETWEEN u.from_ns AND u.to_ns
     WHERE exchange IS NOT NULL AND routing_key IS NOT NULL AND outcome IS DISTINCT FROM 'returned' AND outcome IS DISTINCT FROM 'rolled_back'
 ), replies AS (
     SELECT DISTINCT reply_to AS name FROM publish_facts WHERE reply_to IS NOT NULL
