@@ -135,18 +135,25 @@ async def packs(service: Service) -> None:
     async with breakable() as (connection, breaks):
         channel = await connection.channel()
         await channel.set_qos(prefetch_count=PREFETCH)
+
+        async def acknowledged() -> None:
+            """The broker has every acknowledgement before it answers, so that none is lost with the connection."""
+            acknowledges.clear()
+            await channel.declare_queue(TASKS, passive=True)
+
         queue = await channel.declare_queue(TASKS, passive=True)
         await queue.consume(pack)
         ready()
-        while True:
-            wanted = handled + BREAKS_EVERY
-            while handled < wanted:  # noqa: ASYNC110 - counted by many handlers
-                await asyncio.sleep(0.1)
-            # the broker has every acknowledgement before it answers, so none is lost with the connection
-            acknowledges.clear()
-            await channel.declare_queue(TASKS, passive=True)
-            await breaks()
-            acknowledges.set()
+        try:
+            while True:
+                wanted = handled + BREAKS_EVERY
+                while handled < wanted:  # noqa: ASYNC110 - counted by many handlers
+                    await asyncio.sleep(0.1)
+                await acknowledged()
+                await breaks()
+                acknowledges.set()
+        finally:
+            await acknowledged()
 
 
 async def loads(service: Service) -> None:
