@@ -90,6 +90,10 @@ def test_two_peers_of_one_caller_are_two_findings_and_a_name_is_used_where_one_i
     named = {**HTTP, "server.address": "10.1.2.3", "service.peer.name": "prices"}
     load(store, [*calls(HTTP), *(call(100 + n, named) for n in range(ENOUGH))])
     assert hops(store) == [("orders", "prices", ENOUGH), ("orders", "stock:8000", ENOUGH)]
+    with store.read() as session:
+        verdicts = session.rows("SELECT finding_id, consumer_service FROM finding_verdicts")
+        findings = session.rows("SELECT id AS finding_id, consumer_service FROM findings")
+    assert sorted(map(str, verdicts)) == sorted(map(str, findings))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import duckdb
 from strayline_collector.errors import StoreError
 from strayline_collector.store.duckdb.queries import statements
 
-SCHEMA_VERSION: Final = 7
+SCHEMA_VERSION: Final = 8
 _MIGRATIONS: Final = {
     2: statements("migrate/2"),
     3: statements("migrate/3"),
@@ -21,6 +21,7 @@ _MIGRATIONS: Final = {
     5: statements("migrate/5"),
     6: statements("migrate/6"),
     7: statements("migrate/7"),
+    8: statements("migrate/8"),
 }
 """What makes a file of the version before one of this."""
 MEMORY: Final = ":memory:"

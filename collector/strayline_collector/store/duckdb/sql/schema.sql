@@ -246,7 +246,7 @@ QUALIFY role IN ('overtaker', 'original') OR row_number() OVER (
         confidence = 'proven' DESC, CASE severity WHEN 'error' THEN 0 WHEN 'warning' THEN 1 ELSE 2 END, detector, key, cause, evidence) = 1;
 
 -- The messages of each finding that stands, context rows among them: a finding is found again in
--- the verdicts by everything that makes it the same finding.
+-- the verdicts by everything that makes it the same finding; of calls the peer too.
 CREATE VIEW finding_verdicts AS
 SELECT f.id AS finding_id, f.severity AS finding_severity, v.*
 FROM findings f
@@ -254,6 +254,7 @@ JOIN verdicts v ON v.kind = f.kind AND v.verdict IS NOT DISTINCT FROM f.verdict 
     AND v.environment IS NOT DISTINCT FROM f.environment AND v.broker IS NOT DISTINCT FROM f.broker AND v.vhost IS NOT DISTINCT FROM f.vhost
     AND v.queue IS NOT DISTINCT FROM f.queue AND v.exchange IS NOT DISTINCT FROM f.exchange AND v.routing_key IS NOT DISTINCT FROM f.routing_key
     AND v.producer_service IS NOT DISTINCT FROM f.producer_service
+    AND (f.verdict IS DISTINCT FROM 'call' OR v.consumer_service IS NOT DISTINCT FROM f.consumer_service)
 WHERE f.status <> 'retracted';
 
 CREATE VIEW publishes AS
