@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
@@ -78,7 +78,17 @@ def requests(draw: Any) -> bytes:
     return request.SerializeToString()
 
 
+def conversation_without_an_id() -> bytes:
+    request = ExportTraceServiceRequest()
+    span = request.resource_spans.add().scope_spans.add().spans.add()
+    span.trace_id, span.span_id, span.name, span.kind = b"\x01" * 16, b"\x01" * 8, "publish x", 3
+    span.attributes.add(key="messaging.system").value.string_value = "rabbitmq"
+    span.attributes.append(KeyValue(key="messaging.message.conversation_id", value=AnyValue()))
+    return request.SerializeToString()
+
+
 @settings(max_examples=120, deadline=None)
+@example([conversation_without_an_id()])
 @given(st.lists(requests(), min_size=1, max_size=3))
 def test_loading_judging_and_asking_survive_anything(bodies: list[bytes]) -> None:
     store = DuckDBStore.open(":memory:")
