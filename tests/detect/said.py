@@ -53,7 +53,8 @@ class Judge:
             prepare=self._register,
             version=lambda _: f"{time.time_ns()} {next(self._versions)}",
         )
-        self.runner = Runner(store, detectors=(told,), **options)
+        self.detectors = (told,)
+        self.runner = Runner(store, detectors=self.detectors, **options)
         with store.read() as session:
             fresh = not session.rows("SELECT 1 FROM loaded")
         if fresh:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from strayline_collector.detect.detector import Detector
+from strayline_collector.detect.runner import Runner
 from strayline_collector.errors import BadInput
 from strayline_collector.store.duckdb.store import DuckDBStore
 from tests.detect.histories import put
@@ -219,3 +221,18 @@ def test_an_acknowledgement_that_follows_into_a_worse_finding_ends(store: DuckDB
     judge.triage(left["id"], triage="acknowledged", note="seen")
     found = {f["cause"]: f for f in judge(verdict("m1", cause="unknown", severity="error"))}
     assert (found["unknown"]["triage"], found["unknown"]["note"]) == ("new", "seen")
+
+
+def test_a_detector_that_fails_midway_leaves_the_others_their_verdicts(store: DuckDBStore) -> None:
+    """An error within a statement, not of it: that ends the transaction that it happens in."""
+    put(store, {})
+    touched = "SELECT 'all' AS key WHERE $since >= 0"
+    overflowing = Detector("overflowing", touched, "SELECT 9223372036854775807 + batch FROM loaded")
+    judge = Judge(store)
+    judge.runner = Runner(store, detectors=(overflowing, *judge.detectors))
+    judge.rows = [verdict("m1")]
+    judge.runner.settle()
+    assert list(judge.runner.failures) == ["overflowing"]
+    with store.read() as session:
+        assert len(session.rows("SELECT * FROM findings")) == 1
+        assert not session.rows("SELECT * FROM meta WHERE key = 'judged:overflowing'")

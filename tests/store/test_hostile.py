@@ -78,17 +78,18 @@ def requests(draw: Any) -> bytes:
     return request.SerializeToString()
 
 
-def conversation_without_an_id() -> bytes:
+def publishing(kind: Any, name: str, value: AnyValue) -> bytes:
     request = ExportTraceServiceRequest()
     span = request.resource_spans.add().scope_spans.add().spans.add()
-    span.trace_id, span.span_id, span.name, span.kind = b"\x01" * 16, b"\x01" * 8, "publish x", 3
+    span.trace_id, span.span_id, span.name, span.kind = b"\x01" * 16, b"\x01" * 8, "publish x", kind
     span.attributes.add(key="messaging.system").value.string_value = "rabbitmq"
-    span.attributes.append(KeyValue(key="messaging.message.conversation_id", value=AnyValue()))
+    span.attributes.append(KeyValue(key=name, value=value))
     return request.SerializeToString()
 
 
 @settings(max_examples=120, deadline=None)
-@example([conversation_without_an_id()])
+@example([publishing(3, "messaging.message.conversation_id", AnyValue())])
+@example([publishing(4, "strayline.expiration_ms", AnyValue(int_value=2**63 - 1))])
 @given(st.lists(requests(), min_size=1, max_size=3))
 def test_loading_judging_and_asking_survive_anything(bodies: list[bytes]) -> None:
     store = DuckDBStore.open(":memory:")

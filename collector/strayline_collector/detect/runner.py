@@ -147,15 +147,15 @@ class Runner:
             settled = settle or int(known.get("settled_batch", 0)) >= newest
             given_ns = now_ns if settle else int(known.get("settled_now_ns", 0))
             moment_ns = (given_ns or _newest_event(session)) if settled else live_ns
-            _prepare(session, moment_ns, self._thresholds)
-            self._digest.register(session, newest)
-            touched = _Asked()
-            judged = [
-                result
-                for detector in self._detectors
-                if (population or not detector.population) and (settle or self._is_due(detector))
-                if (result := self._judge(session, detector, known, newest, touched)) is not None
+            due = [
+                d
+                for d in self._detectors
+                if (population or not d.population) and (settle or self._is_due(d))
             ]
+            judged = self._until_one_fails(session, due, known, newest, moment_ns)
+        while due:  # an error within a statement ends its snapshot
+            with self._store.read() as session:
+                judged += self._until_one_fails(session, due, known, newest, moment_ns)
         settled_batch = newest if settle else int(known.get("settled_batch", 0))
         with self._store.write() as session:
             triaged = triaged_messages(session)
@@ -201,6 +201,36 @@ class Runner:
         self._paused_until[detector.name] = now + detector.pause_s
         return True
 
+    def _until_one_fails(
+        self,
+        session: Session,
+        due: list[Detector],
+        known: dict[str, str],
+        newest: int,
+        moment_ns: int,
+    ) -> list[_Judged]:
+        """Judges by ``due``, one after another, and takes those that had their turn off it."""
+        _prepare(session, moment_ns, self._thresholds)
+        self._digest.register(session, newest)
+        asked = _Asked()
+        judged: list[_Judged] = []
+        while due:
+            detector = due.pop(0)
+            try:
+                result = self._judge(session, detector, known, newest, asked)
+            except Exception as error:
+                self.failures[detector.name] = traceback.format_exc()
+                told = "detector %s failed; its verdicts stay as they were"
+                if isinstance(error, StoreError):  # its words say where
+                    log.error(f"{told}: %s", detector.name, str(error).splitlines()[0])
+                else:
+                    log.exception(told, detector.name)
+                break
+            if result is not None:
+                self.failures.pop(detector.name, None)
+                judged.append(result)
+        return judged
+
     def _judge(
         self,
         session: Session,
@@ -210,34 +240,24 @@ class Runner:
         asked: _Asked,
     ) -> _Judged | None:
         since = int(known.get(f"judged:{detector.name}", 0))
-        try:
-            version = self._thresholds.told()
-            if detector.version is not None:
-                version += detector.version(session)
-            if version != known.get(f"version:{detector.name}", ""):
-                since = 0
-            if since >= newest and not detector.clocked:
-                return None
-            if (memory := self._memories.get(detector.name)) is not None:
-                return self._by_memory(session, detector, memory, Reach(since, newest), version)
-            bounds = {"since": since, "from": asked.begin(session, since)}
-            if "$recent" in detector.judge:
-                bounds["recent"] = recent_batch(session)
-            touched = asked.touched(session, detector.touched, bounds)
-            rows = touched.slice(0, 0)
-            if touched.num_rows and self._may_speak(detector):
-                session.register("touched", touched)
-                if detector.prepare is None or detector.prepare(session) is not False:
-                    rows = session.table(detector.judge, _named(detector.judge, bounds))
-        except Exception as error:
-            self.failures[detector.name] = traceback.format_exc()
-            told = "detector %s failed; its verdicts stay as they were"
-            if isinstance(error, StoreError):  # its words say where
-                log.error(f"{told}: %s", detector.name, str(error).splitlines()[0])
-            else:
-                log.exception(told, detector.name)
+        version = self._thresholds.told()
+        if detector.version is not None:
+            version += detector.version(session)
+        if version != known.get(f"version:{detector.name}", ""):
+            since = 0
+        if since >= newest and not detector.clocked:
             return None
-        self.failures.pop(detector.name, None)
+        if (memory := self._memories.get(detector.name)) is not None:
+            return self._by_memory(session, detector, memory, Reach(since, newest), version)
+        bounds = {"since": since, "from": asked.begin(session, since)}
+        if "$recent" in detector.judge:
+            bounds["recent"] = recent_batch(session)
+        touched = asked.touched(session, detector.touched, bounds)
+        rows = touched.slice(0, 0)
+        if touched.num_rows and self._may_speak(detector):
+            session.register("touched", touched)
+            if detector.prepare is None or detector.prepare(session) is not False:
+                rows = session.table(detector.judge, _named(detector.judge, bounds))
         return _Judged(detector, newest, version, touched, rows)
 
     def _may_speak(self, detector: Detector) -> bool:
@@ -251,7 +271,6 @@ class Runner:
         if detector.prepare is not None:
             detector.prepare(session)
         touched, rows = memory.judge(session, reach)
-        self.failures.pop(detector.name, None)
         return _Judged(detector, reach.newest, version, touched, rows, not reach.since, memory)
 
 

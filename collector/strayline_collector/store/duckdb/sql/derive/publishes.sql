@@ -64,7 +64,8 @@ SELECT
     nullif(coalesce(a[15], a[16]), '') AS correlation_id,
     nullif(a[17], '') AS reply_to,
     TRY_CAST(a[18] AS INTEGER) AS priority,
-    TRY_CAST(a[19] AS BIGINT) AS expiration_ms,
+    -- AMQP's are whole numbers of 32 bits; others are nobody's
+    CASE WHEN TRY_CAST(a[19] AS BIGINT) BETWEEN 0 AND 4294967295 THEN TRY_CAST(a[19] AS BIGINT) END AS expiration_ms,
     TRY_CAST(a[20] AS BIGINT) AS delay_ms,
     TRY_CAST(a[21] AS BOOLEAN) AS mandatory,
     a[22] AS body_hash,

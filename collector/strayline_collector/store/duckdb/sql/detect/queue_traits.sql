@@ -6,7 +6,7 @@ WITH declared AS (
         bool_or(coalesce(arguments->>'$."x-queue-type"', '') = 'quorum') AS is_quorum,
         bool_or(coalesce(TRY_CAST(arguments->>'$."x-single-active-consumer"' AS BOOLEAN), false)) AS single_active,
         max(TRY_CAST(arguments->>'$."x-max-priority"' AS INTEGER)) AS max_priority,
-        min(TRY_CAST(arguments->>'$."x-message-ttl"' AS BIGINT)) AS ttl_ms,
+        min(TRY_CAST(arguments->>'$."x-message-ttl"' AS UINTEGER))::BIGINT AS ttl_ms,
         min(TRY_CAST(arguments->>'$."x-max-length"' AS BIGINT)) AS max_length,
         min(TRY_CAST(arguments->>'$."x-max-length-bytes"' AS BIGINT)) AS max_length_bytes,
         max(arguments->>'$."x-overflow"') AS overflow,
@@ -29,7 +29,7 @@ WITH declared AS (
     QUALIFY row_number() OVER (PARTITION BY d.environment, d.broker, d.vhost, d.name ORDER BY p.rank DESC NULLS LAST, CAST(p.definition AS VARCHAR)) = 1
 )
 SELECT * EXCLUDE (definition) REPLACE (
-    least(ttl_ms, TRY_CAST(definition->>'$."message-ttl"' AS BIGINT)) AS ttl_ms,
+    least(ttl_ms, TRY_CAST(definition->>'$."message-ttl"' AS UINTEGER)::BIGINT) AS ttl_ms,
     least(max_length, TRY_CAST(definition->>'$."max-length"' AS BIGINT)) AS max_length,
     least(max_length_bytes, TRY_CAST(definition->>'$."max-length-bytes"' AS BIGINT)) AS max_length_bytes,
     coalesce(overflow, definition->>'$.overflow') AS overflow,
