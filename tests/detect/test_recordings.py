@@ -36,9 +36,14 @@ def test_shuffling_repeating_and_rebatching_change_nothing(name: str, store: Duc
         other.close()
 
 
-def test_judging_after_every_load_ends_in_the_same_findings(store: DuckDBStore) -> None:
+@pytest.mark.parametrize(
+    ("name", "chunk"), [("a_healthy_proto", 20), ("b_misroute", 20), ("d_reorder_nack", 2)]
+)
+def test_judging_after_every_load_ends_in_the_same_findings(
+    store: DuckDBStore, name: str, chunk: int
+) -> None:
     """Late spans touch keys, which are judged again in event time."""
-    load_recording(store, "d_reorder_nack")
+    load_recording(store, name)
     once = judged(store)
     other = DuckDBStore.open(":memory:")
     runner = Runner(other)
@@ -51,7 +56,7 @@ def test_judging_after_every_load_ends_in_the_same_findings(store: DuckDBStore) 
         return batch
 
     other.append = append_and_judge  # type: ignore[method-assign]
-    load_recording(other, "d_reorder_nack", shuffle_seed=5, chunk=2)
+    load_recording(other, name, shuffle_seed=5, chunk=chunk)
     assert judged(other) == once
     other.close()
 
