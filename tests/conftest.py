@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
     """Bytes may differ from process to process (gzip's time, ids made up), and names of tests must not."""
     return f"{argname} of {len(val)} bytes" if isinstance(val, bytes) else None
+
+
+def pytest_collection_finish() -> None:
+    """A test module that imports an instrumented program instruments every test after it."""
+    if "strayline.auto" in sys.modules:
+        raise pytest.UsageError("collecting imported strayline.auto: start that program in a process of its own")  # fmt: skip
 
 
 @pytest.fixture(scope="session")

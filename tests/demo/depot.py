@@ -25,13 +25,9 @@ from aio_pika.abc import AbstractIncomingMessage, AbstractRobustConnection
 
 import strayline.auto  # noqa: F401 - first, so that everything below is instrumented
 from demo_services.common import Service, order_of, ready, run
+from tests.demo.depot_names import CHECKS, DEPOT, LOADS, RETRY, TASKS
 from tests.scenarios.play import Relay
 
-DEPOT: Final = "depot"
-TASKS, LOADS, CHECKS, RETRY = "depot.tasks", "depot.loads", "depot.checks", "depot.retry"
-ROUTES: Final = {(DEPOT, "task"): (TASKS, LOADS, CHECKS)}
-ROLES: Final = ("packs", "loads", "checks", "sends")
-"""In the order in which they start."""
 PREFETCH: Final = 50
 PAUSE_S: Final = 0.05
 BREAKS_EVERY: Final = 400

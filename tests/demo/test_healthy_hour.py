@@ -19,7 +19,7 @@ from demo_services.oracle import unsettled
 from demo_services.processes import Process, read_logs, stop_all
 from demo_services.run import Shop, running_shop
 from demo_services.scenarios import routes
-from tests.demo import depot
+from tests.demo.depot_names import ROLES, ROUTES
 from tests.support.collector import RunningCollector, running_collector
 
 pytestmark = [pytest.mark.broker, pytest.mark.deep]
@@ -78,7 +78,7 @@ def _loud(collector: RunningCollector) -> dict[str, str]:
 
 def _depot(amqp_url: str, otlp_http: str, directory: Path) -> list[Process]:
     found: list[Process] = []
-    for role in depot.ROLES:
+    for role in ROLES:
         own = {
             "AMQP_URL": amqp_url,
             "OTEL_SERVICE_NAME": role,
@@ -93,7 +93,7 @@ def _depot(amqp_url: str, otlp_http: str, directory: Path) -> list[Process]:
 
 def _drain(shop: Shop, directory: Path) -> None:
     """Returns when every message was handled to its end, by the services' own logs."""
-    ways = {**routes(shop.faults), **depot.ROUTES}
+    ways = {**routes(shop.faults), **ROUTES}
     deadline = time.monotonic() + DRAIN_S
     while left := unsettled(read_logs(directory), ways):
         assert time.monotonic() < deadline, f"{left} messages were not handled"
