@@ -135,7 +135,7 @@ def test_folds_zoom_view_and_selection_are_in_the_url_and_come_back(
         page.mouse.down()
         page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 20)
         page.mouse.up()
-        assert "zoom=" in page.url
+        until(page, "location.search.includes('zoom=')")
         expect(page.locator(".axis span").first).not_to_have_text("0 ns")
         page.locator("[data-view=table]").click()
         expect(page.locator("#sums tbody tr").first).to_be_visible()
