@@ -40,10 +40,12 @@ from strayline_collector.query.wire import (
     Status,
     StoreStatus,
 )
+from strayline_collector.receive.file_journal import FileJournal
 from strayline_collector.receive.forward import Forwarder
 from strayline_collector.receive.http_server import HttpServer, Limits
 from strayline_collector.receive.intake import Intake
-from strayline_collector.receive.journal import FileJournal, Journal, MemoryJournal
+from strayline_collector.receive.journal import Journal
+from strayline_collector.receive.memory_journal import MemoryJournal
 from strayline_collector.receive.otlp_grpc import bind, build_server
 from strayline_collector.receive.otlp_http import OtlpHttp
 from strayline_collector.receive.zipkin_http import ZipkinHttp

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from strayline_collector.errors import BadInput, Overloaded
+from strayline_collector.receive.file_journal import FileJournal
 from strayline_collector.receive.intake import Intake
-from strayline_collector.receive.journal import FileJournal
 from tests.support import otlp
 
 

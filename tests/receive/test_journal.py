@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strayline_collector.errors import Overloaded
-from strayline_collector.receive import journal as journal_module
-from strayline_collector.receive.journal import FileJournal, MemoryJournal
+from strayline_collector.receive import file_journal
+from strayline_collector.receive.file_journal import FileJournal
+from strayline_collector.receive.memory_journal import MemoryJournal
 from strayline_collector.receive.segment import HEAD_BYTES
 from strayline_collector.store.ports import Position
 
@@ -158,7 +159,7 @@ def test_more_than_memory_holds_comes_back_from_disk_in_order_and_once(tmp_path:
 def test_segments_roll_and_go_once_their_records_are_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_module, "SEGMENT_BYTES", 1000)
+    monkeypatch.setattr(file_journal, "SEGMENT_BYTES", 1000)
     journal = FileJournal(tmp_path / "j", None)
     for number in range(10):
         append(journal, b"%d" % number * 400)
@@ -208,7 +209,7 @@ def test_a_full_disk_refuses_and_goes_on_by_itself_when_there_is_room(
 def test_a_frozen_disk_is_answered_within_a_bound_and_what_it_wrote_late_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal_module, "STALL_S", 0.3)
+    monkeypatch.setattr(file_journal, "STALL_S", 0.3)
     thawed = threading.Event()
     real = os.fdatasync
 

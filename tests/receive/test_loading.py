@@ -14,7 +14,7 @@ import pytest
 from strayline_collector.decode.otlp import decode
 from strayline_collector.load import Loader
 from strayline_collector.metrics import Counter, Gauge, Histogram, render
-from strayline_collector.receive.journal import FileJournal
+from strayline_collector.receive.file_journal import FileJournal
 from strayline_collector.receive.segment import HEAD_BYTES
 from strayline_collector.store.duckdb.store import DuckDBStore
 from tests.bench.receive import request

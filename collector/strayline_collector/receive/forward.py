@@ -25,7 +25,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from strayline_collector.errors import Overloaded
 from strayline_collector.metrics import Counter, Gauge, Metric
-from strayline_collector.receive.journal import FileJournal
+from strayline_collector.receive.file_journal import FileJournal
 from strayline_collector.store.ports import Position
 
 log = logging.getLogger(__name__)
