@@ -61,6 +61,7 @@ window.strayline = (() => {
   }
   const ms = (value) => (value === null || value === undefined ? "–" : duration(value * 1e6));
   const count = (value) => Number(value || 0).toLocaleString("en-US");
+  const words = (name) => name.replaceAll("_", " ");
   const many = (n, one, more) => `${count(n)} ${n === 1 ? one : more || one + "s"}`;
   function rate(value) {
     return value >= 100 ? `${value.toFixed(0)}/s` : value >= 1 ? `${value.toFixed(1)}/s` : `${value.toFixed(2)}/s`;
@@ -385,6 +386,7 @@ window.strayline = (() => {
     ms,
     count,
     many,
+    words,
     rate,
     time,
     day,

@@ -3,8 +3,7 @@
    each round through a dead-letter exchange. */
 (() => {
   const sl = window.strayline;
-  const { h } = sl;
-  const words = (text) => text.replaceAll("_", " ");
+  const { h, words } = sl;
   const BAD = /nack|reject/;
 
   /* Deliveries in order, each with what it waited for: from the publish, or from where the message was

@@ -3,9 +3,8 @@
    view is drawn by order.js. */
 (() => {
   const sl = window.strayline;
-  const { h } = sl;
+  const { h, words } = sl;
   const RANK = { error: 0, warning: 1, info: 2 };
-  const words = (text) => text.replaceAll("_", " ");
   const key = (q) => [q.name || q.queue, q.broker, q.vhost].join("\n");
   sl.queueLink = (q) => sl.url("/queue", { name: q.name, broker: q.broker, vhost: q.vhost });
 

@@ -125,46 +125,44 @@
       h(
         "tbody",
         {},
-        kept
-          .slice(0, MOST)
-          .map((call) =>
+        kept.slice(0, MOST).map((call) =>
+          h(
+            "tr",
+            { class: `call ${call.change}` },
             h(
-              "tr",
-              { class: `call ${call.change}` },
+              "td",
+              { title: `${call.service} ${call.operation}` },
               h(
-                "td",
-                { title: `${call.service} ${call.operation}` },
-                h(
-                  "span",
-                  { class: "call-name", style: { paddingLeft: `${Math.min(call.depth, 24) * 12}px` } },
-                  h("b", { class: "sign", title: call.change }, SIGN[call.change]),
-                  sl.chip(call.service),
-                  h("b", {}, call.service),
-                  " ",
-                  call.operation,
-                ),
-              ),
-              h("td", { class: "n" }, link(call.a, sl.ms(call.a_ms))),
-              h("td", { class: "n" }, link(call.b, sl.ms(call.b_ms))),
-              h(
-                "td",
-                { class: "n" },
-                call.delta_ms === null
-                  ? h("span", { class: "quiet" }, call.change)
-                  : [
-                      h(
-                        "span",
-                        { class: "swing" },
-                        h("i", {
-                          class: call.delta_ms > 0 ? "slower" : "faster",
-                          style: { width: `${(Math.abs(call.delta_ms) / longest) * 50}%` },
-                        }),
-                      ),
-                      h("span", { class: "swing-text" }, delta(call.delta_ms)),
-                    ],
+                "span",
+                { class: "call-name", style: { paddingLeft: `${Math.min(call.depth, 24) * 12}px` } },
+                h("b", { class: "sign", title: call.change }, SIGN[call.change]),
+                sl.chip(call.service),
+                h("b", {}, call.service),
+                " ",
+                call.operation,
               ),
             ),
+            h("td", { class: "n" }, link(call.a, sl.ms(call.a_ms))),
+            h("td", { class: "n" }, link(call.b, sl.ms(call.b_ms))),
+            h(
+              "td",
+              { class: "n" },
+              call.delta_ms === null
+                ? h("span", { class: "quiet" }, call.change)
+                : [
+                    h(
+                      "span",
+                      { class: "swing" },
+                      h("i", {
+                        class: call.delta_ms > 0 ? "slower" : "faster",
+                        style: { width: `${(Math.abs(call.delta_ms) / longest) * 50}%` },
+                      }),
+                    ),
+                    h("span", { class: "swing-text" }, delta(call.delta_ms)),
+                  ],
+            ),
           ),
+        ),
       ),
     );
     sl.put(
