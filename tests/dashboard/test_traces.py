@@ -3,10 +3,11 @@ tells a corner apart, pages, comparison."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.support.browser import clean_page, dashboard, until
 from tests.support.collector import RunningCollector, running_collector
@@ -151,6 +152,25 @@ def test_the_list_is_gone_through_by_keyboard(browser: Browser, ui: str) -> None
         page.keyboard.press("Enter")
         page.wait_for_url("**/trace/*")
         page.go_back()
+        expect(page.locator("#traces tbody tr")).to_have_count(100)
+
+
+def test_a_trace_that_comes_after_its_page_was_left_draws_nothing(
+    browser: Browser, ui: str
+) -> None:
+    with clean_page(browser, ui) as page:
+        page.goto("/traces")
+        expect(page.locator("#traces tbody tr")).to_have_count(100)
+        held: list[Route] = []
+        page.route(re.compile("/outline"), lambda route: held.append(route))
+        page.locator("#traces tbody a").first.click()
+        expect(page.locator("#loading")).to_be_visible()
+        page.go_back()
+        expect(page.locator("#traces tbody tr")).to_have_count(100)
+        with page.expect_response(re.compile("/outline")) as came:
+            held[0].continue_()
+        assert came.value.finished() is None
+        page.evaluate("() => new Promise(requestAnimationFrame)")
         expect(page.locator("#traces tbody tr")).to_have_count(100)
 
 

@@ -270,6 +270,12 @@
 
   /* Called when what is drawn now goes: for observers, timers and streams of a page. */
   sl.onLeave = (run) => leaving.push(run);
+  /* Whether the page that asks is still shown: an answer that comes after it was left draws nothing. */
+  sl.here = () => {
+    let shown = true;
+    sl.onLeave(() => (shown = false));
+    return () => shown;
+  };
   function draw(root, envelope) {
     for (const run of leaving.splice(0)) run();
     if (envelope.error) failed(root, envelope);

@@ -359,19 +359,20 @@
     const want = asked(),
       key = `${id} ${want.stitch} ${want.clock}`;
     current = { key, root };
-    const mine = current;
+    const mine = current,
+      here = sl.here();
     root.setAttribute("aria-busy", "true");
     if (!root.querySelector(".trace, .empty"))
       sl.put(root, h("div", { class: "pad quiet", id: "loading" }, "Reading the trace…"));
     return ask(question(id, want))
       .then(
         (outline) => {
-          if (current !== mine) return;
+          if (current !== mine || !here()) return;
           Object.assign(mine, build(root, sl.traceModel(outline), sl.traceState()));
           document.title = `${outline.services[0] || "Trace"} ${outline.names[0] || ""} · Strayline`.slice(0, 200);
         },
         (error) => {
-          if (current !== mine) return;
+          if (current !== mine || !here()) return;
           current = null;
           if (error.status === 404)
             problem(

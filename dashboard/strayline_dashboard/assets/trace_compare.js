@@ -8,11 +8,10 @@
   const delta = (ms) => (ms === null ? "–" : `${ms > 0 ? "+" : ms < 0 ? "−" : "±"}${sl.ms(Math.abs(ms))}`);
 
   /* Without a second trace: others of the same operation to choose from. */
-  async function chooser(root, a) {
+  async function chooser(put, a) {
     const [own] = (await sl.ask("/traces", { q: `trace_id=${a}`, limit: 1 })).items;
     if (!own)
-      return sl.put(
-        root,
+      return put(
         h(
           "div",
           { class: "empty" },
@@ -40,8 +39,7 @@
       if (event.key === "Enter" && /^[0-9a-f]{32}$/i.test(other.value.trim()))
         sl.go(`/traces/${a}/compare/${other.value.trim().toLowerCase()}`);
     });
-    sl.put(
-      root,
+    put(
       h(
         "div",
         { class: "head" },
@@ -264,32 +262,29 @@
     );
   }
 
-  let asked = null,
-    answer = null;
+  let answer = null;
   sl.comparePage = (root, a, b) => {
-    const mine = (asked = {});
+    const here = sl.here();
+    const put = (...parts) => here() && sl.put(root, ...parts);
     document.title = "Compare · Strayline";
-    const failed = (error) => {
-      if (mine === asked)
-        sl.put(
-          root,
-          h(
-            "div",
-            { class: "empty" },
-            h("h1", {}, "Nothing to compare"),
-            h("p", { class: "quiet", role: "alert" }, error.message),
-            h("p", {}, h("a", { class: "button", href: `/traces/${a}/compare/` }, "Choose another")),
-          ),
-        );
-    };
+    const failed = (error) =>
+      put(
+        h(
+          "div",
+          { class: "empty" },
+          h("h1", {}, "Nothing to compare"),
+          h("p", { class: "quiet", role: "alert" }, error.message),
+          h("p", {}, h("a", { class: "button", href: `/traces/${a}/compare/` }, "Choose another")),
+        ),
+      );
     if (answer && answer.a === a && answer.b === b) return draw(root, a, b, answer.told);
     sl.put(root, h("p", { class: "pad quiet" }, "Comparing…"));
-    if (!b) return chooser(root, a).catch(failed);
+    if (!b) return chooser(put, a).catch(failed);
     return sl
       .ask(`/traces/${a}/compare/${b}`)
       .then((told) => {
         answer = { a, b, told };
-        if (mine === asked) draw(root, a, b, told);
+        if (here()) draw(root, a, b, told);
       })
       .catch(failed);
   };
