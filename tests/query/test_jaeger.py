@@ -293,6 +293,7 @@ def test_a_grafana_node_graph_is_of_the_range_it_shows(collector: RunningCollect
     end_ms = last_ms + 60_000
     asked = {"endTs": str(end_ms), "lookback": str(end_ms - first_ms + 1)}
     links = _backend(collector, "/api/dependencies", **asked)
+    assert links
     assert links == _backend(collector, "/api/dependencies")
     for link in links:
         assert set(link) == {"parent", "child", "callCount"}
