@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import Query
 
+from strayline_collector.errors import BadInput
 from strayline_collector.store.ports import Session
 
 MAX_PAGE: Final = 1000
@@ -27,3 +28,12 @@ Picked_ = Annotated[
 ]
 Read = Callable[[Callable[[Session], Any]], Any]
 """Answers with what a query gives of one snapshot."""
+
+
+def offset_of(cursor: str | None) -> int:
+    """Where a page begins: ``next_cursor`` of the page before. Raises ``BadInput``."""
+    if cursor is None:
+        return 0
+    if not cursor.isascii() or not cursor.isdigit() or int(cursor) > 10_000_000:
+        raise BadInput(f"cursor={cursor}: give next_cursor of the page before, as it was")
+    return int(cursor)
