@@ -42,7 +42,8 @@ from strayline_collector.query.wire import (
 )
 from strayline_collector.receive.file_journal import FileJournal
 from strayline_collector.receive.forward import Forwarder
-from strayline_collector.receive.http_server import HttpServer, Limits
+from strayline_collector.receive.http_request import Limits
+from strayline_collector.receive.http_server import HttpServer
 from strayline_collector.receive.intake import Intake
 from strayline_collector.receive.journal import Journal
 from strayline_collector.receive.memory_journal import MemoryJournal

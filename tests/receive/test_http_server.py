@@ -7,7 +7,8 @@ import socket
 from collections.abc import Awaitable, Callable
 
 from strayline_collector.memory import Budget
-from strayline_collector.receive.http_server import HttpServer, Limits, Misdirected, Request
+from strayline_collector.receive.http_request import Limits, Misdirected, Request
+from strayline_collector.receive.http_server import HttpServer
 
 OK = b"HTTP/1.1 200 OK"
 

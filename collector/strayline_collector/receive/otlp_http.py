@@ -20,7 +20,7 @@ from strayline_collector.access import CHALLENGE, OPEN, Access
 from strayline_collector.decode.otlp import from_json
 from strayline_collector.errors import BadInput
 from strayline_collector.receive.body import JSON_WEIGHT, gunzip
-from strayline_collector.receive.http_server import Misdirected, Request
+from strayline_collector.receive.http_request import Misdirected, Request
 from strayline_collector.receive.intake import BIG_BYTES, Accepted, Intake
 from strayline_collector.receive.status import RETRY_AFTER_S, as_json, http_status, rpc_status
 
@@ -40,7 +40,7 @@ _ALL_TAKEN: Final = (
 
 class OtlpHttp:
     """``POST /v1/traces`` (kept), ``/v1/metrics`` and ``/v1/logs`` (counted), protobuf or JSON.
-    Keeps ``http_server.Handler``."""
+    Keeps ``http_request.Handler``."""
 
     def __init__(self, intake: Intake, max_bytes: int, access: Access = OPEN) -> None:
         self._intake = intake

@@ -13,7 +13,7 @@ from strayline_collector.access import CHALLENGE, OPEN, Access
 from strayline_collector.errors import BadInput
 from strayline_collector.formats.zipkin import zipkin_to_otlp
 from strayline_collector.receive.body import JSON_WEIGHT, gunzip
-from strayline_collector.receive.http_server import Misdirected, Request
+from strayline_collector.receive.http_request import Misdirected, Request
 from strayline_collector.receive.intake import Intake
 from strayline_collector.receive.status import RETRY_AFTER_S, http_status
 
@@ -26,7 +26,7 @@ _JSON: Final = "application/json"
 
 class ZipkinHttp:
     """202 once the spans are durable, else a status and one line of text: the whole list is taken
-    or refused, as Zipkin does. Keeps ``http_server.Handler``."""
+    or refused, as Zipkin does. Keeps ``http_request.Handler``."""
 
     def __init__(self, intake: Intake, max_bytes: int, access: Access = OPEN) -> None:
         self._intake = intake
