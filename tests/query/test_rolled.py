@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from typing import Any
 
@@ -65,6 +66,21 @@ def test_the_graph_has_the_calls_of_the_exact_one(seed: int) -> None:
             for one, other in zip(found, exact, strict=True):
                 if one["calls"] > 20:
                     assert one["p50_ms"] == pytest.approx(other["p50_ms"], rel=0.1)
+    store.close()
+
+
+def test_a_part_of_a_minute_may_be_the_minute_less_its_rest() -> None:
+    store = _loaded(5, parts=13)
+    whole = 1_795_400_040_000_000_000
+    seconds = (0, 10, 29, 30, 31, 50)
+    with store.read() as session:
+        for first_s, last_s, minutes in itertools.product(seconds, seconds, (1, 2)):
+            range_ns = {
+                "start_ns": whole + first_s * 1_000_000_000,
+                "end_ns": whole + (minutes * 60 + last_s) * 1_000_000_000,
+            }
+            exact = session.rows(load("query/graph_calls"), range_ns)
+            assert _counted(read_calls(session, range_ns)) == _counted(exact)
     store.close()
 
 
