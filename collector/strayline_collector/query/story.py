@@ -231,7 +231,7 @@ class _Reader:
 
     def linked(self) -> bool:
         """Whether a link leads out of the traces asked for last, or into them."""
-        return bool(self._session.rows(load("query/trace_links"), {**self.loads, "limit": 1}))
+        return bool(self.rows("query/trace_links", limit=1))
 
     def spans(self, trace_ids: list[str]) -> pa.Table:
         """Spans of these traces in order of their start, one more than ``MAX_ROWS`` at most."""
