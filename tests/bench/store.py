@@ -49,12 +49,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         path = given.db or str(Path(directory) / "bench.duckdb")
         if not Path(path).exists():
-            _build(path, given.spans, given.per_s)
+            build(path, given.spans, given.per_s)
         _sizes(path)
         _ask(path, given.rounds)
 
 
-def _build(path: str, spans: int, per_s: int) -> None:
+def build(path: str, spans: int, per_s: int) -> None:
     store = DuckDBStore.open(path, memory_limit="1GB")
     loading, slowest, made = 0.0, 0.0, 0
     for number, table in enumerate(tables(spans, per_s=per_s), start=1):
