@@ -56,17 +56,21 @@ def read_graph(session: Session, range_ns: Mapping[str, int], level: str) -> Gra
     silent = Counter(
         (f["producer_service"], f["consumer_service"]) for f in findings if f["of_calls"]
     )
+    unseen = _unseen(session, range_ns, findings)
     edges = [_call_edge(row, silent) for row in calls]
     if level == "service":
         edges += service_edges(deliveries, findings)
     else:
         publishes = session.rows(load("query/graph_publishes"), range_ns)
         edges += messaging_edges(deliveries, publishes, findings)
+    edges += unseen_edges(unseen, level)
     step_ns = max(1, -(-(seen["end_ns"] - seen["start_ns"] + 1) // STEPS))
     activity = read_served(session, seen, step_ns)
     names = _names(activity, edges, level)
     steps = _lines(session.rows(load("query/graph_steps"), {**seen, "step_ns": step_ns}), activity)
     span_s = max((seen["end_ns"] - seen["start_ns"]) / 1e9, 1e-3)
+    if level == "service":  # there the silent hop is a peer, which its findings are about
+        findings += [{**f, "peer": row["peer"]} for row in unseen for f in findings if f["id"] == row["id"]]
     nodes = [_node(key, parts, steps, findings, edges, span_s) for key, parts in names.items()]
     durations: dict[str, Histogram] = defaultdict(lambda: defaultdict(int))
     for row in activity:
@@ -120,6 +124,30 @@ def messaging_edges(
     return [
         _edge(source, target, "amqp", rows, len(ids[source, target]))
         for (source, target), rows in parts.items()
+    ]
+
+
+def _unseen(session: Session, range_ns: Mapping[str, int], findings: Iterable[Row]) -> list[Row]:
+    if not any(f["kind"] == "uninstrumented" and not f["of_calls"] for f in findings):
+        return []
+    return session.rows(load("query/graph_silent"), range_ns)
+
+
+def unseen_edges(rows: Iterable[Row], level: str) -> list[Edge]:
+    """Messages that nobody is seen to handle, none of which is a call: to a queue, or on the level of
+    services to a peer of its name, else of the exchange's and key's."""
+    parts: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        source, target = node_id("service", row["producer"]), node_id("external", row["peer"])
+        if level == "messaging":
+            if row["queue"] is None:
+                continue
+            source = _exchange_id(row["broker"], row["vhost"], row["exchange"])
+            target = node_id("queue", row["queue"], row["broker"], row["vhost"])
+        parts[source, target].append({**row, "calls": 0, "errors": 0})
+    return [
+        _edge(source, target, "amqp", several, len({row["id"] for row in several}))
+        for (source, target), several in parts.items()
     ]
 
 
@@ -256,7 +284,7 @@ def _concerns(f: Row, kind: NodeKind, name: str, broker: str | None, vhost: str 
         here = (f["exchange"], f["broker"], f["vhost"]) == (name, broker, vhost)
         return here and f["kind"] in ("misrouted", "unroutable")
     if kind == "external":
-        return f["of_calls"] and f["consumer_service"] == name
+        return f.get("peer") == name or (f["of_calls"] and f["consumer_service"] == name)
     if kind == "service":
         consumer = f["kind"] == "reordered"
         return f["consumer_service" if consumer else "producer_service"] == name

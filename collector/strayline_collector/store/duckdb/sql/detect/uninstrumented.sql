@@ -13,7 +13,7 @@ WITH consumed AS (
     SELECT DISTINCT reply_to AS name FROM publish_facts WHERE reply_to IS NOT NULL
 ), for_queue AS (
     SELECT p.environment, p.broker, p.vhost, e.queue, NULL::VARCHAR AS exchange, NULL::VARCHAR AS routing_key, NULL::VARCHAR AS producer_service,
-        p.message, p.start_ns, p.end_ns, p.batch
+        p.message, p.start_ns, p.end_ns, p.batch, {exchange: p.exchange, routing_key: p.routing_key, service: p.service} AS via
     FROM sent p JOIN expected e ON e.exchange = p.exchange AND e.routing_key = p.routing_key AND p.start_ns BETWEEN e.from_ns AND e.to_ns
         AND e.environment IS NOT DISTINCT FROM p.environment AND e.broker IS NOT DISTINCT FROM p.broker AND e.vhost IS NOT DISTINCT FROM p.vhost
         AND e.routing_headers IS NOT DISTINCT FROM p.routing_headers
@@ -32,17 +32,18 @@ WITH consumed AS (
       AND NOT regexp_matches(w.routing_key, '^amq\.(rabbitmq\.reply-to|gen-)') AND NOT (w.exchange = '' AND w.routing_key IN (SELECT queue FROM consumed))
 ), for_key AS (
     SELECT p.environment, p.broker, p.vhost, CASE WHEN p.exchange = '' THEN p.routing_key END AS queue, p.exchange, p.routing_key, p.service AS producer_service,
-        p.message, p.start_ns, p.end_ns, p.batch
+        p.message, p.start_ns, p.end_ns, p.batch, {exchange: p.exchange, routing_key: p.routing_key, service: p.service} AS via
     FROM sent p SEMI JOIN silent_ways w ON w.exchange = p.exchange AND w.routing_key = p.routing_key AND w.environment IS NOT DISTINCT FROM p.environment
 ), for_requester AS (
     SELECT p.environment, p.broker, p.vhost, 'amq.rabbitmq.reply-to' AS queue, '' AS exchange, 'amq.rabbitmq.reply-to' AS routing_key, p.service AS producer_service,
-        p.message, p.start_ns, p.end_ns, p.batch
+        p.message, p.start_ns, p.end_ns, p.batch, NULL AS via
     FROM sent p
     ANTI JOIN consumed c ON starts_with(c.queue, 'amq.rabbitmq.reply-to') AND c.environment IS NOT DISTINCT FROM p.environment
     WHERE p.exchange = '' AND starts_with(p.routing_key, 'amq.rabbitmq.reply-to')
 ), hops AS (
     SELECT environment, broker, vhost, queue, exchange, routing_key, producer_service, count(DISTINCT message) AS unseen,
         min(start_ns) AS first_ns, max(end_ns) AS last_ns, max(batch) AS batch,
+        list_sort(list(DISTINCT via))[:20] AS via,
         -- a consumer may be about to start: live it is told when nobody came for 5 minutes more
         list_last(min(end_ns, (SELECT least(uninstrumented_messages, 999999) FROM thresholds))) + 300000000000 AS enough_ns
     FROM (SELECT * FROM for_queue UNION ALL SELECT * FROM for_key UNION ALL SELECT * FROM for_requester)
@@ -51,5 +52,5 @@ WITH consumed AS (
 SELECT 'all' AS key, 'uninstrumented' AS kind, NULL AS verdict, NULL AS cause, 'info' AS severity, 'inferred' AS confidence, 'hop' AS role,
     concat_ws('|', 'hop', environment, broker, vhost, queue, exchange, routing_key, producer_service) AS message, NULL AS trace_id, NULL AS producer_span_id, NULL AS message_id,
     environment, broker, vhost, queue, exchange, routing_key, producer_service, NULL AS consumer_service,
-    to_json({unseen: unseen, first_ns: first_ns}) AS evidence, last_ns AS event_ns, enough_ns AS facts_until_ns, batch
+    to_json({unseen: unseen, first_ns: first_ns, via: coalesce(via, [])}) AS evidence, last_ns AS event_ns, enough_ns AS facts_until_ns, batch
 FROM hops;
