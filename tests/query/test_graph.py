@@ -35,7 +35,9 @@ def short(identity: str) -> str:
 
 
 def named(edges: Iterable[Edge]) -> list[Named]:
-    return sorted((short(e["source"]), short(e["target"]), e["protocol"], e["calls"]) for e in edges)
+    return sorted(
+        (short(e["source"]), short(e["target"]), e["protocol"], e["calls"]) for e in edges
+    )
 
 
 def filled(spans: Sequence[Told], *, each: int = 1_000_000, rolling: bool = False) -> DuckDBStore:
@@ -82,7 +84,9 @@ def test_every_way_of_a_recordings_messages_is_there_with_its_true_count(name: s
             queue = f"queue:{delivery['queue']}"
             wanted[exchange, queue] += 1
             wanted[queue, delivery["by"]] += 1
-    for text, calls in truth(name)["true_edges"].items():  # calls and events, which it does not list
+    for text, calls in truth(name)[
+        "true_edges"
+    ].items():  # calls and events, which it does not list
         if "default exchange" in text:
             source, _, target = text.partition(" | ")[0].partition(" -> ")
             wanted[source, "exchange:(default)"] += calls
@@ -147,7 +151,9 @@ def test_a_fanout_shows_all_its_queues_and_counts_each_copy() -> None:
         spans.append(Told(f"p{n}", "shop", PRODUCER, n, n + 1, attributes=on("news", "")))
         for who in ("mail", "audit", "stock"):
             handled = on("news", "", f"{who}.in")
-            spans.append(Told(f"{who}{n}", who, CONSUMER, n + 5, n + 6, f"p{n}", attributes=handled))
+            spans.append(
+                Told(f"{who}{n}", who, CONSUMER, n + 5, n + 6, f"p{n}", attributes=handled)
+            )
     assert edges_of(spans) == [("shop", who, "amqp", 3) for who in ("audit", "mail", "stock")]
     assert edges_of(spans, "messaging") == [
         *(("exchange:news", f"queue:{who}.in", "amqp", 3) for who in ("audit", "mail", "stock")),
@@ -218,7 +224,9 @@ def traffic(draw: Any) -> tuple[list[Told], dict[tuple[str, str, str], int]]:
         spans.append(Told(name, service, kind, at, at + 1, parent, trace, **more))
         return name
 
-    def handle(who: str, cause: str, trace: str, told: dict[str, str | int]) -> tuple[str, str, str]:
+    def handle(
+        who: str, cause: str, trace: str, told: dict[str, str | int]
+    ) -> tuple[str, str, str]:
         if draw(st.booleans()):
             return who, add(who, CONSUMER, cause, trace, attributes=told), trace
         other = f"{trace}{len(spans)}"  # a trace of its own, linked
@@ -252,7 +260,7 @@ def traffic(draw: Any) -> tuple[list[Told], dict[tuple[str, str, str], int]]:
     return spans, dict(calls)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(traffic(), st.integers(0, 2**32), st.booleans())
 def test_any_traffic_is_counted_as_it_happened_in_any_order_of_arrival(
     happened: tuple[list[Told], dict[tuple[str, str, str], int]], seed: int, rolling: bool

@@ -70,7 +70,9 @@ def read_graph(session: Session, range_ns: Mapping[str, int], level: str) -> Gra
     steps = _lines(session.rows(load("query/graph_steps"), {**seen, "step_ns": step_ns}), activity)
     span_s = max((seen["end_ns"] - seen["start_ns"]) / 1e9, 1e-3)
     if level == "service":  # there the silent hop is a peer, which its findings are about
-        findings += [{**f, "peer": row["peer"]} for row in unseen for f in findings if f["id"] == row["id"]]
+        findings += [
+            {**f, "peer": row["peer"]} for row in unseen for f in findings if f["id"] == row["id"]
+        ]
     nodes = [_node(key, parts, steps, findings, edges, span_s) for key, parts in names.items()]
     durations: dict[str, Histogram] = defaultdict(lambda: defaultdict(int))
     for row in activity:
