@@ -1,19 +1,20 @@
 """How long pages take in a browser: a trace of 10,000 and of 100,000 spans, scrolling, a map of 150
-nodes; what script the first page needs, and the memory of the dashboard's process. Beside the time on
-the clock stands the CPU time of the page's main thread and of the collector, which other work on the
-machine changes less.
+nodes, a queue of a million messages and looking closer at it; what script the first page needs, and the
+memory of the dashboard's process. Beside the time on the clock stands the CPU time of the page's main
+thread and of the collector, which other work on the machine changes less. ``live``: 500 traces a second
+for a minute, and whether page, dashboard and collector stay as quick as they were.
 
-python tests/bench/dashboard.py
+python tests/bench/dashboard.py [traces] [map] [queue] [live]
 """
 
 from __future__ import annotations
 
 import gzip
-import os
 import random
 import statistics
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
 import httpx
@@ -21,6 +22,10 @@ from playwright.sync_api import Browser, CDPSession, Page, Response
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from strayline_collector.detect.runner import Runner
+from strayline_collector.store.duckdb.store import DuckDBStore
+from tests.bench.dashboard_live import child, cpu_ms, live, resident_mb
+from tests.bench.judge import put
 from tests.bench.trace import CHUNK, TRACE, request
 from tests.support.browser import chromium, dashboard, until
 from tests.support.collector import RunningCollector, running_collector
@@ -28,6 +33,9 @@ from tests.support.story import CLIENT, SERVER, Told, send_all
 
 ROUNDS: Final = 5
 NODES: Final = 150
+MESSAGES: Final = 1_000_000
+ZOOMS: Final = "wwwwwwwwdddaaassssssss"
+"""Keys of the order view: closer until some thousands are left, along, back to the whole."""
 FRAMES: Final = 150
 
 # the moment at which what is wanted is on the screen: two frames after it is in the document
@@ -52,6 +60,18 @@ frames => new Promise(done => {
     if (times.length > frames) done(times.slice(1)); else requestAnimationFrame(step);
   };
   requestAnimationFrame(step);
+})
+"""
+_ZOOM: Final = """
+key => new Promise(done => {
+  const before = document.querySelector("#order"), began = performance.now();
+  document.dispatchEvent(new KeyboardEvent("keydown", { key }));
+  const look = () => {
+    const now = document.querySelector("#order");
+    if (!now || now === before || !now.querySelector("svg path, svg circle")) return requestAnimationFrame(look);
+    requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - began)));
+  };
+  requestAnimationFrame(look);
 })
 """
 
@@ -108,12 +128,6 @@ def scrolled(browser: Browser, url: str, what: str, path: str) -> None:
     print(f"{what}: p95 {worst:.0f} ms, median {statistics.median(times):.0f} ms; CPU {each:.1f} ms a frame")  # fmt: skip
 
 
-def cpu_ms(pid: int) -> float:
-    """User and system time of a process."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return 1000 * (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def script_bytes(browser: Browser, url: str) -> int:
     """Script of the first page, gzip."""
     page = browser.new_page()
@@ -126,18 +140,18 @@ def script_bytes(browser: Browser, url: str) -> int:
     return total
 
 
-def resident_mb() -> float:
-    """Of the dashboard's process, a child of this one."""
-    for entry in Path("/proc").iterdir():
-        try:
-            command = (entry / "cmdline").read_bytes()
-            status = (entry / "status").read_text()
-        except (OSError, ValueError):
-            continue
-        if b"strayline_dashboard" in command and f"PPid:\t{os.getpid()}\n" in status:
-            line = next(line for line in status.splitlines() if line.startswith("VmRSS"))
-            return int(line.split()[1]) / 1024
-    raise AssertionError("no dashboard runs")
+def zoomed(collector: RunningCollector, browser: Browser, url: str) -> None:
+    """Prints how long each look closer, along or wider takes, from the key to the picture."""
+    one = shown(browser, url, "/queue?name=queue0", "#order circle.late", 20)
+    before_ms, page_ms = cpu_ms(collector.process.pid), one.cpu_ms()
+    times: list[float] = [one.page.evaluate(_ZOOM, key) for key in ZOOMS]
+    page_ms = (one.cpu_ms() - page_ms) / len(times)
+    collector_ms = (cpu_ms(collector.process.pid) - before_ms) / len(times)
+    one.page.context.close()
+    print(
+        f"{len(times)} zooms: median {statistics.median(times):.0f} ms (worst {max(times):.0f}); CPU {page_ms:.0f} ms "
+        f"in the page, {collector_ms:.0f} ms in the collector, each"
+    )
 
 
 def load_trace(collector: RunningCollector, spans: int) -> None:
@@ -172,23 +186,57 @@ def load_graph(collector: RunningCollector) -> None:
     collector.settle()
 
 
-def main() -> None:
+def store_queue(path: Path) -> None:
+    """A queue of a million messages, one of 503 given back and late, judged."""
+    store = DuckDBStore.open(str(path))
+    put(store, 1, 0, MESSAGES, queues=1, late_one_of=503)
+    Runner(store).run()
+    store.close()
+
+
+def traces(browser: Browser) -> None:
     path = f"/trace/{TRACE.hex()}"
-    with chromium() as browser:
-        for spans in (10_000, 100_000):
-            with running_collector() as collector:
-                load_trace(collector, spans)
-                with dashboard(collector.api) as url:
-                    opened(collector, browser, url, f"{spans:,} spans", path, ".wf-row", 20)
-                    scrolled(browser, url, f"{spans:,} spans, frames while scrolling", path)
-                    print(f"dashboard's process: {resident_mb():.0f} MB")
+    for spans in (10_000, 100_000):
         with running_collector() as collector:
-            load_graph(collector)
+            load_trace(collector, spans)
             with dashboard(collector.api) as url:
-                opened(collector, browser, url, f"map of {NODES} nodes", "/map?level=service", "svg .node", NODES)  # fmt: skip
-                print(f"script of the first page: {script_bytes(browser, url) / 1024:.0f} KiB gzip")
-                print(f"dashboard's process: {resident_mb():.0f} MB")
+                opened(collector, browser, url, f"{spans:,} spans", path, ".wf-row", 20)
+                scrolled(browser, url, f"{spans:,} spans, frames while scrolling", path)
+                print(f"dashboard's process: {resident_mb(child()):.0f} MB")
+
+
+def graph(browser: Browser) -> None:
+    with running_collector() as collector:
+        load_graph(collector)
+        with dashboard(collector.api) as url:
+            opened(collector, browser, url, f"map of {NODES} nodes", "/map?level=service", "svg .node", NODES)  # fmt: skip
+            print(f"script of the first page: {script_bytes(browser, url) / 1024:.0f} KiB gzip")
+            print(f"dashboard's process: {resident_mb(child()):.0f} MB")
+
+
+def queue(browser: Browser) -> None:
+    """The first look after the collector's start reads the file; each later one of a quiet queue is kept."""
+    with TemporaryDirectory() as directory:
+        store_queue(Path(directory, "queue.db"))
+        with (
+            running_collector(Path(directory, "queue.db")) as collector,
+            dashboard(collector.api) as url,
+        ):
+            for view in ("displacement", "sequence", "lanes"):
+                path = f"/queue?name=queue0&view={view}"
+                what = f"queue of {MESSAGES:,} messages, {view}"
+                opened(collector, browser, url, what, path, "#order circle.late", 20 if view != "lanes" else 1)  # fmt: skip
+            zoomed(collector, browser, url)
+            print(f"collector's process: {resident_mb(collector.process.pid):.0f} MB")
+
+
+def main(wanted: list[str]) -> None:
+    with chromium() as browser:
+        for part in (traces, graph, queue, live):
+            name = "map" if part is graph else part.__name__
+            if not wanted or name in wanted:
+                part(browser)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

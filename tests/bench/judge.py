@@ -25,15 +25,15 @@ from strayline_collector.store.duckdb.store import DuckDBStore
 LOADS_PER_S = 4
 RATE = 20_000
 _NUMBERED = """
-    SELECT i, i % 4 AS q, i % 8 AS p, i // 8 % 5 AS c, i // 40 + 1 AS n, i % 20011 = 777 AS late,
+    SELECT i, i % $queues AS q, i % 8 AS p, i // 8 % 5 AS c, i // 40 + 1 AS n, i % $late_one_of = 77 AS late,
         1700000000000000000 + i * 50000 AS at_ns
     FROM range($first, $first + $messages) r(i)
 """
 _PUBLISHES = f"""
     INSERT INTO publish_facts BY NAME
-    SELECT $batch AS batch, $batch AS first_batch, printf('%016x', p) || '.' || c || '.' || n AS message, 'shim' AS source,
+    SELECT $batch AS batch, $batch AS first_batch, printf('%016x', hash(p)) || '.' || c || '.' || n AS message, 'shim' AS source,
         'rabbit@shop' AS broker, '/' AS vhost, 'orders' AS exchange, 'order.' || q AS routing_key, 'created' || q AS type,
-        'orders' || p AS service, 'p' || p AS instance, 'h' AS host, printf('%016x', p) AS epoch, c AS channel, n, true AS stamp_ok,
+        'orders' || p AS service, 'p' || p AS instance, 'h' AS host, printf('%016x', hash(p)) AS epoch, c AS channel, n, true AS stamp_ok,
         'id' || i AS message_id, true AS mandatory, printf('%016x', hash(i)) AS body_hash, 'confirmed' AS outcome,
         printf('%032x', i) AS trace_id, printf('%016x', i) AS span_id, 'POST /orders' AS operation, printf('%016x', i) AS operation_span_id,
         at_ns AS start_ns, at_ns + 400000 AS end_ns
@@ -44,10 +44,10 @@ _DELIVERIES = f"""
     WITH tries AS (
         SELECT *, 0 AS again FROM ({_NUMBERED}) UNION ALL SELECT *, 1 FROM ({_NUMBERED}) WHERE late
     ), placed AS (SELECT *, at_ns + 1000000 + again * 50000000 AS received_ns FROM tries)
-    SELECT $batch AS batch, $batch AS first_batch, printf('%016x', p) || '.' || c || '.' || n AS message, 'shim' AS source,
+    SELECT $batch AS batch, $batch AS first_batch, printf('%016x', hash(p)) || '.' || c || '.' || n AS message, 'shim' AS source,
         'rabbit@shop' AS broker, '/' AS vhost, 'queue' || q AS queue, 'orders' AS exchange, 'order.' || q AS routing_key,
-        'worker' || q AS service, 'w' || q AS instance, 'h' AS host, printf('%016x', 100 + q) AS epoch, i // 4 % 2 AS channel, 'ctag' AS consumer_tag,
-        received_ns // 200000 AS delivery_tag, again = 1 AS redelivered, '1.' || printf('%016x', p) || '.' || c || '.' || n || '.0000' AS stamp,
+        'worker' || q AS service, 'w' || q AS instance, 'h' AS host, printf('%016x', hash(100 + q)) AS epoch, i // 4 % 2 AS channel, 'ctag' AS consumer_tag,
+        received_ns // 200000 AS delivery_tag, again = 1 AS redelivered, '1.' || printf('%016x', hash(p)) || '.' || c || '.' || n || '.0000' AS stamp,
         true AS stamp_ok, 'id' || i AS message_id, printf('%032x', i) AS trace_id, printf('%016x', 9000000000 + i * 2 + again) AS span_id,
         printf('%032x', i) AS context_trace_id, printf('%016x', i) AS context_span_id,
         printf('%032x', i) AS publish_trace_id, printf('%016x', i) AS publish_span_id, received_ns,
@@ -58,31 +58,40 @@ _DELIVERIES = f"""
 _TOPOLOGY = """
     INSERT INTO topology_facts BY NAME
     SELECT 1 AS batch, 'shim' AS source, 'intended' AS role, false AS complete, 'rabbit@shop' AS broker, '/' AS vhost, 'worker' || q AS service,
-        'w' || q AS instance, printf('%016x', 100 + q) AS epoch, 1699999999000000000 AS seen_ns, true AS durable, '{}' AS arguments,
+        'w' || q AS instance, printf('%016x', hash(100 + q)) AS epoch, 1699999999000000000 AS seen_ns, true AS durable, '{}' AS arguments,
         unnest([
             {action: 'declare', kind: 'exchange', name: 'orders', type: 'topic', source_name: NULL, destination: NULL, destination_kind: NULL, routing_key: NULL},
             {action: 'declare', kind: 'queue', name: 'queue' || q, type: NULL, source_name: NULL, destination: NULL, destination_kind: NULL, routing_key: NULL},
             {action: 'bind', kind: 'binding', name: NULL, type: NULL, source_name: 'orders', destination: 'queue' || q, destination_kind: 'queue', routing_key: 'order.' || q}
         ], recursive := true)
-    FROM range(4) r(q)
+    FROM range($queues) r(q)
 """
 
 
-def put(store: DuckDBStore, batch: int, first: int, messages: int) -> None:
-    """Messages as load ``batch``."""
-    params = {"batch": batch, "first": first, "messages": messages}
+def put(
+    store: DuckDBStore,
+    batch: int,
+    first: int,
+    messages: int,
+    *,
+    queues: int = 4,
+    late_one_of: int = 20_011,
+) -> None:
+    """Messages as load ``batch``; of ``late_one_of`` one is given back and comes late."""
+    spread = {"queues": queues}
+    params = {"batch": batch, "first": first, "messages": messages, "late_one_of": late_one_of}
     with store.write() as session:
         session.execute(
             "INSERT INTO loaded BY NAME SELECT $batch AS batch, 1 AS segment, $batch AS byte_offset, 1 AS loaded_ns, 0 AS spans, 0 AS traces, $batch AS about_since",
             {"batch": batch},
         )
-        session.execute(_PUBLISHES, params)
-        session.execute(_DELIVERIES, params)
+        session.execute(_PUBLISHES, params | spread)
+        session.execute(_DELIVERIES, params | spread)
         if batch == 1:
-            session.execute(_TOPOLOGY)
+            session.execute(_TOPOLOGY, spread)
             session.execute(
-                "INSERT INTO processes SELECT 'w' || q, 'worker' || q, 'h', 1, 1700000000000000000, $now FROM range(4) r(q)",
-                {"now": time.time_ns()},
+                "INSERT INTO processes SELECT 'w' || q, 'worker' || q, 'h', 1, 1700000000000000000, $now FROM range($queues) r(q)",
+                {"now": time.time_ns()} | spread,
             )
 
 

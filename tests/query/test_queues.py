@@ -16,6 +16,7 @@ from strayline_collector.memory import shares
 from strayline_collector.query.routes import compare_words, ways
 from strayline_collector.settings import CollectorSettings
 from tests.support.collector import RunningCollector, running_collector
+from tests.support.story import CONSUMER, PRODUCER, Told, send
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,24 @@ def test_a_window_beyond_the_end_is_refused_by_name(collector: RunningCollector)
     answer = httpx.get(f"http://{collector.api}/api/v1/queues/order", params={"name": "billing.orders", "first": 500})  # fmt: skip
     assert answer.status_code == 400
     assert "positions 0 to 199" in answer.json()["detail"]
+
+
+def test_messages_whose_ids_differ_in_few_places_are_kept_apart() -> None:
+    """DuckDB's hash of one text makes 64 of these 1,280 equal to another."""
+    work = {"messaging.system": "rabbitmq", "messaging.destination.name": "work"}
+    send_it, handle = ({**work, "messaging.operation.type": t} for t in ("send", "process"))
+    told: list[Told] = []
+    for number in range(1280):
+        trace, name, at = chr(0x30 + number // 80), chr(0x20 + number % 80), number * 10
+        told += [
+            Told(name, "orders", PRODUCER, at, at + 1, trace=trace, attributes={**send_it}),
+            Told(f"c{name}", "billing", CONSUMER, at + 2, at + 4, name, trace, attributes={**handle}),
+        ]  # fmt: skip
+    with running_collector() as collector:
+        send(collector.otlp_http, told)
+        collector.settle()
+        found = collector.get("/api/v1/queues/order", name="work")
+    assert (found["messages"], found["redelivered"]) == (1280, 0)
 
 
 def test_what_came_and_went_adds_up(collector: RunningCollector) -> None:

@@ -132,9 +132,8 @@ def _points(
     late_most, every = limit, 1
     if figures["window_messages"] > limit:
         late_most = min(figures["window_late"], max(1, limit * 3 // 4))
-        calm = figures["window_messages"] - figures["window_late"]
         room = limit - late_most
-        every = max(1, -(-calm // room)) if room else calm + 1
+        every = -(-figures["window_messages"] // room) if room else figures["window_messages"]
     params = {**place, **window, "late_most": late_most, "every": every}
     found = session.table(load("query/order_points"), params)
     session.register("points", found)

@@ -1,7 +1,7 @@
 -- Of each queue, what was published for it and what was delivered from it in equal steps of the time in
 -- which anything was: of the messages whose delivery was seen, in the first delivery of each.
 WITH firsts AS (
-    SELECT queue, broker, vhost, hash(coalesce(message, trace_id || span_id)) AS m, min(received_ns) AS received_ns, min(hash(publish_trace_id, publish_span_id)) AS published
+    SELECT queue, broker, vhost, hash(coalesce(message, trace_id || span_id), reverse(coalesce(message, trace_id || span_id))) AS m, min(received_ns) AS received_ns, min(hash(publish_trace_id, publish_span_id)) AS published
     FROM delivery_facts
     WHERE queue IS NOT NULL AND received_ns BETWEEN $start_ns AND $end_ns
     GROUP BY ALL
