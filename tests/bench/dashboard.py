@@ -13,6 +13,7 @@ import gzip
 import random
 import statistics
 import sys
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
@@ -194,6 +195,15 @@ def store_queue(path: Path) -> None:
     store.close()
 
 
+def at_rest(collector: RunningCollector) -> None:
+    """Until it has done nothing for six seconds: longer than the pause between its judgements."""
+    calm, before = 0, cpu_ms(collector.process.pid)
+    while calm < 6:
+        time.sleep(1)
+        now = cpu_ms(collector.process.pid)
+        calm, before = (calm + 1 if now - before < 50 else 0), now
+
+
 def traces(browser: Browser) -> None:
     path = f"/trace/{TRACE.hex()}"
     for spans in (10_000, 100_000):
@@ -215,13 +225,15 @@ def graph(browser: Browser) -> None:
 
 
 def queue(browser: Browser) -> None:
-    """The first look after the collector's start reads the file; each later one of a quiet queue is kept."""
+    """The first look reads the file; what it arranges is kept while nothing new comes. What the collector
+    judges anew at its start is waited for."""
     with TemporaryDirectory() as directory:
         store_queue(Path(directory, "queue.db"))
         with (
             running_collector(Path(directory, "queue.db")) as collector,
             dashboard(collector.api) as url,
         ):
+            at_rest(collector)
             for view in ("displacement", "sequence", "lanes"):
                 path = f"/queue?name=queue0&view={view}"
                 what = f"queue of {MESSAGES:,} messages, {view}"
