@@ -175,6 +175,14 @@ def read_served(
     return session.rows(load("query/graph_served"))
 
 
+def read_given_back(
+    session: Session, range_ns: Mapping[str, int], step_ns: int, steps: int = 24
+) -> list[Row]:
+    """``service, step, messages``: what the broker returned or refused, in steps of ``step_ns``."""
+    params = {**range_ns, "step_ns": step_ns, "last_step": steps - 1}
+    return session.rows(load("query/given_back"), params)
+
+
 def read_activity(
     session: Session, range_ns: Mapping[str, int], step_ns: int, steps: int = 24
 ) -> list[Row]:

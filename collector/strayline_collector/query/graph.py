@@ -11,6 +11,7 @@ from strayline_collector.query.calls import (
     Histogram,
     quantile_ms,
     read_calls,
+    read_given_back,
     read_served,
     seen_range,
 )
@@ -67,7 +68,9 @@ def read_graph(session: Session, range_ns: Mapping[str, int], level: str) -> Gra
     step_ns = max(1, -(-(seen["end_ns"] - seen["start_ns"] + 1) // STEPS))
     activity = read_served(session, seen, step_ns)
     names = _names(activity, edges, level)
-    steps = _lines(session.rows(load("query/graph_steps"), {**seen, "step_ns": step_ns}), activity)
+    given_back = read_given_back(session, seen, step_ns)
+    messaging = session.rows(load("query/graph_steps"), {**seen, "step_ns": step_ns})
+    steps = _lines(messaging, activity, given_back)
     span_s = max((seen["end_ns"] - seen["start_ns"]) / 1e9, 1e-3)
     if level == "service":  # there the silent hop is a peer, which its findings are about
         findings += [
@@ -234,7 +237,9 @@ def _names(
     return names
 
 
-def _lines(messaging: Iterable[Row], activity: Iterable[Row]) -> dict[Named, Line]:
+def _lines(
+    messaging: Iterable[Row], activity: Iterable[Row], given_back: Iterable[Row]
+) -> dict[Named, Line]:
     """What each node did, step by step."""
     lines: dict[Named, Line] = defaultdict(Line)
     for row in messaging:
@@ -242,6 +247,9 @@ def _lines(messaging: Iterable[Row], activity: Iterable[Row]) -> dict[Named, Lin
     for row in activity:
         if row["step"] is not None:
             lines["service", row["service"], None, None].add(row, row["spans"])
+    for row in given_back:
+        failed = {"step": row["step"], "errors": row["messages"]}
+        lines["service", row["service"], None, None].add(failed, row["messages"])
     return lines
 
 

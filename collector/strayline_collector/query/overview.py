@@ -12,6 +12,7 @@ from strayline_collector.query.calls import (
     Minutes,
     quantile_ms,
     read_activity,
+    read_given_back,
     seen_range,
 )
 from strayline_collector.query.wire import RatePoint, Rates, Service
@@ -35,7 +36,8 @@ def read_rates(
     session: Session, range_ns: Mapping[str, int], *, steps: int, service: str | None
 ) -> Rates:
     """Spans, requests, errors and p95 in ``steps`` equal steps of the range (of what is stored,
-    where it has no ends)."""
+    where it has no ends). Each call and message counts once: where it was handled, or as one that the
+    broker gave back."""
     seen = seen_range(session, range_ns)
     if seen is None:
         return Rates(step_s=0.0, points=[])
@@ -46,6 +48,10 @@ def read_rates(
     else:
         params = {**seen, "step_ns": step_ns, "service": service}
         rows = {int(row["step"]): row for row in session.rows(load("query/rates"), params)}
+    lost: dict[int, int] = defaultdict(int)
+    for back in read_given_back(session, seen, step_ns, steps):
+        if service in (None, back["service"]):
+            lost[int(back["step"])] += back["messages"]
     points: list[RatePoint] = []
     for step in range(steps):
         row = rows.get(step)
@@ -53,8 +59,8 @@ def read_rates(
             RatePoint(
                 start_unix_nano=start_ns + step * step_ns,
                 spans=row["spans"] if row else 0,
-                requests=row["requests"] if row else 0,
-                errors=row["errors"] if row else 0,
+                requests=(row["requests"] if row else 0) + lost[step],
+                errors=(row["errors"] if row else 0) + lost[step],
                 p95_ms=row["p95_ms"] if row else None,
             )
         )

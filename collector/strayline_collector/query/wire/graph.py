@@ -21,8 +21,10 @@ class Node(TypedDict):
     broker: str | None
     vhost: str | None
     calls: int
-    """Requests served or messages handled; for an exchange messages published to it."""
+    """Of a service: requests served, messages handled, and its messages that the broker gave back;
+    of an exchange messages published to it, of a queue deliveries."""
     errors: int
+    """Those of them that failed: handled with an error, or given back (returned or refused)."""
     rate_per_s: float
     p95_ms: float | None
     findings: int

@@ -151,6 +151,8 @@ class Queue(Flow):
     vhost: str | None
     messages: int
     deliveries: int
+    errors: int
+    """Deliveries whose handling ended in error."""
     redelivered: int
     late: int
     wait_p50_ms: float | None

@@ -26,8 +26,10 @@ class RatePoint(TypedDict):
     start_unix_nano: int
     spans: int
     requests: int
-    """Server and consumer spans that started in the step."""
+    """Calls and messages, each once: server and consumer spans that started in the step, and
+    messages that the broker gave back (returned or refused)."""
     errors: int
+    """Those of them that failed: a span in error, a message given back."""
     p95_ms: float | None
 
 
