@@ -101,9 +101,7 @@
         [sl.rate(node.rate_per_s), "rate"],
         [sl.count(node.calls), node.kind === "exchange" ? "published" : node.kind === "queue" ? "deliveries" : "calls"],
         node.p95_ms === null ? null : [sl.ms(node.p95_ms), "p95"],
-        node.errors
-          ? [`${((100 * node.errors) / Math.max(1, node.calls)).toFixed(1)} %`, "errors", "error-text"]
-          : null,
+        node.errors ? [sl.percent(node.errors, node.calls), "errors", "error-text"] : null,
         wait ? [sl.ms(wait), "wait p95", "amqp-text"] : null,
       ]),
       node.sparkline.some((n) => n)

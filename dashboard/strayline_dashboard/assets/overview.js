@@ -167,7 +167,7 @@
       ),
       card(
         "Errors",
-        `${sl.count(errors)} · ${((100 * errors) / Math.max(1, requests)).toFixed(1)} %`,
+        `${sl.count(errors)} · ${sl.percent(errors, requests)}`,
         points.map((p) => p.errors),
         { error: errors > 0 },
       ),
