@@ -113,9 +113,10 @@ def say(name: str, attributes: Mapping[str, Any]) -> None:
         processor.on_end(readable(span, getattr(_current, "resource", None)))
 
 
-def dropped_spans() -> int:
-    """Spans that found no room or no collector, since the process began."""
-    return _sender.dropped if _sender is not None else 0
+def dropped_spans() -> int | None:
+    """Spans that found no room or no collector, since the process began; None: an application's own
+    provider sends them, and does not tell."""
+    return _sender.dropped if _sender is not None else None
 
 
 def flush(timeout_s: float = 30.0) -> bool:

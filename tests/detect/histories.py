@@ -13,6 +13,7 @@ import pyarrow as pa
 from strayline_collector.store.duckdb.store import DuckDBStore
 
 EPOCH = "0123456789abcdef"
+S = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,15 @@ def emptied(store: DuckDBStore) -> DuckDBStore:
         for table in TABLES:
             session.execute(f"DELETE FROM {table}")
     return store
+
+
+def away(store: DuckDBStore, from_s: int, to_s: int) -> None:
+    """No collector listened; what is unsure begins 15 s before, at ``from_s``, and ends 15 s after."""
+    with store.write() as session:
+        session.execute(
+            "INSERT INTO meta VALUES ($key, $to)",
+            {"key": f"absent:{(from_s + 15) * S}", "to": str((to_s - 15) * S)},
+        )
 
 
 def put(store: DuckDBStore, rows: Mapping[str, list[dict[str, Any]]], batch: int = 1) -> None:

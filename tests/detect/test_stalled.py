@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from strayline_collector.detect.runner import Runner
 from strayline_collector.store.duckdb.store import DuckDBStore
-from tests.detect.histories import Attempt, binding, emptied, exchange, queue, write
+from tests.detect.histories import S, Attempt, away, binding, emptied, exchange, queue, write
 from tests.detect.test_reordered import reused  # noqa: F401 - a fixture
 
-S = 1_000_000_000
 LAST = 100_000 * S
 
 
@@ -102,15 +101,6 @@ def test_a_consumer_gone_for_less_alarms_nobody(store: DuckDBStore) -> None:
 def test_a_stall_that_ended_stays_with_its_end(store: DuckDBStore) -> None:
     tell(store, SENT, {1: 11, 2: 400, 3: 401})
     assert stalls(store, 500) == {2: (380, True), 3: (370, True)}
-
-
-def away(store: DuckDBStore, from_s: int, to_s: int) -> None:
-    """No collector listened; what is unsure begins 15 s before and ends 15 s after."""
-    with store.write() as session:
-        session.execute(
-            "INSERT INTO meta VALUES ($key, $to)",
-            {"key": f"absent:{(from_s + 15) * S}", "to": str((to_s - 15) * S)},
-        )
 
 
 def test_what_came_out_while_no_collector_listened_nobody_knows(store: DuckDBStore) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 
-from strayline_collector.query.coverage import read_coverage
+from strayline_collector.query.coverage import BY_ABSENCE, read_coverage
 from strayline_collector.store.duckdb.store import DuckDBStore
-from tests.detect.histories import Attempt, binding, queue, write
+from tests.detect.histories import S, Attempt, away, binding, queue, write
 from tests.support.collector import running_collector
 
 CENSUS = [{"consumers": [], "spans_dropped": 0}]
@@ -80,3 +80,19 @@ def test_of_other_sdks_only_what_spans_tell_is_judged() -> None:
     assert (told["reordered"], told["handled"], told["dead_lettered"], told["context_lost"]) == (
         "inferred", "unknown", "unknown", "inferred",
     )  # fmt: skip
+
+
+def test_when_no_collector_listened_is_named_in_its_range(store: DuckDBStore) -> None:
+    write(store, [Attempt(1, 1, 1, 10, 20)], {}, census=CENSUS, topology=[binding("x", "work", "k")])  # fmt: skip
+    for from_s, to_s in ((85, 135), (985, 4615)):
+        away(store, from_s, to_s)
+    work = states(store, ("work",))["work"]
+    told = "no collector listened 2 times, 1.0 h in all"
+    assert {kind for kind, (_, reason) in work.items() if reason == told} == BY_ABSENCE
+    with store.read() as session:
+        answer = read_coverage(session, (), {}, {"start_ns": 0, "end_ns": 500 * S})
+    assert answer["outages"] == [
+        {"start": "1970-01-01T00:01:40.000000000Z", "end": "1970-01-01T00:02:00.000000000Z"}
+    ]
+    reasons = {v["reason"] for v in answer["items"][0]["verdicts"] if v["kind"] == "lost"}
+    assert reasons == {"no collector listened once, 20 s in all"}

@@ -23,5 +23,6 @@ def note_absence(store: Store, now_ns: int) -> None:
 
 
 def register_unheard(session: Session) -> None:
-    """Registers ``unheard(from_ns, to_ns)`` for whatever judges what is not there."""
+    """Registers ``unheard`` and ``unheard_services`` for whatever judges what is not there: see there."""
     session.register("unheard", session.table(load("detect/unheard")))
+    session.register("unheard_services", session.table(load("detect/unheard_services")))

@@ -32,7 +32,9 @@ class Detector:
 
     Beside ``touched`` the SQL may join what is prepared once a run: ``queue_traits`` (see there), what
     the history comes to (``detect/digest.py``),
-    ``unheard``, the times in which no collector listened (``detect/absence.py``), ``thresholds``, one row of the numbers a user may set (``detect/thresholds.py``), and ``moment``, one row with ``now_ns``, the event time up to which absence is judged.
+    ``unheard``, the times in which no collector listened, and ``unheard_services``, those in which a
+    service may have declared what nobody was told of (``detect/absence.py``), ``thresholds``, one row of the numbers a user may
+    set (``detect/thresholds.py``), and ``moment``, one row with ``now_ns``, the event time up to which absence is judged.
     """
 
     name: str

@@ -68,23 +68,28 @@ class Said:
     """Surely; both included."""
     possibly_from_ns: int
     possibly_to_ns: int
+    service: str | None = None
+    """Who declared it."""
 
 
 def register_strays(session: Session) -> bool:
     """Registers ``strays`` for ``detect/stale_binding``: see there. False where there are none."""
     candidates = session.rows(load("detect/stale_binding_candidates"))
     said = session.rows(load("detect/topology_said")) if candidates else []
-    found = strays(candidates, said)
+    found = strays(candidates, said, session.rows("SELECT * FROM unheard_services"))
     session.register("strays", pa.Table.from_pylist(found, STRAYS_SCHEMA))
     return bool(found)
 
 
-def strays(candidates: Iterable[Row], said: Sequence[Row]) -> list[Row]:
+def strays(
+    candidates: Iterable[Row], said: Sequence[Row], unheard: Sequence[Row] = ()
+) -> list[Row]:
     """The ways into queues, with times, that no intended binding explains.
 
     ``candidates`` have key, environment, broker, vhost, queue, exchange, routing_key,
     routing_headers (JSON or None), first_ns and last_ns; ``said`` the columns of
-    ``detect/topology_said``.
+    ``detect/topology_said``, ``unheard`` those of ``detect/unheard_services``: then its services may
+    have bound what nobody was told of.
     """
     meant_of: dict[tuple[str | None, ...], list[Said]] = {}
     found: list[Row] = []
@@ -92,7 +97,7 @@ def strays(candidates: Iterable[Row], said: Sequence[Row]) -> list[Row]:
         place = (candidate["environment"], candidate["broker"], candidate["vhost"])
         if place not in meant_of:
             meant_of[place] = meant(row for row in said if same_place(row, place))
-        found += _stray_times(candidate, meant_of[place])
+        found += _stray_times(candidate, meant_of[place], unheard)
     return found
 
 
@@ -119,7 +124,9 @@ def said_by(said: Iterable[Row]) -> list[Said]:
             from_ns, to_ns = row["seen_ns"], row["until_ns"] or FOREVER
         if row["kind"] == "binding":
             to_ns = min(to_ns, ended.get(_identity(row), FOREVER))
-        found.append(Said(part_of(row), bool(row["complete"]), from_ns, to_ns, from_ns, to_ns))
+        whose = row["service"] if row["source"] == "shim" else None
+        complete = bool(row["complete"])
+        found.append(Said(part_of(row), complete, from_ns, to_ns, from_ns, to_ns, whose))
     return found
 
 
@@ -136,17 +143,29 @@ def _polled(row: Row) -> Said:
     )
 
 
-def _stray_times(candidate: Row, said: Sequence[Said]) -> list[Row]:
+def _stray_times(candidate: Row, said: Sequence[Said], unheard: Sequence[Row]) -> list[Row]:
     queue, exchange, key = candidate["queue"], candidate["exchange"], candidate["routing_key"]
     headers = text_headers(candidate["routing_headers"])
+    owners = {
+        item.service
+        for item in said
+        if isinstance(item.part, Binding) and item.part.destination == queue
+    }
+    doubts = [
+        (row["from_ns"], FOREVER if row["to_ns"] is None else row["to_ns"])
+        for row in unheard
+        if row["service"] in owners
+    ]
     found: list[Row] = []
-    for from_ns, to_ns in stretches(said, candidate["first_ns"], candidate["last_ns"]):
+    for from_ns, to_ns in stretches(said, candidate["first_ns"], candidate["last_ns"], doubts):
         now = [item for item in said if item.from_ns <= from_ns <= item.to_ns]
         bindings = [item.part for item in now if isinstance(item.part, Binding)]
         own = [b for b in bindings if b.destination_kind == "queue" and b.destination == queue]
         reference = any(item.complete for item in now)
         if not own and not reference:
             continue  # nobody said what this queue is for
+        if not reference and any(a <= from_ns <= b for a, b in doubts):
+            continue  # who said it may have said more
         topology = topology_of(now)
         answer = route(topology, exchange, key, headers)
         if queue in answer.queues or answer.unknown is not None or answer.delayed:
@@ -183,12 +202,16 @@ def _stray_times(candidate: Row, said: Sequence[Said]) -> list[Row]:
     return found
 
 
-def stretches(said: Sequence[Said], first_ns: int, last_ns: int) -> list[tuple[int, int]]:
-    """The parts of first..last (both included) in which what is said stays the same."""
+def stretches(
+    said: Sequence[Said], first_ns: int, last_ns: int, more: Iterable[tuple[int, int]] = ()
+) -> list[tuple[int, int]]:
+    """The parts of first..last (both included) in which what is said stays the same, and each of
+    ``more`` holds or does not."""
+    times = [(item.from_ns, item.to_ns) for item in said]
+    times += [(item.possibly_from_ns, item.possibly_to_ns) for item in said]
     cuts = {first_ns, last_ns + 1}
-    for item in said:
-        for a, b in ((item.from_ns, item.to_ns), (item.possibly_from_ns, item.possibly_to_ns)):
-            cuts |= {t for t in (a, b + 1) if first_ns < t <= last_ns}
+    for a, b in (*times, *more):
+        cuts |= {t for t in (a, b + 1) if first_ns < t <= last_ns}
     edges = sorted(cuts)
     return [(a, b - 1) for a, b in itertools.pairwise(edges)]
 

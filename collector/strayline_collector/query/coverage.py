@@ -9,11 +9,13 @@ from fastapi import FastAPI
 from starlette.responses import Response
 
 from strayline_collector.model import Control
-from strayline_collector.query.params import Read
+from strayline_collector.query.params import Read, Time
+from strayline_collector.query.times import BEGINNING, END, rfc3339, time_range
 from strayline_collector.query.wire import (
     Coverage,
     CoveredVerdict,
     FailedDetector,
+    Outage,
     QueueCoverage,
 )
 from strayline_collector.store.duckdb.queries import load
@@ -31,13 +33,22 @@ NO_DELIVERIES: Final = "no delivery of it was seen: its consumers are silent, or
 
 
 def read_coverage(
-    session: Session, promised_queues: Iterable[str], failures: Mapping[str, str]
+    session: Session,
+    promised_queues: Iterable[str],
+    failures: Mapping[str, str],
+    range_ns: Mapping[str, int] | None = None,
 ) -> Coverage:
     """``promised_queues`` are those that a contract names; ``failures`` the tracebacks of detectors
-    whose last run failed."""
+    whose last run failed; ``range_ns`` (``start_ns``, ``end_ns``; None: all of it) is where outages are looked for."""
     named = frozenset(promised_queues)
+    everything = {"start_ns": BEGINNING, "end_ns": END}
+    outages = session.rows(load("query/outages"), {**(range_ns or everything)})
+    away = _away(outages)
     return Coverage(
-        items=[covered(row, named) for row in session.rows(load("query/coverage"))],
+        items=[covered(row, named, away) for row in session.rows(load("query/coverage"))],
+        outages=[
+            Outage(start=rfc3339(row["start_ns"]), end=rfc3339(row["end_ns"])) for row in outages
+        ],
         failed_detectors=[
             FailedDetector(detector=name, reason=text.strip().splitlines()[-1])
             for name, text in sorted(failures.items())
@@ -46,11 +57,27 @@ def read_coverage(
     )
 
 
-def covered(row: Row, named: Named) -> QueueCoverage:
-    """``row`` has the columns of ``query/coverage``."""
+def _away(outages: Sequence[Row]) -> str | None:
+    seconds = sum(row["end_ns"] - row["start_ns"] for row in outages) / 1e9
+    times = "once" if len(outages) == 1 else f"{len(outages):,} times"
+    return f"no collector listened {times}, {_long(seconds)} in all" if outages else None
+
+
+def _long(seconds: float) -> str:
+    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {name}"
+    return f"{seconds:.0f} s"
+
+
+def covered(row: Row, named: Named, away: str | None = None) -> QueueCoverage:
+    """``row`` has the columns of ``query/coverage``. ``away``: that and how long no collector listened,
+    which is said of every verdict that rests on what is not there."""
     verdicts: list[CoveredVerdict] = []
     for kind, verdict, judge in VERDICTS:
         state, reason = judge(row, named)
+        if away is not None and state != "unknown" and (verdict or kind) in BY_ABSENCE:
+            reason = away if reason is None else f"{reason}; {away}"
         verdicts.append(CoveredVerdict(kind=kind, verdict=verdict, state=state, reason=reason))
     return QueueCoverage(
         environment=row["environment"],
@@ -177,12 +204,21 @@ VERDICTS: Final[Sequence[tuple[str, str | None, Judge]]] = (
 """Every verdict about a queue, in the order in which they are told."""
 
 
+BY_ABSENCE: Final = frozenset(
+    {"stale_binding", "outlier", "lost", "stalled", "dead_lettered", "uninstrumented"}
+)
+"""Verdicts of which some conclude from what was not told: nothing is claimed of what may have been
+told while no collector listened."""
+
+
 def add_coverage_route(app: FastAPI, read: Read, control: Control) -> None:
     """Adds it to the API."""
 
     @app.get("/api/v1/coverage", response_model=Coverage, tags=["findings"])
-    async def coverage() -> Response:
+    async def coverage(start: Time = None, end: Time = None) -> Response:
         """By queue, which verdicts are ``judged`` by what was recorded, which are only ``inferred``, and
-        which are ``unknown``, with the reason; detectors whose last run failed."""
+        which are ``unknown``, with the reason; detectors whose last run failed; when no collector listened, within
+        ``start`` and ``end``."""
         queues, failures = control.judging()
-        return await read(lambda s: read_coverage(s, queues, failures))
+        within = time_range(start, end)
+        return await read(lambda s: read_coverage(s, queues, failures, within))

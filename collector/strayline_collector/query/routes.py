@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from strayline_collector.detect.absence import register_unheard
 from strayline_collector.detect.intended import Said, said_by, same_place
 from strayline_collector.detect.route import (
     Binding,
@@ -43,6 +44,7 @@ def read_routes(
 ) -> QueueRoutes:
     """The ways into a queue, the busiest first; empty where nothing is known of it."""
     params = {"broker": broker, "vhost": vhost, **range_ns, "limit": MOST}
+    register_unheard(session)
     published = session.rows(load("query/route_published"), params)
     delivered = session.rows(load("query/route_delivered"), params)
     rows = [

@@ -16,7 +16,7 @@ POINTS: Final = 750
 def fetch_list(client: Client, rest: str, params: Mapping[str, str]) -> Any:
     """Every queue with its figures, and what is judged of each."""
     queues = client.get("/api/v1/queues", {"limit": 500, **time_range(params)})
-    coverage = client.get("/api/v1/coverage")
+    coverage = client.get("/api/v1/coverage", time_range(params))
     return {
         "items": queues["items"],
         "truncated": queues["next_cursor"] is not None,
@@ -34,7 +34,7 @@ def fetch_one(client: Client, rest: str, params: Mapping[str, str]) -> Any:
     if tab == "routes":
         told["routes"] = client.get("/api/v1/queues/routes", {**place, **time_range(params)})
     elif tab == "coverage":
-        every = client.get("/api/v1/coverage")["items"]
+        every = client.get("/api/v1/coverage", time_range(params))["items"]
         told["coverage"] = [row for row in every if row["queue"] == place["name"]]
     else:
         basis = "completion" if params.get("basis") == "completion" else "delivery"

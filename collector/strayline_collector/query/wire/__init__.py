@@ -23,6 +23,7 @@ from strayline_collector.query.wire.coverage import (
     Coverage,
     CoveredVerdict,
     FailedDetector,
+    Outage,
     QueueCoverage,
 )
 from strayline_collector.query.wire.findings import (
@@ -190,6 +191,7 @@ __all__ = [
     "Problem",
     "Protocol",
     "Queue",
+    "Outage",
     "QueueCoverage",
     "QueueInfo",
     "QueueOrder",

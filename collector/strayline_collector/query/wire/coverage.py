@@ -45,7 +45,18 @@ class FailedDetector(TypedDict):
     reason: str
 
 
+class Outage(TypedDict):
+    """A time in which no collector listened: of what was not told then nothing is claimed."""
+
+    start: str
+    """When somebody was heard last before."""
+    end: str
+    """When a collector listened again."""
+
+
 class Coverage(TypedDict):
     items: list[QueueCoverage]
+    outages: list[Outage]
+    """Those that reach into the range that was asked for, the oldest first."""
     failed_detectors: list[FailedDetector]
     next_cursor: str | None

@@ -42,7 +42,8 @@ FROM matched m
 JOIN orphans o ON o.trace_id = m.orphan_trace_id AND o.span_id = m.orphan_span_id
 JOIN sent p ON p.message = m.message
 -- somebody's copy under the same id is a message of its own, whose context nobody knows
-WHERE (o.exchange IS NULL OR o.exchange = p.exchange) AND (o.routing_key IS NULL OR o.routing_key = p.routing_key)
+WHERE NOT EXISTS (SELECT 1 FROM unheard u WHERE o.received_ns BETWEEN u.from_ns AND u.to_ns)
+  AND (o.exchange IS NULL OR o.exchange = p.exchange) AND (o.routing_key IS NULL OR o.routing_key = p.routing_key)
   AND (o.vhost IS NULL OR p.vhost IS NULL OR o.vhost = p.vhost) AND o.received_ns >= p.start_ns - 60000000000
   -- another span of the same service continues the trace: this one is an instrumentation's second
   AND NOT EXISTS (SELECT 1 FROM delivery_facts d WHERE d.publish_trace_id = p.trace_id AND d.publish_span_id = p.span_id AND d.service = o.service)

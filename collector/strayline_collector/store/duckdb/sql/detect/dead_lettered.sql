@@ -67,6 +67,8 @@ WITH dying AS MATERIALIZED (   -- by eight bytes first: most messages never die
     LEFT JOIN rest r ON r.queue = x.queue AND r.exchange = x.exchange AND r.routing_key = x.routing_key AND r.broker IS NOT DISTINCT FROM x.broker
         AND r.vhost IS NOT DISTINCT FROM x.vhost AND r.environment IS NOT DISTINCT FROM x.environment AND NOT coalesce(a.went_on, false)
     WHERE NOT coalesce(a.retried, false)
+      -- whether it was a retry nobody knows where its sequel may have come while no collector listened
+      AND (coalesce(a.handled, false) OR NOT EXISTS (SELECT 1 FROM unheard u WHERE x.died_ns BETWEEN u.doubt_ns AND u.to_ns))
       AND NOT (x.reason = 'expired' AND c.queue IS NULL AND coalesce(a.handled, false))
 ), rows AS (
     SELECT s.*, p.trace_id, p.span_id, p.message_id, p.n, p.service AS producer_service, p.exchange AS p_exchange, p.routing_key AS p_routing_key, p.end_ns,

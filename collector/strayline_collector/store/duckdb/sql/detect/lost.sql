@@ -256,6 +256,7 @@ SELECT r.key, 'lost', NULL, 'discarded', 'warning',
     coalesce(r.settled_ns, r.received_ns), coalesce(r.settled_ns, r.received_ns), greatest(r.batch, coalesce(p.batch, 0))
 FROM rejected r
 SEMI JOIN touched t ON t.key = r.key
+ANTI JOIN unheard u ON coalesce(r.settled_ns, r.received_ns) BETWEEN u.doubt_ns AND u.to_ns
 JOIN queue_traits q ON q.name = r.queue AND q.broker IS NOT DISTINCT FROM r.broker AND q.vhost IS NOT DISTINCT FROM r.vhost
     AND q.environment IS NOT DISTINCT FROM r.environment AND q.dead_letter_exchange IS NULL AND NOT q.is_stream
 LEFT JOIN publish_facts p ON p.trace_id = r.publish_trace_id AND p.span_id = r.publish_span_id

@@ -74,6 +74,8 @@ WITH ways AS (    -- what each kind publishes; most kinds go one way only, and n
     JOIN usual_queues q ON q.message_kind = p.message_kind AND q.exchange = u.exchange AND q.routing_key = u.routing_key
     LEFT JOIN delivered d ON d.environment IS NOT DISTINCT FROM p.environment AND d.exchange = p.exchange AND d.routing_key = p.routing_key
     ANTI JOIN pubs w ON w.unit = p.unit AND w.message_kind = p.message_kind AND w.exchange = u.exchange AND w.routing_key = u.routing_key
+    -- what else its operation published nobody heard while no collector listened
+    ANTI JOIN unheard h ON p.type IS NULL AND p.start_ns BETWEEN h.from_ns AND h.to_ns
     QUALIFY row_number() OVER (PARTITION BY p.trace_id, p.span_id ORDER BY u.units DESC, u.exchange, u.routing_key) = 1
 )
 SELECT 'all' AS key, 'misrouted' AS kind, 'outlier' AS verdict, NULL AS cause, 'warning' AS severity, 'inferred' AS confidence, 'strayed' AS role,
@@ -95,6 +97,7 @@ SELECT 'all', 'unroutable', NULL, NULL, 'warning', 'inferred', 'missing',
 FROM odd o
 -- the broker's own word (returned) is judged in unroutable.sql
 WHERE NOT o.key_delivered AND o.outcome IS DISTINCT FROM 'returned'
+  AND NOT EXISTS (SELECT 1 FROM unheard u WHERE o.start_ns BETWEEN u.doubt_ns AND u.to_ns)
   -- a mandatory publish that was confirmed was routed; a delayed one may come yet
   AND NOT coalesce(o.mandatory AND o.outcome = 'confirmed', false) AND o.delay_ms IS NULL
   -- nor where somebody bound or declared a queue for it, or its exchange holds back or routes by chance

@@ -173,6 +173,8 @@ WITH delaying AS (
 ), ruled AS (
     SELECT l.*, coalesce(a.surely_after, false) AS surely_after, coalesce(a.same_key, false) AS same_key,
         coalesce(c.closed, false) AS closed, coalesce(c.apart, false) AS apart,
+        -- given back, perhaps, while no collector listened
+        EXISTS (SELECT 1 FROM unheard u WHERE u.to_ns >= coalesce(l.p_start_ns, l.received_ns) AND u.from_ns <= l.received_ns) AS hidden,
         -- nobody of equal or lower standing came before
         l.late_delivery AND coalesce(a.least_priority > l.effective_priority, false) AS by_priority,
         -- whether the queue has priorities is not known, or it serves the two classes in turns
@@ -197,6 +199,7 @@ WITH delaying AS (
             WHEN died > 0 AND (late_delivery OR late_completion) THEN 'dead_letter_retry'
             WHEN copy AND (late_delivery OR late_completion) THEN 'republished'
             WHEN requeues > 0 AND (late_delivery OR key_broken) THEN 'requeue'
+            WHEN coalesce(redelivered, false) AND requeues = 0 AND (late_delivery OR key_broken) AND hidden THEN NULL
             WHEN coalesce(redelivered, false) AND requeues = 0 AND (late_delivery OR key_broken) AND closed
                 THEN CASE WHEN single_active AND apart THEN 'failover' ELSE 'channel_closed' END
             WHEN late_retry THEN 'publish_retry'

@@ -14,7 +14,8 @@ WITH calls AS (
     SELECT environment, service, peer, any_value(label) AS label, count(*) AS unseen, min(start_ns) AS first_ns, max(end_ns) AS last_ns, max(batch) AS batch,
         list_last(min(end_ns, (SELECT least(uninstrumented_messages, 999999) FROM thresholds))) AS enough_ns,
         CASE WHEN bool_and(rpc_service IS NOT NULL) THEN 'grpc' WHEN bool_and(http_method IS NOT NULL) THEN 'http' END AS protocol
-    FROM calls WHERE answered GROUP BY environment, service, peer
+    FROM calls c ANTI JOIN unheard u ON c.start_ns BETWEEN u.from_ns AND u.to_ns
+    WHERE answered GROUP BY environment, service, peer
 ), newest AS MATERIALIZED (
     SELECT * FROM calls
     QUALIFY row_number() OVER (PARTITION BY environment, service, peer ORDER BY batch DESC, start_ns DESC, span_id) <= 10000

@@ -16,6 +16,8 @@ WITH delayed AS (
     WHERE (p.outcome = 'returned' OR w.exchange IS NOT NULL)
       AND x.name IS NULL AND p.delay_ms IS NULL
       AND NOT starts_with(coalesce(p.routing_key, ''), 'amq.rabbitmq.reply-to')
+      -- where it led, and whether it arrived, nobody saw while no collector listened
+      AND (p.outcome = 'returned' OR NOT EXISTS (SELECT 1 FROM unheard u WHERE p.start_ns BETWEEN u.from_ns AND u.to_ns))
 ), queues AS (
     SELECT broker, vhost, name, bool_or(durable) AS durable FROM topology_facts
     WHERE kind = 'queue' AND action = 'declare' GROUP BY ALL
@@ -60,6 +62,7 @@ WITH delayed AS (
         AND a.environment IS NOT DISTINCT FROM p.environment AND a.routing_headers IS NOT DISTINCT FROM p.routing_headers AND p.start_ns BETWEEN a.from_ns AND a.to_ns
     LEFT JOIN came c ON c.publish_trace_id = p.trace_id AND c.publish_span_id = p.span_id
     WHERE p.outcome IS DISTINCT FROM 'returned' AND p.delay_ms IS NULL
+      AND NOT EXISTS (SELECT 1 FROM unheard u WHERE p.start_ns BETWEEN CASE WHEN a.complete THEN u.from_ns ELSE u.doubt_ns END AND u.to_ns)
       AND (a.complete OR c.came_to IS NOT NULL) AND len(list_filter(coalesce(c.came_to, []), lambda q: NOT list_contains(a.queues, q))) = 0
     QUALIFY row_number() OVER (PARTITION BY p.trace_id, p.span_id ORDER BY a.complete DESC) = 1
 )
