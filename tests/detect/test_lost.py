@@ -195,6 +195,19 @@ def test_what_waited_longer_than_its_time_to_live_has_expired(store: DuckDBStore
     assert claims(store, 9_000_000) == dict.fromkeys((2, 3), ("expired", "info", "proven"))
 
 
+@pytest.mark.parametrize("absurd", [{"expiration_ms": 2**62}, {"expiration_ms": -(2**62)}, {"expiration_ms": 4294967295, "start_ns": 2**63 - 1, "end_ns": 2**63 - 1}], ids=str)  # fmt: skip
+def test_an_expiration_or_a_time_that_cannot_be_hides_nothing_of_the_others(
+    store: DuckDBStore, absurd: dict[str, Any]
+) -> None:
+    """As an older file may hold them; ``claims`` sees to it that nothing failed."""
+    published = sent(1, 2, 3, 4)
+    published[4] = {"start_ns": 3_000_000, "end_ns": 3_000_000}
+    published[5] = {"start_ns": 105, "end_ns": 105, **absurd}
+    lose(store, got(1, 4, start=3_000_100), published, **{"x-message-ttl": 1})
+    found = claims(store, 9_000_000)
+    assert {n: found[n] for n in (2, 3)} == dict.fromkeys((2, 3), ("expired", "info", "proven"))
+
+
 def test_what_came_out_before_its_time_was_over_did_not_expire(store: DuckDBStore) -> None:
     lose(store, got(1, 4), sent(1, 2, 3, 4), **{"x-message-ttl": 1})
     assert {c[0] for c in claims(store, 9_000_000).values()} == {"unseen"}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from strayline_collector.detect.runner import Runner
 from strayline_collector.store.duckdb.store import DuckDBStore
-from tests.detect.histories import S, Attempt, away, binding, emptied, exchange, queue, write
+from tests.detect.histories import Attempt, S, away, binding, emptied, exchange, queue, write
 from tests.detect.test_reordered import reused  # noqa: F401 - a fixture
 
 LAST = 100_000 * S

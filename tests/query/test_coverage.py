@@ -8,7 +8,7 @@ import httpx
 
 from strayline_collector.query.coverage import BY_ABSENCE, read_coverage
 from strayline_collector.store.duckdb.store import DuckDBStore
-from tests.detect.histories import S, Attempt, away, binding, queue, write
+from tests.detect.histories import Attempt, S, away, binding, queue, write
 from tests.support.collector import running_collector
 
 CENSUS = [{"consumers": [], "spans_dropped": 0}]

@@ -14,7 +14,8 @@ WITH lacking AS (
         CASE WHEN m.n IS NOT NULL THEN concat_ws('|', m.epoch, m.channel, m.exchange) ELSE concat_ws('|', m.service, coalesce(m.instance, ''), m.exchange) END AS stream,
         CASE WHEN m.n IS NOT NULL THEN m.n + 1 ELSE m.end_ns END AS after,
         q.name IS NOT NULL AS declared, q.dead_letter_exchange, q.single_active, q.max_length, q.max_length_bytes, q.overflow,
-        least(q.ttl_ms, m.expiration_ms) AS ttl_ms,
+        -- an older file may hold an expiration that AMQP cannot have
+        least(q.ttl_ms, CASE WHEN m.expiration_ms BETWEEN 0 AND 4294967295 THEN m.expiration_ms END) AS ttl_ms,
         CASE WHEN q.max_priority IS NOT NULL THEN least(coalesce(m.priority, 0), q.max_priority) WHEN q.name IS NULL OR q.is_quorum THEN coalesce(m.priority, 0) ELSE 0 END AS weight
     FROM missing m
     LEFT JOIN queue_traits q ON q.name = m.queue AND q.broker IS NOT DISTINCT FROM m.broker AND q.vhost IS NOT DISTINCT FROM m.vhost

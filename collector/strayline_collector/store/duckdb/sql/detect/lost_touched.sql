@@ -6,8 +6,9 @@ WITH news AS (
         OR EXISTS (SELECT 1 FROM census WHERE batch > $since)
         OR EXISTS (SELECT 1 FROM topology_facts WHERE action IN ('purge', 'delete') AND seen_ns BETWEEN now_ns - 120000000000 AND now_ns)
         OR EXISTS (SELECT 1 FROM census WHERE at_ns BETWEEN now_ns - 120000000000 AND now_ns AND contains(census, '"last": true'))
-        OR EXISTS (SELECT 1 FROM publish_facts p WHERE p.expiration_ms IS NOT NULL
-            AND p.end_ns + p.expiration_ms * 1000000 BETWEEN now_ns - 600000000000 AND now_ns + 600000000000) AS everywhere
+        OR EXISTS (SELECT 1 FROM publish_facts p WHERE p.expiration_ms BETWEEN 0 AND 4294967295
+            AND p.end_ns BETWEEN now_ns - 600000000000 - least(p.expiration_ms, 4294967295) * 1000000
+                AND now_ns + 600000000000 - least(p.expiration_ms, 4294967295) * 1000000) AS everywhere
     FROM moment
 )
 SELECT DISTINCT concat_ws('|', coalesce(environment, ''), coalesce(broker, ''), coalesce(vhost, ''), queue) AS key
