@@ -119,6 +119,7 @@ def test_five_hundred_traces_a_second_freeze_nothing(
     import threading
 
     collector, url = shop
+    orders(collector, 7)
     stop = threading.Event()
 
     def flood() -> None:

@@ -252,6 +252,9 @@ window.strayline = (() => {
         .map(([value, label, kind]) => h("div", {}, h("b", { class: kind }, value), h("span", {}, label))),
     );
   const title = (text, ...rest) => h("div", { class: "grow" }, h("h1", { class: "clip", title: text }, text), ...rest);
+  /* Whether the broker gave it back; a reply that is asked for directly is returned and arrives. */
+  const givenBack = (m) =>
+    m.outcome === "nacked" || (m.outcome === "returned" && !(m.routing_key || "").startsWith("amq.rabbitmq.reply-to"));
   const message = (m) => (m.trace_id && m.producer_span_id ? `/message/${m.trace_id}-${m.producer_span_id}` : null);
   const trace = (traceId, spanId) => url(`/trace/${traceId}`, { span: spanId });
 
@@ -336,6 +339,7 @@ window.strayline = (() => {
     badge,
     figures,
     title,
+    givenBack,
     message,
     trace,
     table,

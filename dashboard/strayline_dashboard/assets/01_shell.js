@@ -103,6 +103,14 @@
       ),
     );
   }
+  /* today's by the clock alone; the field is narrow */
+  function saidAt(text) {
+    if (!text) return "…";
+    const at = /^\d+$/.test(text) ? Number(text) : sl.ns(text);
+    if (!Number.isFinite(at)) return text.slice(0, 16);
+    const clock = sl.time(at).slice(0, 8);
+    return sl.day(at) === sl.day(Date.now() * 1e6) ? clock : `${sl.day(at).slice(5)} ${clock.slice(0, 5)}`;
+  }
   const RANGED = new Set(["overview", "map", "traces", "queues", "queue"]);
   function rangeChoice() {
     const params = new URLSearchParams(location.search);
@@ -110,15 +118,7 @@
     const last = params.get("last") || "";
     const options = LASTS.some(([v]) => v === last) ? LASTS : [...LASTS, [last, `Last ${last}`]];
     return choice(
-      [
-        ...options,
-        [
-          "own",
-          own
-            ? `${(params.get("start") || "…").slice(0, 16)} – ${(params.get("end") || "…").slice(0, 16)}`
-            : "From – to …",
-        ],
-      ],
+      [...options, ["own", own ? `${saidAt(params.get("start"))} – ${saidAt(params.get("end"))}` : "From – to …"]],
       "Range of time",
       own ? "own" : last,
       (v) => (v === "own" ? rangeDialog() : setRange({ last: v })),

@@ -21,7 +21,7 @@
     const columns =
       f.kind === "reordered"
         ? [
-            ["Late by", (m) => m.late_by.map((b) => b.replace("ordering_key", "key")).join(", "), { width: "150px" }],
+            ["Late by", (m) => m.late_by.map((b) => b.replace("ordering_key", "key")).join(", "), { width: "190px" }],
             ["Places", (m) => (m.extent === null ? "" : sl.count(m.extent)), { width: "62px", n: true }],
           ]
         : PLACES.has(f.kind)
@@ -49,7 +49,7 @@
                 { class: m.role === "overtaker" || m.role === "original" ? "quiet" : null },
                 sl.ROLES[m.role] || words(m.role),
               ),
-            { width: "80px" },
+            { width: "72px" },
           ],
           ...columns,
           ["Deliveries", (m) => h("span", { class: "quiet", title: delivered(m) }, delivered(m)), { width: "170px" }],
@@ -117,7 +117,7 @@
       class: "field",
       id: "note",
       rows: "1",
-      placeholder: "Note for whoever looks next (Enter saves)",
+      placeholder: "Add a note (Enter saves)",
       "aria-label": "Note",
       maxlength: "10000",
     });
@@ -248,9 +248,13 @@
         h(
           "div",
           { class: "line" },
-          queue ? h("a", { class: "button", href: sl.url("/queue", queue) }, `Order in ${f.subject.queue}`) : null,
-          queue ? h("a", { class: "button", href: sl.url("/queue", { ...queue, tab: "routes" }) }, "Routes") : null,
-          h("a", { class: "button", href: "/map" }, "Map"),
+          queue
+            ? h("a", { class: "button small", href: sl.url("/queue", queue) }, `Order in ${f.subject.queue}`)
+            : null,
+          queue
+            ? h("a", { class: "button small", href: sl.url("/queue", { ...queue, tab: "routes" }) }, "Routes")
+            : null,
+          h("a", { class: "button small", href: sl.mapPlace(queue) }, "Map"),
           sl.copyButton(() => location.origin + `/findings/${f.id}`, "Copy link"),
           sl.copyButton(f.id, "Copy id"),
         ),
@@ -262,7 +266,10 @@
             h(
               "dl",
               {},
-              subject.map(([k, v]) => [h("dt", {}, words(k)), h("dd", {}, v)]),
+              subject.map(([k, v]) => [
+                h("dt", {}, words(k)),
+                h("dd", { class: v === "" ? "quiet" : null }, v === "" ? "(empty)" : v),
+              ]),
             ),
           ),
           part(

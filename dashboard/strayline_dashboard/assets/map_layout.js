@@ -19,8 +19,21 @@
       out.get(edge.source).push(edge);
     }
     const uncaused = (node) => (node.kind === "service" ? node.calls - (into.get(node.id) || 0) : -1);
+    /* Of those that do about as much unasked (answers to requests by message are that too), first who is
+       called by nobody that is called itself: a worker's callback is no beginning. */
+    const called = new Set(graph.edges.filter((edge) => edge.protocol !== "amqp").map((edge) => edge.target));
+    const front = new Map();
+    for (const edge of graph.edges)
+      if (edge.protocol !== "amqp" && called.has(edge.source))
+        front.set(edge.target, (front.get(edge.target) || 0) + edge.calls);
+    const most = Math.max(0, ...graph.nodes.map(uncaused));
+    const rank = (node) => (most && uncaused(node) >= most / 2 ? 0 : 1);
     const starts = [...graph.nodes].sort(
-      (a, b) => uncaused(b) - uncaused(a) || (into.get(a.id) || 0) - (into.get(b.id) || 0),
+      (a, b) =>
+        rank(a) - rank(b) ||
+        (rank(a) ? 0 : (front.get(a.id) || 0) - (front.get(b.id) || 0)) ||
+        uncaused(b) - uncaused(a) ||
+        (into.get(a.id) || 0) - (into.get(b.id) || 0),
     );
     const done = new Set(),
       path = new Set(),

@@ -70,7 +70,7 @@
       steps.push(
         row(
           "publish",
-          m.outcome === "returned" || m.outcome === "nacked",
+          sl.givenBack(m),
           m.published_unix_nano,
           [sl.chip(m.producer_service || "?"), h("b", {}, m.producer_service || "unknown"), " published"],
           [`to ${m.exchange || "(default)"} with key “${m.routing_key || ""}”`, m.outcome ? `, ${m.outcome}` : ""],
@@ -186,7 +186,7 @@
           "a",
           { class: `banner ${f.severity}`, href: `/findings/${f.id}` },
           h("b", {}, f.title),
-          h("p", { class: "clip" }, f.explanation),
+          h("p", { class: "two-lines" }, f.explanation),
         ),
       ),
       h(

@@ -280,7 +280,7 @@
       W = Math.max(420, Math.round(box.width));
       const H = Math.max(220, Math.round(box.height));
       const [shown, of, x, parts] = VIEWS[view](order, H);
-      count.textContent = `showing ${sl.count(shown)} of ${sl.count(of)}${view === "displacement" ? " late" : ""}${shown < of ? ", the worst" : ""}`;
+      count.textContent = `showing ${sl.count(shown)} of ${sl.count(of)}${view === "displacement" ? " late" : ""}${shown < of ? (view === "lanes" ? ", around the worst" : ", the worst") : ""}`;
       const svg = s(
         "svg",
         {

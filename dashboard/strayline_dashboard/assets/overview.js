@@ -111,28 +111,27 @@
     ],
   ];
   const tailColumns = () => {
-    const columns = sl.traceColumns();
+    const [trace, start, took, wait, spans] = sl.traceColumns();
+    const none = () => h("span", { class: "faint" }, "–");
     return [
-      columns[0],
-      columns[1],
-      columns[2],
-      ["Wait", columns[3][1], { width: "84px", n: true }],
-      ["Spans", columns[4][1], { width: "58px", n: true }],
+      trace,
       [
-        "",
-        (t) => [
-          t.errors
-            ? h("span", { class: "flag error-text", title: sl.many(t.errors, "error") }, `${sl.count(t.errors)} err`)
-            : null,
-          t.findings
-            ? h(
-                "span",
-                { class: "flag amqp-text", title: sl.many(t.findings, "finding") },
-                ` ${sl.count(t.findings)} off`,
-              )
-            : null,
-        ],
-        { width: "92px" },
+        start[0],
+        (t) => h("span", { class: "mono", title: sl.time(t.start_unix_nano) }, sl.time(t.start_unix_nano).slice(0, 8)),
+        { width: "86px" },
+      ],
+      [took[0], took[1], { width: "90px", n: true }],
+      ["Wait", wait[1], { width: "80px", n: true }],
+      ["Spans", spans[1], { width: "58px", n: true }],
+      [
+        "Errors",
+        (t) => (t.errors ? h("span", { class: "error-text" }, sl.count(t.errors)) : none()),
+        { width: "60px", n: true },
+      ],
+      [
+        "Findings",
+        (t) => (t.findings ? sl.badge("warning", sl.count(t.findings)) : none()),
+        { width: "76px", n: true },
       ],
     ];
   };
@@ -153,12 +152,11 @@
       errors = points.reduce((n, p) => n + p.errors, 0);
     const slowest = points.map((p) => p.p95_ms || 0);
     return [
+      /* now, over what came in the range */
       card(
         "Spans arriving",
-        flow.length
-          ? `${flow[flow.length - 1] >= 10 ? flow[flow.length - 1].toFixed(0) : flow[flow.length - 1].toFixed(1)}/s`
-          : "–",
-        flow.length > 1 ? flow : [0, 0],
+        flow.length ? `${flow[flow.length - 1].toFixed(flow[flow.length - 1] >= 10 ? 0 : 1)}/s` : "…",
+        flow.some((n) => n) && flow.length > 4 ? flow : points.map((p) => p.spans),
       ),
       card(
         "Calls and messages",
@@ -171,7 +169,7 @@
         points.map((p) => p.errors),
         { error: errors > 0 },
       ),
-      card("p95 at its worst", sl.ms(Math.max(0, ...slowest)), slowest),
+      card("Slowest p95", sl.ms(Math.max(0, ...slowest)), slowest),
     ];
   }
 

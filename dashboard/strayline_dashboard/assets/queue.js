@@ -5,6 +5,16 @@
   const { h, words } = sl;
   const RANK = { error: 0, warning: 1, info: 2 };
 
+  /* The queue's whole place, by whatever tells it: the address may name less. */
+  function known(place, { findings, coverage }) {
+    const told = [place, ...(coverage || []), ...findings.map((f) => f.subject)];
+    const one = (name) => (told.find((row) => row[name]) || {})[name];
+    return { name: place.name, broker: one("broker"), vhost: one("vhost") };
+  }
+  function where(place, data) {
+    const { broker, vhost } = known(place, data);
+    return [vhost, broker].filter(Boolean).join(" · ") || "\u00a0";
+  }
   sl.pages.queue = (root, data, params, envelope) => {
     const { place, tab, order } = data;
     const to = (change) => sl.url("/queue", { ...params, ...change });
@@ -34,7 +44,7 @@
           order.bindings.length ? `bound to ${order.bindings.join(", ")}` : "bindings not seen",
           `consumed by ${order.consumers.join(", ")}`,
         ].join(" · ")
-      : [place.vhost, place.broker].filter(Boolean).join(" · ");
+      : where(place, data);
     sl.put(
       root,
       h(
@@ -57,7 +67,7 @@
             "a",
             { class: `banner ${f.severity}`, href: `/findings/${f.id}` },
             h("b", { class: "clip" }, f.title),
-            h("p", { class: "clip" }, f.explanation),
+            h("p", { class: "two-lines" }, f.explanation),
           ),
         ),
       h(
@@ -76,7 +86,7 @@
           { class: "button small", href: sl.url("/traces", { q: `queue=${JSON.stringify(place.name || "")}` }) },
           "Traces",
         ),
-        h("a", { class: "button small", href: "/map" }, "Map"),
+        h("a", { class: "button small", href: sl.mapPlace(known(place, data)) }, "Map"),
       ),
       tab === "routes"
         ? routes(data.routes)
@@ -206,6 +216,10 @@
     );
   }
 
+  const BECAUSE = {
+    judged: "everything it rests on was recorded",
+    inferred: "it rests on what is usual, or on spans alone: never more than a warning",
+  };
   const STATES = { judged: ["ok", "judged"], inferred: ["warning", "inferred"], unknown: ["info", "unknown"] };
   function coverage(rows) {
     const share = (v) => (v === null ? "–" : `${(100 * v).toFixed(v > 0.995 && v < 1 ? 1 : 0)} %`);
@@ -250,16 +264,7 @@
                     { width: "230px" },
                   ],
                   ["", (v) => sl.badge(...STATES[v.state]), { width: "104px" }],
-                  [
-                    "Because",
-                    (v) =>
-                      h(
-                        "span",
-                        { class: "quiet" },
-                        v.reason || (v.state === "judged" ? "everything it rests on was recorded" : ""),
-                      ),
-                    {},
-                  ],
+                  ["Because", (v) => h("span", { class: "quiet" }, v.reason || BECAUSE[v.state] || ""), {}],
                 ],
                 row.verdicts,
                 null,

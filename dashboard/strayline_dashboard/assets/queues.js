@@ -4,6 +4,9 @@
   const sl = window.strayline;
   const { h, words } = sl;
   const key = (q) => [q.name || q.queue, q.broker, q.vhost].join("\n");
+  /* on the map, opened; the ids are the API's own */
+  sl.mapPlace = (q) =>
+    q && q.name ? sl.url("/map", { node: `queue:${q.broker || ""}|${q.vhost || ""}|${q.name}` }) : "/map";
   sl.queueLink = (q) => sl.url("/queue", { name: q.name, broker: q.broker, vhost: q.vhost });
 
   /* The list. */
@@ -109,14 +112,14 @@
                       {},
                     ],
                     ["", (q) => sl.spark(q.delivered_steps, { width: 72, height: 18, area: true }), { width: "98px" }],
-                    [head("rate", "Rate"), (q) => sl.rate(q.rate_per_s), { width: "76px", n: true }],
+                    [head("rate", "Rate"), (q) => sl.rate(q.rate_per_s), { width: "70px", n: true }],
                     [head("messages", "Messages"), (q) => sl.count(q.messages), { width: "106px", n: true }],
                     [
                       head("wait", "Wait p95"),
                       (q) => h("span", { class: "mono" }, sl.ms(q.wait_p95_ms)),
-                      { width: "92px", n: true },
+                      { width: "84px", n: true },
                     ],
-                    [head("depth", "Depth max"), (q) => sl.count(q.depth_max), { width: "104px", n: true }],
+                    [head("depth", "Depth max"), (q) => sl.count(q.depth_max), { width: "92px", n: true }],
                     [
                       head("errors", "Errors"),
                       (q) =>
@@ -130,23 +133,23 @@
                         ),
                       { width: "72px", n: true },
                     ],
-                    [head("redelivered", "Redelivered"), (q) => sl.count(q.redelivered), { width: "106px", n: true }],
+                    [head("redelivered", "Redelivered"), (q) => sl.count(q.redelivered), { width: "98px", n: true }],
                     [
                       head("late", "Late"),
                       (q) => h("span", { class: q.late ? "error-text" : "quiet" }, sl.count(q.late)),
-                      { width: "66px", n: true },
+                      { width: "54px", n: true },
                     ],
                     [
-                      "Handling p95",
-                      (q) => h("span", { class: "mono" }, sl.ms(q.handle_p95_ms)),
-                      { width: "104px", n: true },
+                      "Handling",
+                      (q) => h("span", { class: "mono", title: "p95" }, sl.ms(q.handle_p95_ms)),
+                      { width: "84px", n: true },
                     ],
                     [
                       "Consumers",
                       (q) => h("span", { title: q.consumers.join(", ") }, q.consumers.join(", ")),
-                      { width: "118px" },
+                      { width: "108px" },
                     ],
-                    ["Judged", (q) => judged(covered.get(key(q))), { width: "84px" }],
+                    ["Judged", (q) => judged(covered.get(key(q))), { width: "76px" }],
                     [
                       head("findings", "Findings"),
                       (q) => (q.findings ? sl.badge("warning", sl.count(q.findings)) : ""),

@@ -109,7 +109,7 @@
       h(
         "colgroup",
         {},
-        [null, "96px", "96px", "214px"].map((width) => h("col", { style: width ? { width } : {} })),
+        [null, "82px", "82px", "206px"].map((width) => h("col", { style: width ? { width } : {} })),
       ),
       h(
         "thead",

@@ -86,14 +86,14 @@
             [
               "Sent",
               (m) => (m.published_unix_nano ? `+${sl.duration(m.published_unix_nano - base)}` : "–"),
-              { width: "80px", n: true },
+              { width: "74px", n: true },
             ],
             [
               "From",
               (m) => (m.producer_service ? [sl.chip(m.producer_service), m.producer_service] : "–"),
               { width: "12%" },
             ],
-            ["Exchange → key", (m) => `${m.exchange || "(default)"} → ${m.routing_key || ""}`, { width: "20%" }],
+            ["Exchange → key", (m) => `${m.exchange || "(default)"} → ${m.routing_key || "(empty)"}`, { width: "20%" }],
             ["Queues", (m) => m.queues.join(", ") || "none", { width: "14%" }],
             [
               "Deliveries",

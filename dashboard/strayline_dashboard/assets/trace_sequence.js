@@ -48,7 +48,7 @@
           protocol: "amqp",
           label: key,
           span: sender,
-          bad: m.outcome === "returned",
+          bad: sl.givenBack(m),
         });
         for (const queue of m.queues)
           found.push({

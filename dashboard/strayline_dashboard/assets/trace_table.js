@@ -104,7 +104,7 @@
           h(
             "colgroup",
             {},
-            ["15%", null, "58px", "58px", "84px", "112px", "80px", "80px", "88px"].map((width) =>
+            ["13%", null, "50px", "54px", "74px", "98px", "72px", "74px", "84px"].map((width) =>
               h("col", { style: width ? { width } : {} }),
             ),
           ),

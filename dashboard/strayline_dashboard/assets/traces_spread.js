@@ -268,9 +268,9 @@
                   { class: "difference" },
                   h(
                     "span",
-                    { class: "mono clip", title: `${item.field} = ${item.value}` },
-                    h("span", { class: "quiet" }, `${item.field} `),
-                    item.value,
+                    { class: "mono pair-of", title: `${item.field} = ${item.value}` },
+                    h("span", { class: "quiet clip" }, item.field),
+                    h("b", { class: "clip" }, item.value),
                   ),
                   h(
                     "span",

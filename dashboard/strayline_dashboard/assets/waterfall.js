@@ -6,7 +6,8 @@
   const ROW = 26,
     MARGIN = 6,
     INDENT = 12,
-    DEEPEST = 26;
+    DEEPEST = 26,
+    CHARACTER = 7.3; /* px of a label */
   const SEGMENT = { self: "its own work", queue_wait: "waiting in a queue", network: "network", gap: "nothing traced" };
 
   /* Text with what is looked for marked. */
@@ -28,7 +29,8 @@
       place = new Int32Array(model.n).fill(-1),
       shown = new Map();
     let from = 0,
-      to = model.total;
+      to = model.total,
+      wide = 400; /* px of the part with bars */
 
     const space = h("div", { class: "wf-space" });
     const list = h("div", { class: "wf-rows", tabindex: 0, role: "tree", "aria-label": "Spans" }, space);
@@ -84,7 +86,9 @@
       const left = at(begin),
         right = at(begin + ns),
         before = at(begin - wait);
-      const label = [sl.duration(ns), wait ? h("span", { class: "amqp-text" }, ` +${sl.duration(wait)} queued`) : null];
+      const told = sl.duration(ns),
+        queued = wait ? ` +${sl.duration(wait)} queued` : "";
+      const label = [told, wait ? h("span", { class: "amqp-text" }, queued) : null];
       const parts = [];
       if (right < 0) parts.push(h("span", { class: "wf-label off", style: { left: "4px" } }, "‹ ", label));
       else if (before > 100) parts.push(h("span", { class: "wf-label off", style: { right: "6px" } }, label, " ›"));
@@ -98,27 +102,28 @@
             style: { background: sl.colour(model.service(i)) },
           }),
         );
-        /* behind the bar where there is room, else before it, else on it */
+        /* behind the bar where there is room, else before it; without the wait, which the hatched part
+           tells too, where there is no room for both; else on it */
         const end = Math.min(100, Math.max(0, right)),
-          head = Math.max(0, before);
-        if (right <= 74)
-          parts.push(h("span", { class: "wf-label", style: { left: percent(end), marginLeft: "6px" } }, label));
-        else if (head >= 28)
-          parts.push(
-            h(
-              "span",
-              { class: "wf-label", style: { right: percent(100 - Math.min(100, head)), marginRight: "6px" } },
-              label,
-            ),
-          );
-        else
-          parts.push(
-            h(
-              "span",
-              { class: "wf-label inside", style: { right: percent(Math.max(0, 100 - end)), marginRight: "6px" } },
-              label,
-            ),
-          );
+          head = Math.min(100, Math.max(0, before));
+        const needs = (text) => (100 * (12 + CHARACTER * text.length)) / wide;
+        const behind = { left: percent(end), marginLeft: "6px" },
+          ahead = { right: percent(100 - head), marginRight: "6px" };
+        const places = [told + queued, told].flatMap((text) => [
+          [end + needs(text) <= 100, text, behind],
+          [head >= needs(text), text, ahead],
+        ]);
+        const [, text, style] = places.find(([fits]) => fits) || [true, told, null];
+        const words = text === told ? told : label;
+        parts.push(
+          style
+            ? h("span", { class: "wf-label", style }, words)
+            : h(
+                "span",
+                { class: "wf-label inside", style: { right: percent(Math.max(0, 100 - end)), marginRight: "6px" } },
+                words,
+              ),
+        );
       }
       if (look.critical())
         for (const part of model.critical.get(i) || [])
@@ -230,6 +235,7 @@
     }
     function redraw() {
       [from, to] = look.zoom();
+      wide = axis.clientWidth || wide;
       axis.replaceChildren(
         ...[0, 0.25, 0.5, 0.75].map((part) =>
           h("span", { style: { left: `${part * 100}%` } }, sl.duration(from + part * (to - from))),
@@ -258,7 +264,8 @@
         draw();
       });
     });
-    new ResizeObserver(draw).observe(list);
+    /* where labels find room depends on the width */
+    new ResizeObserver(() => (axis.clientWidth === wide ? draw() : redraw())).observe(list);
 
     const api = {
       node,

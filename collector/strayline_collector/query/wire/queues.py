@@ -154,6 +154,7 @@ class Queue(Flow):
     errors: int
     """Deliveries whose handling ended in error."""
     redelivered: int
+    """Messages that were given out again, or given back."""
     late: int
     wait_p50_ms: float | None
     wait_p95_ms: float | None

@@ -1,6 +1,10 @@
 -- In how many traces of each `side` a value of an attribute is found; a row for what more of the picked
 -- ones have, or fewer. Traces' first $spans spans are read, values longer than 200 characters left out.
-WITH chosen AS (
+-- What numbers or names messages one by one tells no group apart.
+WITH numbers(key) AS (
+    VALUES ('messaging.message.id'), ('messaging.message.conversation_id'), ('messaging.rabbitmq.message.delivery_tag'), ('messaging.rabbitmq.delivery_tag'),
+        ('strayline.stamp'), ('strayline.body_hash')
+), chosen AS (
     SELECT s.trace_id, f.picked, s.service, s.name, s.status_code, s.attributes, json_extract(s.resource, '$.attributes') AS resource
     FROM distinct_spans s JOIN found f ON f.trace_id = s.trace_id
     WHERE s.batch BETWEEN $first_batch AND $last_batch
@@ -10,7 +14,7 @@ WITH chosen AS (
     UNION ALL SELECT DISTINCT trace_id, picked, 'operation', name FROM chosen
     UNION ALL SELECT DISTINCT trace_id, picked, 'status', 'error' FROM chosen WHERE status_code = 2
     UNION ALL SELECT DISTINCT c.trace_id, c.picked, e.key, CASE WHEN e.type = 'VARCHAR' THEN e.value ->> '$' ELSE e.value::VARCHAR END
-        FROM chosen c, json_each(c.attributes) e WHERE e.key NOT IN ('service', 'operation', 'status')
+        FROM chosen c, json_each(c.attributes) e WHERE e.key NOT IN ('service', 'operation', 'status') AND e.key NOT IN (FROM numbers)
     UNION ALL SELECT DISTINCT c.trace_id, c.picked, e.key, CASE WHEN e.type = 'VARCHAR' THEN e.value ->> '$' ELSE e.value::VARCHAR END
         FROM chosen c, json_each(c.resource) e WHERE e.key NOT IN ('service', 'operation', 'status', 'service.name')
 ), counted AS (

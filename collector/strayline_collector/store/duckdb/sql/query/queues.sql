@@ -8,7 +8,7 @@ WITH joined AS (
     SELECT queue, broker, vhost, count(*) AS findings FROM findings WHERE status <> 'retracted' AND queue IS NOT NULL GROUP BY ALL
 )
 SELECT j.queue AS name, j.broker, j.vhost, count(DISTINCT coalesce(j.message, j.trace_id || j.span_id)) AS messages, count(*) AS deliveries, count(*) FILTER (WHERE j.failed) AS errors,
-    count(*) FILTER (WHERE j.redelivered OR j.settlement IN ('nack_requeue', 'reject_requeue')) AS redelivered,
+    count(DISTINCT coalesce(j.message, j.trace_id || j.span_id)) FILTER (WHERE j.redelivered OR j.settlement IN ('nack_requeue', 'reject_requeue')) AS redelivered,
     coalesce(any_value(l.late), 0) AS late, coalesce(any_value(f.findings), 0) AS findings,
     quantile_cont(j.wait_ms, 0.5) AS wait_p50_ms, quantile_cont(j.wait_ms, 0.95) AS wait_p95_ms,
     quantile_cont((j.handled_end_ns - j.handled_start_ns) / 1e6, 0.95) AS handle_p95_ms,
