@@ -130,11 +130,11 @@
         told.items.length
           ? h(
               "div",
-              { class: "wide-table queues" },
+              { class: "wide-table ways" },
               sl.table(
                 [
-                  ["Exchange", (w) => w.exchange || "(default)", { width: "150px" }],
-                  ["Key", (w) => h("span", { class: "mono" }, w.routing_key || "(empty)"), { width: "170px" }],
+                  ["Exchange", (w) => w.exchange || "(default)", { width: "12%" }],
+                  ["Key", (w) => h("span", { class: "mono" }, w.routing_key || "(empty)"), { width: "14%" }],
                   ["Published", (w) => sl.count(w.published), { width: "84px", n: true }],
                   [
                     "Expected",
@@ -142,7 +142,7 @@
                       w.expected_queues.length
                         ? w.expected_queues.join(", ")
                         : h("span", { class: "quiet", title: w.unknown }, w.unknown ? "nowhere that is declared" : "–"),
-                    { width: "180px" },
+                    { width: "14%" },
                   ],
                   [
                     "Actual",
@@ -154,7 +154,7 @@
                             { class: w.returned ? "error-text" : "quiet" },
                             w.returned ? `returned (${sl.count(w.returned)})` : "nowhere seen",
                           ),
-                    { width: "230px" },
+                    { width: "18%" },
                   ],
                   [
                     "",

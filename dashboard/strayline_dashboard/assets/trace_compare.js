@@ -109,7 +109,7 @@
       h(
         "colgroup",
         {},
-        [null, "82px", "82px", "206px"].map((width) => h("col", { style: width ? { width } : {} })),
+        [null, "84px", "84px", "214px"].map((width) => h("col", { style: width ? { width } : {} })),
       ),
       h(
         "thead",

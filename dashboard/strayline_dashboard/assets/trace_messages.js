@@ -82,19 +82,19 @@
         scroller,
         sl.table(
           [
-            ["Message", (m) => h("span", { class: "mono" }, m.message_id || m.id.slice(0, 16)), {}],
+            ["Message", (m) => h("span", { class: "mono" }, m.message_id || m.id.slice(0, 16)), { width: "100px" }],
             [
               "Sent",
               (m) => (m.published_unix_nano ? `+${sl.duration(m.published_unix_nano - base)}` : "–"),
-              { width: "74px", n: true },
+              { width: "84px", n: true },
             ],
             [
               "From",
               (m) => (m.producer_service ? [sl.chip(m.producer_service), m.producer_service] : "–"),
-              { width: "12%" },
+              { width: "10%" },
             ],
-            ["Exchange → key", (m) => `${m.exchange || "(default)"} → ${m.routing_key || "(empty)"}`, { width: "20%" }],
-            ["Queues", (m) => m.queues.join(", ") || "none", { width: "14%" }],
+            ["Exchange → key", (m) => `${m.exchange || "(default)"} → ${m.routing_key || "(empty)"}`, {}],
+            ["Queues", (m) => m.queues.join(", ") || "none", { width: "13%" }],
             [
               "Deliveries",
               (m) =>
@@ -106,7 +106,7 @@
                     `${sl.settled(d)}${d.redelivered ? " (again)" : ""}`,
                   ),
                 ]),
-              { width: "14%" },
+              { width: "12%" },
             ],
             ["Waited", wait, { width: "90px", n: true }],
             [

@@ -1,9 +1,11 @@
 -- In how many traces of each `side` a value of an attribute is found; a row for what more of the picked
 -- ones have, or fewer. Traces' first $spans spans are read, values longer than 200 characters left out.
--- What numbers or names messages one by one tells no group apart.
+-- What numbers or names messages one by one tells no group apart; a whole URL says once more what
+-- its path and host do.
 WITH numbers(key) AS (
     VALUES ('messaging.message.id'), ('messaging.message.conversation_id'), ('messaging.rabbitmq.message.delivery_tag'), ('messaging.rabbitmq.delivery_tag'),
-        ('strayline.stamp'), ('strayline.body_hash')
+        ('strayline.stamp'), ('strayline.body_hash'),
+        ('url.full'), ('http.url')
 ), chosen AS (
     SELECT s.trace_id, f.picked, s.service, s.name, s.status_code, s.attributes, json_extract(s.resource, '$.attributes') AS resource
     FROM distinct_spans s JOIN found f ON f.trace_id = s.trace_id
