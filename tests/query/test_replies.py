@@ -93,8 +93,11 @@ def test_a_call_without_context_is_one_story(
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_whatever_comes_first_the_story_is_the_same(seed: int) -> None:
-    spans = call(0, says=stock, address=TOKEN, asks={})
+@pytest.mark.parametrize(("says", "address", "asks"), [WAYS[0], WAYS[2]])
+def test_whatever_comes_first_the_story_is_the_same(
+    seed: int, says: Any, address: str, asks: dict[str, str | int]
+) -> None:
+    spans = call(0, says=says, address=address, asks=asks)
     order = random.Random(seed).sample(range(len(spans)), len(spans))
     store = loaded(spans, order, each=1)
     for trace in ("a0", "b0", "c0"):

@@ -8,6 +8,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from strayline_collector.decode.otlp import decode
+from strayline_collector.store.duckdb.roll import roll
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
 
@@ -54,4 +55,30 @@ def test_another_service_s_span_ends_the_climb_and_the_waiting(store: DuckDBStor
     store.append(decode([SPANS[0]], 1), Position(1, 3), 1)
     with store.read() as session:
         assert session.rows("SELECT operation FROM publishes") == [{"operation": "span 3"}]
+        assert session.rows("SELECT * FROM open_operations") == []
+
+
+MINUTE_NS = 60_000_000_000
+
+
+def test_a_publish_waits_ten_minutes_for_its_ancestors_though_nothing_was_rolled_up_before(
+    store: DuckDBStore,
+) -> None:
+    other = _span(9, 1, None, service="else")
+    for number, body in enumerate((SPANS[3], other, SPANS[2], SPANS[1]), start=1):
+        store.append(decode([body], 1), Position(1, number), 100 * MINUTE_NS)
+        if number == 2:
+            with store.write() as session:
+                assert roll(session, spans=1)
+    with store.read() as session:
+        assert session.rows("SELECT operation FROM publishes") == [{"operation": "span 2"}]
+
+
+def test_ancestors_that_did_not_come_in_ten_minutes_are_awaited_no_more(store: DuckDBStore) -> None:
+    other = _span(9, 1, None, service="else")
+    for number, (minute, body) in enumerate(((100, SPANS[3]), (105, SPANS[0]), (116, other)), 1):
+        store.append(decode([body], 1), Position(1, number), minute * MINUTE_NS)
+        with store.write() as session:
+            assert roll(session, spans=1)
+    with store.read() as session:
         assert session.rows("SELECT * FROM open_operations") == []

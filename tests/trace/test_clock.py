@@ -113,8 +113,9 @@ KINDS = ((CLIENT, SERVER), (PRODUCER, CONSUMER))
 
 
 @st.composite
-def true_stories(draw: Any) -> tuple[list[TreeSpan], dict[str, int]]:
-    """Pairs of caller and callee as they truly happened, and how far ahead each clock is."""
+def true_stories(draw: Any, *, confirmed: bool = True) -> tuple[list[TreeSpan], dict[str, int]]:
+    """Pairs of caller and callee as they truly happened, and how far ahead each clock is;
+    ``confirmed``: a publish may end after its message was handled."""
     spans = [span("0", None, SERVER, "h0", 10_000, 20_000)]
     for index in range(1, draw(st.integers(1, 7))):
         above = spans[draw(st.integers(0, len(spans) // 2)) * 2 if len(spans) > 1 else 0]
@@ -122,13 +123,32 @@ def true_stories(draw: Any) -> tuple[list[TreeSpan], dict[str, int]]:
         out, into = draw(st.sampled_from(KINDS))
         start = above.start_ns + draw(st.integers(0, 500))
         end = start + draw(st.integers(4, 900))
-        begun = draw(st.integers(start, end if out == CLIENT else end + 900))
+        sent = start if out == CLIENT or confirmed else end
+        begun = draw(st.integers(sent, end if out == CLIENT else end + 900))
         done = draw(st.integers(begun, end)) if out == CLIENT else begun + draw(st.integers(0, 900))
         clock = f"h{draw(st.integers(0, 3))}"
         spans.append(span(f"{index}o", above.key.span_id, out, above.clock or "", start, end))
         spans.append(span(f"{index}", f"{index}o", into, clock, begun, done))
     ahead = {f"h{n}": draw(st.integers(-5000, 5000)) for n in range(1, 4)}
     return spans, {"h0": 0, **ahead}
+
+
+def within(spans: list[TreeSpan]) -> set[SpanKey]:
+    """Consumers that begin while their publish goes on."""
+    by_key = {s.key: s for s in spans}
+    pairs = [(s, by_key[s.parent]) for s in spans if s.kind == CONSUMER and s.parent is not None]
+    return {s.key for s, sent in pairs if sent.start_ns <= s.start_ns < sent.end_ns}
+
+
+@settings(max_examples=100, deadline=None)
+@given(true_stories(confirmed=False))
+def test_no_consumer_is_moved_into_its_publish(
+    story: tuple[list[TreeSpan], dict[str, int]],
+) -> None:
+    spans, ahead = story
+    told = [s.shifted(ahead[s.clock or ""]) for s in spans]
+    change = correction(orders(told), "h0")
+    assert within(corrected(told, change.offsets)) <= within(told)
 
 
 @settings(max_examples=100, deadline=None)

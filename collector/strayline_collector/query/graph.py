@@ -15,6 +15,7 @@ from strayline_collector.query.calls import (
     read_served,
     seen_range,
 )
+from strayline_collector.query.message_ways import read_ways
 from strayline_collector.query.wire import Edge, Graph, Node, NodeKind, Protocol, Severity
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
@@ -51,8 +52,9 @@ def read_graph(session: Session, range_ns: Mapping[str, int], level: str) -> Gra
     seen = seen_range(session, range_ns)
     if seen is None:
         return Graph(nodes=[], edges=[])
+    step_ns = max(1, -(-(seen["end_ns"] - seen["start_ns"] + 1) // STEPS))
     calls = read_calls(session, range_ns)
-    deliveries = session.rows(load("query/graph_deliveries"), range_ns)
+    ways = read_ways(session, range_ns, seen, step_ns)
     findings = session.rows(load("query/standing_findings"))
     silent = Counter(
         (f["producer_service"], f["consumer_service"]) for f in findings if f["of_calls"]
@@ -60,17 +62,14 @@ def read_graph(session: Session, range_ns: Mapping[str, int], level: str) -> Gra
     unseen = _unseen(session, range_ns, findings)
     edges = [_call_edge(row, silent) for row in calls]
     if level == "service":
-        edges += service_edges(deliveries, findings)
+        edges += service_edges(ways.deliveries, findings)
     else:
-        publishes = session.rows(load("query/graph_publishes"), range_ns)
-        edges += messaging_edges(deliveries, publishes, findings)
+        edges += messaging_edges(ways.deliveries, ways.publishes, findings)
     edges += unseen_edges(unseen, level)
-    step_ns = max(1, -(-(seen["end_ns"] - seen["start_ns"] + 1) // STEPS))
     activity = read_served(session, seen, step_ns)
     names = _names(activity, edges, level)
     given_back = read_given_back(session, seen, step_ns)
-    messaging = session.rows(load("query/graph_steps"), {**seen, "step_ns": step_ns})
-    steps = _lines(messaging, activity, given_back)
+    steps = _lines(ways.steps, activity, given_back)
     span_s = max((seen["end_ns"] - seen["start_ns"]) / 1e9, 1e-3)
     if level == "service":  # there the silent hop is a peer, which its findings are about
         findings += [

@@ -85,7 +85,9 @@ def orders(spans: Spans) -> Orders:
                 told_ns = span.start_ns if longer else span.end_ns
                 _lower(found.answered, back, cause.end_ns - span.start_ns)
                 _lower(found.responses, back, cause.end_ns - told_ns)
-            elif span.kind == CONSUMER and received_ns < cause.start_ns:
+            elif span.kind == CONSUMER and (
+                received_ns < cause.start_ns or span.start_ns >= cause.end_ns
+            ):  # one that is within its publish as told may stay there, no other comes there
                 _lower(found.settled, there, span.start_ns - cause.end_ns)
     return found
 

@@ -22,6 +22,7 @@ _ORDER: Final = {
     "message_directory": "message_key, batch",
     "call_minutes": "minute, batch",
     "service_minutes": "minute, batch",
+    "message_minutes": "minute, batch",
 }
 """Narrow tables that are looked up by more than the order of arrival, which the others keep."""
 

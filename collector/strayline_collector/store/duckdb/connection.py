@@ -13,7 +13,7 @@ import duckdb
 from strayline_collector.errors import StoreError
 from strayline_collector.store.duckdb.queries import statements
 
-SCHEMA_VERSION: Final = 8
+SCHEMA_VERSION: Final = 9
 _MIGRATIONS: Final = {
     2: statements("migrate/2"),
     3: statements("migrate/3"),
@@ -22,6 +22,7 @@ _MIGRATIONS: Final = {
     6: statements("migrate/6"),
     7: statements("migrate/7"),
     8: statements("migrate/8"),
+    9: statements("migrate/9"),
 }
 """What makes a file of the version before one of this."""
 MEMORY: Final = ":memory:"

@@ -100,6 +100,8 @@ def _replies(session: Session, batch: int, since: int) -> None:
         session.register("answers", answers)
         session.execute("INSERT INTO span_links BY NAME SELECT * FROM answers")
         session.execute(load("load/reply_directory"))
+        values = {"batch": batch, "since": int(reach)}
+        session.execute(load("derive/answered_deliveries"), values)
 
 
 def _tells(spans: pa.Table) -> Any:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from strayline_collector.store.duckdb.queries import load
+from strayline_collector.store.duckdb.roll_messages import add_up_again
 from strayline_collector.store.ports import Row, Session
 
 STEP_SPANS: Final = 500_000
@@ -37,6 +38,8 @@ _TABLES: Final = (
     ("message_directory", "batch"),
     ("call_minutes", "batch"),
     ("service_minutes", "batch"),
+    ("message_minutes", "batch"),
+    ("messages_rolled", "batch"),
     ("rolled", "batch"),
 )
 """Every table of telemetry with the column that says which load a row came with. What is known of
@@ -93,8 +96,11 @@ def drop(session: Session, until: int) -> None:
     """Drops the loads up to ``until``, the newest of a roll, in the caller's transaction."""
     roll = next(r for r in session.rows(load("retain/rolls")) if r["batch"] == until)
     session.execute(load("retain/freeze"), {"until": until})
+    minutes = session.table(load("roll/messages_dropped"), {"until": until})["minute"].to_pylist()
     for table, column in _TABLES:
         delete = f"DELETE FROM {table} WHERE {column} <= $until"  # noqa: S608 - our own names
         session.execute(delete, {"until": until})
+    if minutes:
+        add_up_again(session, minutes)
     session.execute(load("retain/rolled"), {"dropped": roll["spans"]})
     session.execute(load("retain/recount"), {"dropped": roll["spans"]})

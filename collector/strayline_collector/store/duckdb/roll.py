@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import Final
 
 from strayline_collector.store.duckdb.queries import load
+from strayline_collector.store.duckdb.roll_messages import roll_messages
 from strayline_collector.store.ports import Session
 
 ROLL_SPANS: Final = 50_000
 """Spans that may wait: a reader adds them up itself, at 1 µs a span."""
 ROLL_LOADS: Final = 240
 """Loads that may wait: a minute of them at four a second."""
-
 _ALWAYS: Final = {"start_ns": 0, "end_ns": 2**63 - 1}
 
 
@@ -40,6 +40,7 @@ def roll(session: Session, *, spans: int = ROLL_SPANS, loads: int = ROLL_LOADS) 
         "INSERT INTO service_minutes BY NAME SELECT $until AS batch, * FROM services",
         {"until": bounds["until"]},
     )
+    roll_messages(session, bounds["until"])
     for name in ("roll/done", "roll/forget_loads"):
         session.execute(load(name), {"until": bounds["until"]})
     session.execute(load("roll/forget_operations"))

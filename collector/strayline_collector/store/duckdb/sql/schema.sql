@@ -95,6 +95,18 @@ CREATE TABLE service_minutes (
     bucket SMALLINT NOT NULL, spans BIGINT NOT NULL, errors BIGINT NOT NULL
 );
 
+-- Messages by the minute in which they were published or received, and by their way; rows add up as
+-- those of calls do. `told`: `published` and `delivered` count, `handled` and `waited` are durations.
+-- `address`: the key at the default exchange, by which replies are known when somebody asks.
+CREATE TABLE message_minutes (
+    batch BIGINT NOT NULL, minute BIGINT NOT NULL, told VARCHAR NOT NULL, producer VARCHAR, consumer VARCHAR,
+    exchange_broker VARCHAR, exchange_vhost VARCHAR, exchange VARCHAR, broker VARCHAR, vhost VARCHAR, queue VARCHAR, address VARCHAR,
+    bucket SMALLINT, calls BIGINT NOT NULL, messages BIGINT NOT NULL, errors BIGINT NOT NULL
+);
+
+-- The load up to which messages are rolled up: one row, which may lag behind `rolled`.
+CREATE TABLE messages_rolled (batch BIGINT NOT NULL);
+
 -- Links as rows, so that "who links here" is no search through JSON.
 CREATE TABLE span_links (
     batch BIGINT NOT NULL, trace_id VARCHAR NOT NULL, span_id VARCHAR NOT NULL,

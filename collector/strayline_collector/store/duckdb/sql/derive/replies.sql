@@ -5,7 +5,7 @@ WITH said AS (
     SELECT *, starts_with(coalesce(routing_key, ''), 'amq.rabbitmq.reply-to') AS direct FROM publish_facts
     WHERE first_batch >= $since AND correlation_id IS NOT NULL
 ), addresses AS (
-    SELECT DISTINCT reply_to FROM said WHERE reply_to IS NOT NULL AND NOT starts_with(reply_to, 'amq.rabbitmq.reply-to')
+    SELECT reply_to, max(batch) AS batch FROM said WHERE reply_to IS NOT NULL AND NOT starts_with(reply_to, 'amq.rabbitmq.reply-to') GROUP BY reply_to
 ), reply AS (
     SELECT * FROM said
     WHERE coalesce(exchange, '') = '' AND (direct OR starts_with(routing_key, 'amq.gen-') OR routing_key IN (SELECT reply_to FROM addresses))
@@ -19,7 +19,7 @@ WITH said AS (
 ), found AS (
     SELECT d.first_batch AS batch, d.trace_id, d.span_id, r.trace_id AS to_trace_id, r.span_id AS to_span_id
     FROM came d JOIN reply r ON r.correlation_id = d.correlation_id AND r.routing_key = d.address
-    WHERE d.batch = $batch OR r.batch = $batch
+    WHERE d.batch = $batch OR r.batch = $batch OR d.address IN (SELECT reply_to FROM addresses WHERE batch = $batch)
     UNION
     SELECT d.first_batch, d.trace_id, d.span_id, q.trace_id, q.span_id
     FROM came d JOIN request q ON q.correlation_id = d.correlation_id AND q.instance IS NOT DISTINCT FROM d.instance AND q.service = d.service
