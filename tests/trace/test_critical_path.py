@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -350,3 +351,16 @@ def test_self_time_is_the_ticks_without_a_child(spans: list[TreeSpan]) -> None:
         kids = [c for c in spans if c.parent == s.key and c.kind != CONSUMER]
         free = [t for t in range(s.start_ns, s.end_ns) if not any(c.start_ns <= t < c.end_ns for c in kids)]  # fmt: skip
         assert own[s.key] == len(free)
+
+
+@pytest.mark.parametrize("lifted", [0, 500_000])
+def test_a_long_chain_of_spans_that_outlast_one_another_is_covered_once(
+    monkeypatch: pytest.MonkeyPatch, lifted: int
+) -> None:
+    """What outlasts all above it returns to each of them: of very many, to the nearest alone."""
+    monkeypatch.setattr("strayline_collector.trace.critical_path.MAX_LIFTED", lifted)
+    chain = [span(f"{n}", f"{n - 1}" if n else None, n, 1000 + n) for n in range(300)]
+    found = critical_path(chain, display_parents(chain))
+    assert all(a.end_ns == b.start_ns for a, b in itertools.pairwise(found))
+    assert (found[0].start_ns, found[-1].end_ns) == (0, 1299)
+    assert critical_path(chain[::-1], display_parents(chain[::-1])) == found

@@ -37,6 +37,8 @@ COARSE_NS: Final = 1_000_000
 another began, or ended, is told up to this much too late."""
 MAX_HOPS: Final = 100
 """How far above a reply its request is looked for, and above a child whoever waited for it."""
+MAX_LIFTED: Final = 500_000
+"""Of all that outlasted whoever called it: a chain of 100,000 such spans is looked up five levels each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,16 +143,19 @@ class _Walk:
         """What outlasted whoever called it (a handler that left its promise behind) and returned
         further above."""
         found: dict[SpanKey, list[_Return]] = defaultdict(list)
+        outlasting: list[tuple[SpanKey, _Return]] = []
         for key, above in self._parents.items():
             if above is None:
                 continue
             span, parent = self._spans[key], self._spans[above]
             if span.end_ns <= parent.end_ns and key not in self._answers:
                 continue
-            if is_message(span, self._parents):
-                continue
-            back, called = self._returned(span, parent), above
-            for caller in islice(ancestors(above, self._parents), MAX_HOPS):
+            if not is_message(span, self._parents):
+                outlasting.append((above, self._returned(span, parent)))
+        hops = min(MAX_HOPS, max(5, MAX_LIFTED // max(1, len(outlasting))))
+        for above, back in outlasting:
+            called = above
+            for caller in islice(ancestors(above, self._parents), hops):
                 called_span = self._spans[called]
                 if back.at_ns <= called_span.end_ns or is_message(called_span, self._parents):
                     break
