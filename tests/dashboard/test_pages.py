@@ -19,6 +19,15 @@ def test_an_empty_dashboard_teaches_and_a_collector_that_leaves_and_returns_is_s
         with dashboard(first.api) as url, clean_page(browser, url) as page:
             page.goto("/")
             expect(page.get_by_test_id("empty")).to_contain_text("import strayline.auto")
+            for path, said in (
+                ("/queues", "No queue yet"),
+                ("/findings", "Nothing is judged yet"),
+                ("/map", "No calls yet"),
+            ):
+                page.goto(path)
+                expect(page.get_by_role("heading", name=said)).to_be_visible()
+            page.goto("/")
+            expect(page.get_by_test_id("empty")).to_be_visible()
             first.terminate()
             expect(page.locator("#connection")).to_contain_text("away", timeout=15_000)
             with running_collector(api=port):

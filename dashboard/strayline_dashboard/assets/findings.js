@@ -110,11 +110,15 @@
     const empty = h(
       "div",
       { class: "empty" },
-      h("h2", {}, filtered ? "Nothing matches" : "Nothing is off"),
+      h("h2", {}, filtered ? "Nothing matches" : data.silent ? "Nothing is judged yet" : "Nothing is off"),
       h(
         "p",
         { class: "quiet" },
-        filtered ? "No finding is like that." : "Every message judged so far went where it should, in order.",
+        filtered
+          ? "No finding is like that."
+          : data.silent
+            ? "No message was seen so far, so there is nothing to be wrong."
+            : "Every message judged so far went where it should, in order.",
       ),
       filtered
         ? h("p", {}, h("a", { class: "button", href: "/findings" }, "Show all findings"))

@@ -37,7 +37,17 @@
       h("span", { class: "offscreen" }, `${sure} judged, ${inferred} inferred, ${unknown} unknown`),
     );
   }
-  const MISSING = "No consumer's span was seen yet.";
+  const FIRST =
+    "pip install strayline\nimport strayline.auto          # first line of each service that sends or handles";
+  const nothing = () =>
+    h(
+      "div",
+      { class: "empty" },
+      h("h2", {}, "No queue yet"),
+      h("p", { class: "quiet" }, "A queue appears with the first message that a consumer takes from it."),
+      h("pre", {}, FIRST),
+      h("p", {}, h("a", { class: "link-text", href: "/docs/instrumentation" }, "Which clients are instrumented")),
+    );
   sl.pages.queues = (root, data, params) => {
     const covered = new Map(data.coverage.map((row) => [key(row), row]));
     const sort = SORTS[params.sort] ? params.sort : "messages";
@@ -160,7 +170,9 @@
                   sl.queueLink,
                 ),
               )
-            : h("p", { class: "quiet pad" }, text ? "No queue is named so." : MISSING),
+            : text
+              ? h("p", { class: "quiet pad" }, "No queue is named so.")
+              : nothing(),
           silent.length
             ? [
                 h("h2", { class: "pad" }, "Declared, and nothing was delivered from them"),

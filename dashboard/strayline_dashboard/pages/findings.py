@@ -20,8 +20,11 @@ def fetch(client: Client, rest: str, params: Mapping[str, str]) -> Any:
     items = page["items"]
     chosen = rest or (items[0]["id"] if items else "")
     whole = page if not any(filters.values()) else client.get("/api/v1/findings", {"limit": 1000, "messages": "none"})  # fmt: skip
+    # an empty inbox says something only where messages were seen
+    silent = not whole["items"] and not client.get("/api/v1/queues", {"limit": 1})["items"]
     return {
         "items": items,
+        "silent": silent,
         "next_cursor": page["next_cursor"],
         "kinds": _tally(whole["items"], lambda f: f["kind"]),
         "queues": _tally(whole["items"], lambda f: f["subject"]["queue"]),

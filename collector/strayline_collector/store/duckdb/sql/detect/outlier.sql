@@ -15,7 +15,7 @@ WITH ways AS (    -- what each kind publishes; most kinds go one way only, and n
           AND exchange IS NOT NULL AND routing_key IS NOT NULL
           AND NOT starts_with(routing_key, 'amq.rabbitmq.reply-to') AND NOT starts_with(routing_key, 'amq.gen-')
     )
-    GROUP BY message_kind, hash(exchange, routing_key)
+    GROUP BY message_kind, hash(exchange, routing_key, reverse(routing_key))
 ), several AS (
     SELECT message_kind FROM ways GROUP BY message_kind HAVING count(*) > 1 AND sum(messages) >= (SELECT outlier_kind_size FROM thresholds)
 ), pubs AS (
@@ -43,7 +43,7 @@ WITH ways AS (    -- what each kind publishes; most kinds go one way only, and n
     SELECT any_value(d.environment) AS environment, any_value(d.exchange) AS exchange, any_value(d.routing_key) AS routing_key
     FROM delivery_facts d
     WHERE d.death IS NULL AND d.exchange IS NOT NULL AND d.routing_key IS NOT NULL AND EXISTS (SELECT 1 FROM rare)
-    GROUP BY hash(d.environment, d.exchange, d.routing_key)
+    GROUP BY hash(d.environment, d.exchange, d.routing_key, reverse(d.routing_key))
 ), received AS (
     SELECT p.trace_id AS publish_trace_id, p.span_id AS publish_span_id, d.queue, any_value(d.broker) AS broker, any_value(d.vhost) AS vhost,
         min(d.service) AS consumer_service, min(d.received_ns) AS received_ns, max(d.batch) AS batch,

@@ -1,9 +1,10 @@
+-- Names are hashed backwards too: one text's hash in DuckDB is the same for some names that differ in two places.
 -- When each consuming channel took its first and its last of each queue, by the loads after `$since` and
 -- by `ends`, what was known before.
 WITH told AS (
     SELECT min(received_ns) AS first_ns, max(received_ns) AS last_ns, max(rowid) AS rid
     FROM delivery_facts WHERE batch > $since AND queue IS NOT NULL
-    GROUP BY hash(environment, broker, vhost, queue, host, epoch, instance, service, channel)
+    GROUP BY hash(environment, broker, vhost, queue, host, epoch, instance, service, channel, reverse(queue), reverse(instance))
 )
 SELECT environment, broker, vhost, queue, clock, lane, any_value(epoch) AS epoch, any_value(channel) AS channel, min(first_ns) AS first_ns, max(last_ns) AS last_ns
 FROM (
