@@ -178,3 +178,61 @@ def test_what_is_usual_for_a_kind_agrees_with_its_oracle(
         assert found == usual_oracle(messages)
     finally:
         store.close()
+
+
+def test_what_left_unseen_long_ago_is_found_when_time_leaps(store: DuckDBStore) -> None:
+    """A recording is judged at its first moment, then as complete; a collector comes back after an
+    hour. For half a minute nothing is claimed by spans alone."""
+    second = 1000 * MS
+    put(
+        store,
+        [publish(n, n * second, n * second + 1) for n in (1, 2, 3)],
+        [delivery(n, n, n * second + 10, n * second + 20) for n in (1, 3)],
+    )
+    runner = Runner(store)
+    for now_ns, found in ((4 * second, []), (3600 * second, ["m2"])):
+        runner.settle(now_ns=now_ns)
+        with store.read() as session:
+            rows = session.rows("SELECT message FROM verdicts WHERE verdict = 'unseen'")
+        assert [row["message"] for row in rows] == found
+
+
+def test_what_waited_in_another_queue_keeps_no_place(store: DuckDBStore) -> None:
+    """A delay by way of a waiting queue: dead-lettered, each after its own time."""
+    put(
+        store,
+        [publish(1, 0, 1, routing_key="wait"), publish(2, 50 * MS, 51 * MS, routing_key="wait")],
+        [delivery(2, 2, 200 * MS, 210 * MS), delivery(1, 1, 500 * MS, 510 * MS)],
+    )
+    assert verdicts(store) == []
+
+
+def test_a_retry_may_begin_within_the_millisecond_that_javascript_cuts_off(
+    store: DuckDBStore,
+) -> None:
+    trace = {"trace_id": f"{7:032x}", "message_id": "order-1"}
+    first = publish(1, 10 * MS, 12 * MS + 700_000, **trace)
+    again = publish(2, 12 * MS, 13 * MS + 1, **trace)
+    got = [
+        delivery(n, n, n * 20 * MS, n * 20 * MS + 5, publish_trace_id=trace["trace_id"])
+        for n in (1, 2)
+    ]
+    others = [publish(n, n * 20 * MS, n * 20 * MS + 1) for n in range(3, 12)]  # its ids tell
+    put(store, [first, again, *others], got)
+    assert [(r["kind"], r["verdict"], r["message"]) for r in verdicts(store) if r["role"] == "copy"] == [
+        ("duplicated", "publish_retry", "m2")
+    ]  # fmt: skip
+
+
+def test_answers_go_to_whoever_asked(store: DuckDBStore) -> None:
+    """One that serves many and another seldom is not odd when it answers the latter."""
+    asked = [publish(n, n, n + 1, exchange="", reply_to="often" if n > 2 else "seldom", service=f"asks{n}") for n in range(1, 41)]  # fmt: skip
+    said = [(n + 100, "often" if n > 2 else "seldom", "p") for n in range(1, 41)]
+    said += [(n + 200, "seldom", "other") for n in range(1, 41)]
+    answers = [publish(n, n, n + 1, exchange="", routing_key=key, service=of, operation=of) for n, key, of in said]  # fmt: skip
+    got = [delivery(n, n, n + 5, n + 6, exchange="", routing_key=key, queue=key) for n, key, _ in said]  # fmt: skip
+    put(store, answers, got)
+    assert {r["verdict"] for r in verdicts(store)} == {"outlier"}
+    histories.emptied(store)
+    put(store, [*asked, *answers], got)
+    assert verdicts(store) == []

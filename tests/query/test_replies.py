@@ -144,3 +144,59 @@ def test_the_graph_has_one_edge_of_the_call() -> None:
     ends = {(e["source"].rpartition("|")[2], e["target"].rpartition("|")[2]) for e in graph["edges"]}  # fmt: skip
     assert not any("reply" in name for pair in ends for name in pair)
     store.close()
+
+
+def answered(number: int, address: str, *, heard: str = "shop", links: bool = False) -> list[Told]:
+    """A call whose context is whole, as stock instrumentations tell it: nothing says where its answer
+    goes, which comes to ``heard``. ``links``: what is handled begins a trace of its own."""
+    n, at, correlation = str(number), number * 1000.0, f"corr-{number}"
+    b, c = (f"b{n}", f"c{n}") if links else (f"a{n}", f"a{n}")
+
+    def handling(name: str, service: str, start: float, queue: str, trace: str, cause: str) -> Told:
+        told = {**stock(queue, correlation), "messaging.destination.name": queue}
+        of, _, publish = cause.partition(":")
+        if links:
+            return Told(name, service, CONSUMER, start, start + 20, trace=trace, links=(f"{of}:{publish}",), attributes=told)  # fmt: skip
+        return Told(name, service, CONSUMER, start, start + 20, publish, trace, attributes=told)
+
+    return [
+        Told(f"ask{n}", "shop", PRODUCER, at, at + 1, trace=f"a{n}", attributes=stock("stock", correlation)),
+        handling(f"work{n}", "stock", at + 5, "stock", b, f"a{n}:ask{n}"),
+        Told(f"tell{n}", "stock", PRODUCER, at + 10, at + 11, f"work{n}", b, attributes=stock(address, correlation)),
+        handling(f"hear{n}", heard, at + 30, address, c, f"{b}:tell{n}"),
+    ]  # fmt: skip
+
+
+def edges(store: DuckDBStore, level: str) -> dict[tuple[str, str], int]:
+    with store.read() as session:
+        graph = read_graph(session, {"start_ns": BEGINNING, "end_ns": END}, level)
+    return {
+        (e["source"].rpartition("|")[2], e["target"].rpartition("|")[2]): e["calls"]
+        for e in graph["edges"]
+    }
+
+
+ONE_EDGE = {("service:shop", "service:stock"): 1}
+
+
+@pytest.mark.parametrize("links", [False, True])
+@pytest.mark.parametrize("address", ["shop.answers", "amq.gen-Xa2"])
+@pytest.mark.parametrize("seed", range(4))
+def test_an_answer_to_a_queue_of_the_askers_is_the_calls_end(
+    address: str, links: bool, seed: int
+) -> None:
+    """Whatever comes first, and each by itself."""
+    spans = answered(0, address, links=links)
+    store = loaded(spans, random.Random(seed).sample(range(4), 4), each=1)
+    assert edges(store, "service") == ONE_EDGE
+    assert edges(store, "messaging") == {
+        ("service:shop", "(default)"): 1, ("(default)", "stock"): 1, ("stock", "service:stock"): 1,
+    }  # fmt: skip
+    store.close()
+
+
+def test_a_chain_that_hands_its_id_on_is_no_call() -> None:
+    """An id that travels with an order from service to service is answered by nobody."""
+    store = loaded(answered(0, "next.step", heard="mail"))
+    assert edges(store, "service") == {**ONE_EDGE, ("service:stock", "service:mail"): 1}
+    store.close()

@@ -42,7 +42,7 @@ WRITE_PAUSE_S: Final = 10.0
 """What detectors remember is written this often: after a crash so much is judged twice."""
 
 _NEWEST: Final = "SELECT coalesce(max(batch), 0) AS batch FROM loaded"
-_CURSORS: Final = "SELECT key, value FROM meta WHERE key LIKE 'judged:%' OR key LIKE 'version:%' OR key LIKE 'settled_%'"
+_CURSORS: Final = "SELECT key, value FROM meta WHERE key LIKE 'judged:%' OR key LIKE 'version:%' OR key LIKE 'moment:%' OR key LIKE 'settled_%'"
 _NEWEST_EVENT: Final = "SELECT max(least(last_event_ns, heard_ns)) AS event_ns FROM processes"
 
 
@@ -164,6 +164,8 @@ class Runner:
                 _replace(session, result)
                 cursors[f"judged:{result.detector.name}"] = str(result.newest)
                 cursors[f"version:{result.detector.name}"] = result.version
+                if result.detector.clocked:
+                    cursors[f"moment:{result.detector.name}"] = str(moment_ns)
                 self._write_down(session, result)
             if settle:
                 cursors |= {"settled_batch": str(newest), "settled_now_ns": str(now_ns or 0)}
@@ -250,6 +252,8 @@ class Runner:
         if (memory := self._memories.get(detector.name)) is not None:
             return self._by_memory(session, detector, memory, Reach(since, newest), version)
         bounds = {"since": since, "from": asked.begin(session, since)}
+        if "$judged_ns" in detector.touched:
+            bounds["judged_ns"] = int(known.get(f"moment:{detector.name}", 0))
         if "$recent" in detector.judge:
             bounds["recent"] = recent_batch(session)
         touched = asked.touched(session, detector.touched, bounds)

@@ -87,7 +87,8 @@ def derive(session: Session, batch: int, spans: pa.Table) -> int:
 
 
 def _replies(session: Session, batch: int, since: int) -> None:
-    """Links requests and replies over AMQP that came without context; operations are known."""
+    """Finds where replies over AMQP go, and links requests and replies that came without context;
+    operations are known."""
     session.register(
         "replying", session.table(load("load/replying"), {"batch": batch, "since": since})
     )
@@ -95,7 +96,9 @@ def _replies(session: Session, batch: int, since: int) -> None:
         "INSERT INTO message_directory SELECT message_key, $batch FROM replying", {"batch": batch}
     )
     reach = session.rows(load("load/reply_reach"), {"batch": batch, "since": since})[0]["since"]
-    answers = session.table(load("derive/replies"), {"batch": batch, "since": int(reach)})
+    values = {"batch": batch, "since": int(reach)}
+    _run(session, "derive/reply_addresses", values)
+    answers = session.table(load("derive/replies"), values)
     if answers.num_rows:
         session.register("answers", answers)
         session.execute("INSERT INTO span_links BY NAME SELECT * FROM answers")

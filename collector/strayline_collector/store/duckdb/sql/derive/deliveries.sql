@@ -28,7 +28,10 @@ WITH picked AS (
             '1\.[0-9a-f]{16}\.[1-9][0-9]{0,17}\.[1-9][0-9]{0,17}\.[0-9a-f]{4}(\.[0-9a-f]{8}\.[1-9][0-9]{0,17})?')
             THEN a[1] END AS stamp,
         -- of a batch's several links none names *the* publish
-        l[1] IS NOT NULL AND l[3] IS NULL AS linked
+        l[1] IS NOT NULL AND l[3] IS NULL AS linked,
+        -- amqplib's instrumentation waits a minute for the settlement, then ends the span as an error;
+        -- the handler goes on
+        starts_with(coalesce(status_message, ''), 'instrumentation timeout ') AS gave_up
     FROM picked p
 )
 SELECT
@@ -73,13 +76,14 @@ SELECT
     END AS name_hint,
     coalesce(sane_ns(a[22]), CASE WHEN kind = 3 THEN end_ns ELSE start_ns END) AS received_ns,
     CASE WHEN kind = 3 THEN end_ns ELSE start_ns END AS handled_start_ns,
-    CASE WHEN kind = 5 THEN end_ns END AS handled_end_ns,
-    status_code = 2 AS failed,
+    CASE WHEN kind = 5 AND NOT gave_up THEN end_ns END AS handled_end_ns,
+    status_code = 2 AND NOT gave_up AS failed,
     coalesce(nullif(a[23], 'none'), CASE
-        -- amqplib's instrumentation says it in the status only
-        WHEN regexp_matches(status_message, '^nack(All)? called on message with requeue') THEN 'nack_requeue'
+        -- amqplib's instrumentation says it in the status only, and nothing of a requeue that was left to
+        -- the library, which then asks for one
+        WHEN regexp_matches(status_message, '^nack(All)? called on message( with requeue|$)') THEN 'nack_requeue'
         WHEN regexp_matches(status_message, '^nack(All)? called on message without requeue') THEN 'nack_drop'
-        WHEN regexp_matches(status_message, '^reject called on message with requeue') THEN 'reject_requeue'
+        WHEN regexp_matches(status_message, '^reject called on message( with requeue|$)') THEN 'reject_requeue'
         WHEN regexp_matches(status_message, '^reject called on message without requeue') THEN 'reject_drop'
     END) AS settlement,
     coalesce(sane_ns(a[24]),

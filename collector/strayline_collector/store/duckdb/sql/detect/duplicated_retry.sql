@@ -16,7 +16,8 @@ WITH spoken AS (
     UNION ALL
     SELECT r.message, r.first, 'inferred' FROM repeated r JOIN spoken s ON s.message = r.message
     SEMI JOIN telling t ON t.environment IS NOT DISTINCT FROM s.environment AND t.service = s.service AND t.exchange IS NOT DISTINCT FROM s.exchange AND t.routing_key IS NOT DISTINCT FROM s.routing_key
-    WHERE r.times = 2 AND r.first_end_ns <= r.start_ns
+    -- a start of whole milliseconds (JavaScript) may have been up to one later than it says
+    WHERE r.times = 2 AND r.first_end_ns <= r.start_ns + CASE WHEN r.start_ns % 1000000 = 0 THEN 999999 ELSE 0 END
 ), arrived AS (
     SELECT d.message, d.environment, d.broker, d.vhost, d.queue, min(d.received_ns) AS received_ns, max(coalesce(d.settled_ns, d.handled_end_ns, d.received_ns)) AS last_ns,
         max(d.batch) AS batch, min(d.service) AS service, count(DISTINCT d.service) AS services,

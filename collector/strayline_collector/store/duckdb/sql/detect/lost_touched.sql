@@ -1,20 +1,23 @@
 -- Keys of `lost`: one queue. Its deliveries touch it; publishes, topology and census touch every
 -- queue, because what is missing names none. Time alone touches those whose messages expire, and
--- what was absent, or emptied, when the last telemetry was still to come.
-WITH news AS (
-    SELECT now_ns, EXISTS (SELECT 1 FROM publish_facts WHERE batch > $since) OR EXISTS (SELECT 1 FROM topology_facts WHERE batch > $since)
+-- what was absent, or emptied, when the last telemetry was still to come: two minutes before the moment
+-- of the last judgement, which may be long ago (a collector that was away, a settling).
+WITH span AS (
+    SELECT now_ns, least(now_ns, $judged_ns) AS judged_ns FROM moment
+), news AS (
+    SELECT now_ns, judged_ns, EXISTS (SELECT 1 FROM publish_facts WHERE batch > $since) OR EXISTS (SELECT 1 FROM topology_facts WHERE batch > $since)
         OR EXISTS (SELECT 1 FROM census WHERE batch > $since)
-        OR EXISTS (SELECT 1 FROM topology_facts WHERE action IN ('purge', 'delete') AND seen_ns BETWEEN now_ns - 120000000000 AND now_ns)
-        OR EXISTS (SELECT 1 FROM census WHERE at_ns BETWEEN now_ns - 120000000000 AND now_ns AND contains(census, '"last": true'))
+        OR EXISTS (SELECT 1 FROM topology_facts WHERE action IN ('purge', 'delete') AND seen_ns BETWEEN judged_ns - 120000000000 AND now_ns)
+        OR EXISTS (SELECT 1 FROM census WHERE at_ns BETWEEN judged_ns - 120000000000 AND now_ns AND contains(census, '"last": true'))
         OR EXISTS (SELECT 1 FROM publish_facts p WHERE p.expiration_ms BETWEEN 0 AND 4294967295
-            AND p.end_ns BETWEEN now_ns - 600000000000 - least(p.expiration_ms, 4294967295) * 1000000
+            AND p.end_ns BETWEEN judged_ns - 600000000000 - least(p.expiration_ms, 4294967295) * 1000000
                 AND now_ns + 600000000000 - least(p.expiration_ms, 4294967295) * 1000000) AS everywhere
-    FROM moment
+    FROM span
 )
 SELECT DISTINCT concat_ws('|', coalesce(environment, ''), coalesce(broker, ''), coalesce(vhost, ''), queue) AS key
 FROM (
     SELECT environment, broker, vhost, queue FROM delivery_facts, news
-    WHERE queue IS NOT NULL AND (everywhere OR batch > $since OR received_ns > now_ns - 120000000000)
+    WHERE queue IS NOT NULL AND (everywhere OR batch > $since OR received_ns > judged_ns - 120000000000)
     GROUP BY ALL
     UNION ALL
     SELECT environment, broker, vhost, name FROM queue_traits, news WHERE everywhere OR ttl_ms IS NOT NULL

@@ -5,7 +5,9 @@
 -- at most 10 % K2, and this one K2 without K1. All four numbers are `thresholds`.
 -- `misrouted: outlier`  K2 is other kinds' (>= 90 % of its messages) and the message was delivered there.
 -- `unroutable`          K2 was never delivered anywhere, while K1 was (no broker's word needed).
-WITH ways AS (    -- what each kind publishes; most kinds go one way only, and nothing is odd there
+WITH reply_names AS (    -- an answer goes to whoever asked, which is nobody's habit
+    SELECT DISTINCT reply_to AS name FROM publish_facts WHERE reply_to IS NOT NULL
+), ways AS (    -- what each kind publishes; most kinds go one way only, and nothing is odd there
     SELECT any_value(environment) AS environment, any_value(exchange) AS exchange, any_value(routing_key) AS routing_key,
         message_kind, count(*) AS messages
     FROM (
@@ -14,6 +16,7 @@ WITH ways AS (    -- what each kind publishes; most kinds go one way only, and n
         WHERE start_ns >= (SELECT max(start_ns) FROM publish_facts) - (population_h * 3600e9)::BIGINT
           AND exchange IS NOT NULL AND routing_key IS NOT NULL
           AND NOT starts_with(routing_key, 'amq.rabbitmq.reply-to') AND NOT starts_with(routing_key, 'amq.gen-')
+          AND NOT (exchange = '' AND routing_key IN (SELECT name FROM reply_names))
     )
     GROUP BY message_kind, hash(exchange, routing_key, reverse(routing_key))
 ), several AS (
@@ -25,6 +28,7 @@ WITH ways AS (    -- what each kind publishes; most kinds go one way only, and n
       AND start_ns >= (SELECT max(start_ns) FROM publish_facts) - (SELECT (population_h * 3600e9)::BIGINT FROM thresholds)
       AND exchange IS NOT NULL AND routing_key IS NOT NULL
       AND NOT starts_with(routing_key, 'amq.rabbitmq.reply-to') AND NOT starts_with(routing_key, 'amq.gen-')
+      AND NOT (exchange = '' AND routing_key IN (SELECT name FROM reply_names))
 ), kinds AS (
     SELECT message_kind, count(DISTINCT unit) AS units FROM pubs GROUP BY message_kind HAVING count(DISTINCT unit) >= (SELECT outlier_kind_size FROM thresholds)
 ), keys AS (

@@ -10,6 +10,9 @@ WITH seen AS (
     FROM delivery_facts d JOIN publish_facts p ON p.trace_id = d.publish_trace_id AND p.span_id = d.publish_span_id
     WHERE d.stamp IS NULL AND d.queue <> '*' AND NOT starts_with(d.queue, 'amq.rabbitmq.reply-to')
       AND p.instance IS NOT NULL AND d.instance IS NOT NULL AND p.delay_ms IS NULL AND d.death IS NULL
+      -- what arrives by another exchange or key than it was published with was dead-lettered (a delay by way
+      -- of a waiting queue) or sent on by somebody unseen: its place is not its publish's
+      AND coalesce(d.exchange = p.exchange, true) AND coalesce(d.routing_key = p.routing_key, true)
 ), attempts AS (
     SELECT d.*,
         row_number() OVER (PARTITION BY key, message ORDER BY handled_start_ns DESC, span_id DESC) AS from_last,

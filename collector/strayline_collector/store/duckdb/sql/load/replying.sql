@@ -4,7 +4,7 @@ SELECT key_of('reply ' || id) AS message_key
 FROM (
     SELECT coalesce(attributes->>'$."messaging.message.conversation_id"', attributes->>'$."messaging.conversation_id"') AS id
     FROM told
-    WHERE (kind = 4 OR (kind IN (3, 5) AND parent_span_id IS NULL AND links IS NULL)) AND contains(attributes, 'conversation_id')
+    WHERE kind IN (3, 4, 5) AND contains(attributes, 'conversation_id')
 ) WHERE id IS NOT NULL   -- an attribute without a value tells none
 UNION
 SELECT key_of('reply ' || p.correlation_id)
