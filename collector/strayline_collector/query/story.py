@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, Final
 
 import pyarrow as pa
@@ -130,36 +130,44 @@ def tree_spans(
     replies: Mapping[SpanKey, Row],
 ) -> list[TreeSpan]:
     """Stored spans as the pure functions know them; ``links``: of each."""
-    names = ("trace_id", "span_id", "parent_span_id", "start_ns", "end_ns", "kind", "clock", "process")  # fmt: skip
-    found: list[TreeSpan] = []
-    known: dict[SpanKey, SpanKey] = {}  # one object a name: equal ones are found without comparing
     traces: dict[str, str] = {}
-    rows = zip(*(columns[name] for name in names), links, strict=True)
-    for told, span_id, parent_id, start_ns, end_ns, kind, clock, process, linked in rows:
-        trace_id = traces.setdefault(told, told)
-        key = SpanKey(trace_id, span_id)
-        key = known.setdefault(key, key)
-        parent = SpanKey(trace_id, parent_id) if parent_id else None
-        if parent is not None:
-            parent = known.setdefault(parent, parent)
-        delivery = deliveries.get(key) if deliveries else None
-        reply = replies.get(key) if replies else None
-        found.append(
-            TreeSpan(
-                key,
-                parent,
-                linked if reply is None else _answers(reply) or linked,
-                start_ns,
-                end_ns if end_ns > start_ns else start_ns,
-                None if delivery is None else wait_ns(delivery, {}),
-                kind,
-                clock,
-                process,
-                None if delivery is None else delivery["received_ns"],
-                None if reply is None else reply["reply_to"],
-                None if reply is None else reply["replies_to"],
-            )
+    of = [traces.setdefault(trace_id, trace_id) for trace_id in columns["trace_id"]]
+    keys = list(map(SpanKey, of, columns["span_id"]))
+    known = dict(
+        zip(keys, keys, strict=True)
+    )  # one object a name: equal ones are found without comparing
+    parents = [
+        known.get(above := SpanKey(trace_id, parent_id), above) if parent_id else None
+        for trace_id, parent_id in zip(of, columns["parent_span_id"], strict=True)
+    ]
+    # column by column: 100,000 spans made one by one took 0.25 s of 0.1
+    found = list(
+        map(
+            TreeSpan,
+            keys,
+            parents,
+            links,
+            columns["start_ns"],
+            map(max, columns["start_ns"], columns["end_ns"]),
+            repeat(None),
+            columns["kind"],
+            columns["clock"],
+            columns["process"],
         )
+    )
+    if deliveries or replies:
+        for row, key in enumerate(keys):
+            delivery, reply = deliveries.get(key), replies.get(key)
+            if delivery is not None:
+                found[row] = found[row]._replace(
+                    wait_ns=wait_ns(delivery, {}), received_ns=delivery["received_ns"]
+                )
+            if reply is not None:
+                found[row] = found[row]._replace(
+                    links=_answers(reply) or links[row],
+                    reply_to=reply["reply_to"],
+                    replies_to=reply["replies_to"],
+                )
     return found
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import gc
 import json
 from collections import defaultdict
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import add, sub
 from typing import Any, Final, cast
 
 import pyarrow as pa
@@ -168,10 +169,12 @@ def _spans(told: Told) -> memoryview:
     at = {key: number for number, key in enumerate(keys)}
     above = [None if (key := told.parents[k]) is None else at[key] for k in keys]
     starts = [span.start_ns for span in spans]
-    later = [
-        by_ns - told.story.tree[row].start_ns for by_ns, row in zip(starts, order, strict=True)
-    ]
-    ends = [told.story.ends_ns[row] + by_ns for by_ns, row in zip(later, order, strict=True)]
+    ends = [told.story.ends_ns[row] for row in order]
+    later = [0] * len(order)
+    if told.tree is not told.story.tree:
+        was = [told.story.tree[row].start_ns for row in order]
+        later = list(map(sub, starts, was))
+        ends = list(map(add, ends, later))
     bled = bled_spans(told.by_key)
     pieces = _joined(
         ",{",
@@ -186,7 +189,9 @@ def _spans(told: Told) -> memoryview:
         ',"display_parent":',
         _named(keys, above),
         ',"context_bleed":',
-        _texts(["true" if key in bled else "false" for key in keys]),
+        _texts(
+            ["true" if key in bled else "false" for key in keys] if bled else ["false"] * len(keys)
+        ),
         ',"ends_before_start":',
         _texts(
             ["true" if end < start else "false" for start, end in zip(starts, ends, strict=True)]
@@ -237,7 +242,15 @@ def _more(told: Told, spans: list[TreeSpan], order: list[int], later: list[int])
     """What few spans have: a message, events, links, findings."""
     story, findings = told.story, told.findings
     found = [_PLAIN] * len(spans)
-    for at, (span, row) in enumerate(zip(spans, order, strict=True)):
+    if story.deliveries or findings:
+        wanted: Iterable[int] = range(len(spans))
+    else:
+        says = [
+            bool(events or links) for events, links in zip(story.events, story.links, strict=True)
+        ]
+        wanted = [at for at, row in enumerate(order) if says[row]] if any(says) else ()
+    for at in wanted:
+        span, row = spans[at], order[at]
         events, links = story.events[row], story.links[row]
         delivery, ids = story.deliveries.get(span.key), findings.get(span.key)
         if not (events or links or delivery or ids):

@@ -9,11 +9,10 @@ process do, else those of one service. Nothing is assumed of how long anything t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from strayline_collector.trace.stitch import SpanKey
 from strayline_collector.trace.tree import CLIENT, CONSUMER, SERVER, Spans, TreeSpan, by_key_of
 
 MAX_CLOCKS: Final = 100
@@ -69,10 +68,14 @@ def orders(spans: Spans) -> Orders:
     by_key = by_key_of(spans)
     found = Orders({}, {}, {}, {})
     for span in by_key.values():
-        if span.parent is None and not span.links:
+        here, above = span.clock, span.parent
+        if span.links and span.kind == CONSUMER:
+            causes = {*span.links} if above is None else {above, *span.links}
+        elif above is None:
             continue
-        here = span.clock
-        for key in _causes(span):
+        else:  # a parent's context was made in its span; a consumer links what it was sent
+            causes = (above,)
+        for key in causes:
             cause = by_key.get(key)
             if cause is None or cause.clock == here or not (cause.clock and here):
                 continue
@@ -128,12 +131,6 @@ def correction(found: Orders, root: str) -> Correction:
 def corrected(spans: Sequence[TreeSpan], offsets: Mapping[str, int]) -> list[TreeSpan]:
     """The spans as the root's clock would have told their times."""
     return [span.shifted(-offsets.get(span.clock or "", 0)) for span in spans]
-
-
-def _causes(span: TreeSpan) -> Iterable[SpanKey]:
-    """A parent's context was made in its span; a consumer links what it was sent."""
-    above = () if span.parent is None else (span.parent,)
-    return {*above, *span.links} if span.kind == CONSUMER and span.links else above
 
 
 def _lower(most: Ceilings, pair: tuple[str, str], gap_ns: int) -> None:

@@ -120,6 +120,8 @@ class _Walk:
     def _last_below(self, first: TreeSpan) -> TreeSpan:
         """What ended last, of several the nearest to the root."""
         last = first
+        if first.end_ns >= max(span.end_ns for span in self._spans.values()):
+            return first  # as in most traces
         wave = [first.key]
         while wave:  # level by level; of one level the first drawn
             below: list[SpanKey] = []
