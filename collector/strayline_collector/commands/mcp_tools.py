@@ -341,6 +341,7 @@ class MessageJourney(Arguments):
         str | None,
         Field(
             max_length=256,
+            pattern="^[0-9a-fA-F]{32}-[0-9a-fA-F]{16}$",
             description="`trace_id-producer_span_id`, as findings and this tool give it.",
         ),
     ] = None
@@ -353,9 +354,7 @@ class MessageJourney(Arguments):
 
 def _message_journey(api: Api, told: MessageJourney) -> Any:
     if told.message is not None:
-        if "/" in told.message:
-            raise ToolProblem(f"no message {told.message[:100]}")
-        return api.get(f"/api/v1/messages/{told.message}/journey")
+        return api.get(f"/api/v1/messages/{told.message.lower()}/journey")
     if not (told.message_id or told.trace_id or told.queue):
         raise ToolProblem("give message, or message_id, trace_id or queue to find messages by")
     asked = told.model_dump(exclude={"message"})
