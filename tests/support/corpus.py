@@ -1,4 +1,4 @@
-"""The recorded NestJS traffic under ``tests/corpus``: frames, requests, ground truth."""
+"""Recorded traffic under ``tests/corpus``: frames, requests, ground truth."""
 
 from __future__ import annotations
 
@@ -10,22 +10,29 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from strayline_collector.decode.otlp import decode
+from strayline_collector.decode.otlp import decode, from_json
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
 
-ROOT = Path(__file__).parents[1] / "corpus" / "nest"
+CORPUS = Path(__file__).parents[1] / "corpus"
 RECORDINGS = ("a_healthy_proto", "b_misroute", "d_reorder_nack")
+"""One NestJS system, in ``corpus/nest``."""
+LAB = ("nest_faults", "answers", "requeue", "dead_letters", "stolen")
+"""Small systems, each with something that goes wrong in it, in ``corpus/lab``."""
+
+
+def _directory(name: str) -> Path:
+    return CORPUS / ("lab" if name in LAB else "nest") / name
 
 
 def truth(name: str) -> dict[str, Any]:
     """What really happened, from the processes' own logs."""
-    return json.loads((ROOT / name / "ground_truth.json").read_text())
+    return json.loads((_directory(name) / "ground_truth.json").read_text())
 
 
 def frames(name: str) -> Iterator[tuple[dict[str, Any], bytes]]:
     """(how it was sent, body as received) of every recorded request."""
-    with gzip.open(ROOT / name / "requests.bin.gz", "rb") as file:
+    with gzip.open(_directory(name) / "requests.bin.gz", "rb") as file:
         while len(head := file.read(4)) == 4:
             meta = json.loads(file.read(struct.unpack(">I", head)[0]))
             yield meta, file.read(struct.unpack(">I", file.read(4))[0])
@@ -38,7 +45,9 @@ def requests(name: str) -> list[bytes]:
         if "trace" not in meta["path"].lower():
             continue
         zipped = meta["headers"].get("content-encoding") == "gzip" and meta["transport"] == "http"
-        found.append(gzip.decompress(body) if zipped else body)
+        told = gzip.decompress(body) if zipped else body
+        json_told = "json" in meta["headers"].get("content-type", "")
+        found.append(from_json(told) if json_told else told)
     return found
 
 
