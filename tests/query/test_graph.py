@@ -74,7 +74,11 @@ def on(exchange: str, key: str, queue: str | None = None, **more: str) -> dict[s
 def test_every_way_of_a_recordings_messages_is_there_with_its_true_count(name: str) -> None:
     store = DuckDBStore.open(":memory:")
     load_recording(store, name, shuffle_seed=3)
-    found = named(e for e in graph_of(store, "messaging")["edges"] if e["protocol"] == "amqp")
+    edges = graph_of(store, "messaging")["edges"]
+    found = named(edge for edge in edges if edge["protocol"] == "amqp")
+    with store.read() as session:
+        seen = session.rows("SELECT max(start_ns) - min(start_ns) AS ns FROM distinct_spans")[0]
+    seconds = seen["ns"] / 1e9
     store.close()
     wanted: Counter[tuple[str, str]] = Counter()
     for message in truth(name)["messages"]:
@@ -93,6 +97,8 @@ def test_every_way_of_a_recordings_messages_is_there_with_its_true_count(name: s
             wanted["exchange:(default)", "queue:inventory_queue"] += calls
             wanted["queue:inventory_queue", target] += calls
     assert {(source, target): calls for source, target, _, calls in found} == wanted
+    for edge in edges:  # of what there is, in the time that it took
+        assert edge["rate_per_s"] * seconds == pytest.approx(edge["calls"])
 
 
 @pytest.mark.parametrize(("says", "address", "asks"), WAYS)

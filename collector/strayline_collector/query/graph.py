@@ -60,17 +60,17 @@ def read_graph(session: Session, range_ns: Mapping[str, int], level: str) -> Gra
         (f["producer_service"], f["consumer_service"]) for f in findings if f["of_calls"]
     )
     unseen = _unseen(session, range_ns, findings)
-    edges = [_call_edge(row, silent) for row in calls]
+    span_s = max((seen["end_ns"] - seen["start_ns"]) / 1e9, 1e-3)
+    edges = [_call_edge(row, silent, span_s) for row in calls]
     if level == "service":
-        edges += service_edges(ways.deliveries, findings)
+        edges += service_edges(ways.deliveries, findings, span_s)
     else:
-        edges += messaging_edges(ways.deliveries, ways.publishes, findings)
-    edges += unseen_edges(unseen, level)
+        edges += messaging_edges(ways.deliveries, ways.publishes, findings, span_s)
+    edges += unseen_edges(unseen, level, span_s)
     activity = read_served(session, seen, step_ns)
     names = _names(activity, edges, level)
     given_back = read_given_back(session, seen, step_ns)
     steps = _lines(ways.steps, activity, given_back)
-    span_s = max((seen["end_ns"] - seen["start_ns"]) / 1e9, 1e-3)
     if level == "service":  # there the silent hop is a peer, which its findings are about
         findings += [
             {**f, "peer": row["peer"]} for row in unseen for f in findings if f["id"] == row["id"]
@@ -86,7 +86,7 @@ def read_graph(session: Session, range_ns: Mapping[str, int], level: str) -> Gra
     return Graph(nodes=sorted(nodes, key=lambda n: n["id"]), edges=sorted(edges, key=_edge_key))
 
 
-def service_edges(deliveries: Iterable[Row], findings: Iterable[Row]) -> list[Edge]:
+def service_edges(deliveries: Iterable[Row], findings: Iterable[Row], span_s: float) -> list[Edge]:
     """Producer to consumer, exchanges and queues collapsed. Rows of several queues merge:
     counts add up, quantiles are the worst part's (an upper bound, said so in the docs)."""
     pairs: dict[tuple[str, str], list[Row]] = defaultdict(list)
@@ -103,13 +103,17 @@ def service_edges(deliveries: Iterable[Row], findings: Iterable[Row]) -> list[Ed
             "amqp",
             rows,
             len(between[producer, consumer]),
+            span_s,
         )
         for (producer, consumer), rows in pairs.items()
     ]
 
 
 def messaging_edges(
-    deliveries: Iterable[Row], publishes: Iterable[Row], findings: Iterable[Row]
+    deliveries: Iterable[Row],
+    publishes: Iterable[Row],
+    findings: Iterable[Row],
+    span_s: float,
 ) -> list[Edge]:
     """Service → exchange → queue → service."""
     parts: dict[tuple[str, str], list[Row]] = defaultdict(list)
@@ -126,7 +130,7 @@ def messaging_edges(
         parts[queue, node_id("service", row["consumer"])].append(row)
     ids = _finding_edges(findings)
     return [
-        _edge(source, target, "amqp", rows, len(ids[source, target]))
+        _edge(source, target, "amqp", rows, len(ids[source, target]), span_s)
         for (source, target), rows in parts.items()
     ]
 
@@ -137,7 +141,7 @@ def _unseen(session: Session, range_ns: Mapping[str, int], findings: Iterable[Ro
     return session.rows(load("query/graph_silent"), range_ns)
 
 
-def unseen_edges(rows: Iterable[Row], level: str) -> list[Edge]:
+def unseen_edges(rows: Iterable[Row], level: str, span_s: float) -> list[Edge]:
     """Messages that nobody is seen to handle, none of which is a call: to a queue, or on the level of
     services to a peer of its name, else of the exchange's and key's."""
     parts: dict[tuple[str, str], list[Row]] = defaultdict(list)
@@ -150,7 +154,7 @@ def unseen_edges(rows: Iterable[Row], level: str) -> list[Edge]:
             target = node_id("queue", row["queue"], row["broker"], row["vhost"])
         parts[source, target].append({**row, "calls": 0, "errors": 0})
     return [
-        _edge(source, target, "amqp", several, len({row["id"] for row in several}))
+        _edge(source, target, "amqp", several, len({row["id"] for row in several}), span_s)
         for (source, target), several in parts.items()
     ]
 
@@ -175,7 +179,7 @@ def _exchange_id(broker: str | None, vhost: str | None, name: str) -> str:
     return node_id("exchange", name or "(default)", broker, vhost)
 
 
-def _call_edge(row: Row, silent: Mapping[tuple[str, str], int]) -> Edge:
+def _call_edge(row: Row, silent: Mapping[tuple[str, str], int], span_s: float) -> Edge:
     """``silent``: how many findings there are of calls that left no span, by caller and peer."""
     kind: NodeKind = "external" if row["external"] else "service"
     findings = silent.get((row["source"], row["target"]), 0) if row["external"] else 0
@@ -184,6 +188,7 @@ def _call_edge(row: Row, silent: Mapping[tuple[str, str], int]) -> Edge:
         target=node_id(kind, row["target"]),
         protocol=row["protocol"],
         calls=row["calls"],
+        rate_per_s=row["calls"] / span_s,
         messages=None,
         errors=row["errors"],
         p50_ms=row["p50_ms"],
@@ -193,12 +198,16 @@ def _call_edge(row: Row, silent: Mapping[tuple[str, str], int]) -> Edge:
     )
 
 
-def _edge(source: str, target: str, protocol: Protocol, rows: list[Row], findings: int) -> Edge:
+def _edge(
+    source: str, target: str, protocol: Protocol, rows: list[Row], findings: int, span_s: float
+) -> Edge:
+    calls = sum(row["calls"] for row in rows)
     return Edge(
         source=source,
         target=target,
         protocol=protocol,
-        calls=sum(row["calls"] for row in rows),
+        calls=calls,
+        rate_per_s=calls / span_s,
         messages=sum(row["messages"] for row in rows),
         errors=sum(row["errors"] for row in rows),
         p50_ms=_worst(rows, "p50_ms"),

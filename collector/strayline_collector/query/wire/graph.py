@@ -38,6 +38,8 @@ class Edge(TypedDict):
     target: str
     protocol: Protocol
     calls: int
+    rate_per_s: float
+    """Calls a second between the first and the last span of the range."""
     messages: int | None
     """Distinct messages; null for calls that are none."""
     errors: int
