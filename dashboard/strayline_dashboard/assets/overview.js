@@ -155,7 +155,7 @@
       /* now, over what came in the range */
       card(
         "Spans arriving",
-        flow.length ? `${flow[flow.length - 1].toFixed(flow[flow.length - 1] >= 10 ? 0 : 1)}/s` : "…",
+        `${flow[flow.length - 1].toFixed(flow[flow.length - 1] >= 10 ? 0 : 1)}/s`,
         flow.some((n) => n) && flow.length > 4 ? flow : points.map((p) => p.spans),
       ),
       card(
@@ -253,6 +253,7 @@
       const [, n, unit] = /^(\d+)([smhd])$/.exec(params.last) || [null, 1, "h"];
       between.start = new Date(Date.now() - n * { s: 1e3, m: 6e4, h: 36e5, d: 864e5 }[unit]).toISOString();
     }
+    if (!flow.length) flow = [data.status.ingest.spans_per_s];
     const rates = h("div", { class: "cards" }, cards(data.rates, flow));
     const traceList = h(
       "div",

@@ -38,7 +38,8 @@
     for (const m of messages) {
       const sender = m.producer_span_id ? model.find(m.producer_span_id) : -1;
       const exchange = ["exchange", m.exchange || "(default)"],
-        key = m.routing_key || "";
+        /* the address of a direct reply is a token of its connection */
+        key = (m.routing_key || "").replace(/^(amq\.rabbitmq\.reply-to)\..*/, "$1");
       const sent = sender >= 0 ? model.start[sender] : m.published_unix_nano ? m.published_unix_nano - base : null;
       if (m.producer_service && sent !== null) {
         found.push({
