@@ -72,6 +72,9 @@ def test_what_happened_is_told_and_nothing_else(
         (r["queue"], r["message_id"]) for r in rows if "delivery" in (r["late_by"] or [])
     } >= clear
 
+    dead = {(r["queue"], r["message_id"]) for r in rows if r["kind"] == "dead_lettered"}
+    assert dead == {(queue, m) for queue, died in true["dead_lettered"].items() for m in died}
+
     lost = [(r["queue"], r["message_id"]) for r in rows if r["kind"] == "lost"]
     real = {(queue, m) for queue, messages in true["lost"].items() for m in messages}
     assert set(lost) <= real

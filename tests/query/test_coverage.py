@@ -78,7 +78,7 @@ def test_of_other_sdks_only_what_spans_tell_is_judged() -> None:
     assert billing["stamped_share"] == 0
     told = {v["verdict"] or v["kind"]: v["state"] for v in billing["verdicts"]}
     assert (told["reordered"], told["handled"], told["dead_lettered"], told["context_lost"]) == (
-        "inferred", "unknown", "unknown", "inferred",
+        "inferred", "unknown", "inferred", "inferred",
     )  # fmt: skip
 
 

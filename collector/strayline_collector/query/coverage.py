@@ -168,7 +168,11 @@ def _looping(row: Row, _: Named) -> State:
 
 def _dead_lettered(row: Row, _: Named) -> State:
     if not row["by_shim"]:
-        return "unknown", "nobody tells x-death: the spans of other SDKs do not"
+        return (
+            ("inferred", "nobody tells x-death: only where a rejected message came next tells")
+            if row["deliveries"]
+            else ("unknown", NO_DELIVERIES)
+        )
     return "judged", None
 
 

@@ -1,6 +1,6 @@
 -- Messages that left a queue as dead letters (docs/messages.md, section 5): its `x-death` says so where
 -- it was delivered again, or it was rejected for good, or once more than its quorum queue tries, in a
--- queue that surely has a dead-letter exchange.
+-- queue that surely has a dead-letter exchange, or came by another exchange or key thereafter.
 -- One that came back to that queue and was handled there was a retry; one that expired in a queue
 -- nobody consumes, and was handled after, had been made to wait. `dead_ends` (detect/dead_ends.py)
 -- holds where rejected messages go, by queue and way.
@@ -11,7 +11,8 @@ WITH dying AS MATERIALIZED (   -- by eight bytes first: most messages never die
 ), seen AS MATERIALIZED (
     SELECT d.*, coalesce(d.message, array_to_string(string_split(d.stamp, '.')[2:4], '.')) AS met,
         CAST(coalesce(d.death, '[]') AS VARCHAR[]) AS deaths, coalesce(d.settled_ns, d.handled_end_ns, d.received_ns) AS done_ns,
-        d.settlement IN ('ack', 'sent', 'auto') AND NOT coalesce(d.failed, false) AS succeeded
+        NOT coalesce(d.failed, false) AND (d.settlement IN ('ack', 'sent', 'auto')
+            OR d.settlement IS NULL AND d.source = 'spans' AND d.handled_end_ns IS NOT NULL) AS succeeded   -- other SDKs tell no acknowledgement
     FROM delivery_facts d
     WHERE d.queue IS NOT NULL AND (d.message IS NOT NULL OR d.stamp IS NOT NULL)
       AND hash(coalesce(d.message, array_to_string(string_split(d.stamp, '.')[2:4], '.'))) IN (SELECT named FROM dying)
@@ -21,20 +22,31 @@ WITH dying AS MATERIALIZED (   -- by eight bytes first: most messages never die
         list(DISTINCT queue ORDER BY queue) AS came_to, NULL::VARCHAR AS consumer_service
     FROM (SELECT *, unnest(deaths) AS told FROM seen WHERE len(deaths) > 0)
     GROUP BY ALL
+), came_by AS (      -- no x-death is told by other SDKs' spans: after it was rejected it came by another exchange or key
+    SELECT s.met, s.queue, s.trace_id, s.span_id, list(DISTINCT o.queue ORDER BY o.queue) AS came_to, max(o.batch) AS batch, max(o.received_ns) AS until_ns
+    FROM seen s JOIN seen o ON o.met = s.met AND o.environment IS NOT DISTINCT FROM s.environment AND o.broker IS NOT DISTINCT FROM s.broker
+        AND o.vhost IS NOT DISTINCT FROM s.vhost AND (o.exchange <> s.exchange OR o.routing_key <> s.routing_key)
+        AND o.received_ns >= s.done_ns - 1000000   -- starts of whole milliseconds
+    WHERE s.settlement IN ('nack_drop', 'reject_drop') AND o.source = 'spans'
+    GROUP BY ALL
 ), dropped AS (      -- by its consumer's own word
     SELECT s.met, s.environment, s.broker, s.vhost, s.queue,
-        CASE WHEN s.settlement IN ('nack_drop', 'reject_drop') THEN 'rejected' ELSE 'delivery_limit' END AS reason, count(*) AS times, min(s.done_ns) AS seen_ns, max(s.done_ns) AS until_ns,
-        max(s.batch) AS batch, bool_or(s.source = 'shim') AS sure, any_value(s.exchange) AS exchange, any_value(s.routing_key) AS routing_key, min(s.service) AS consumer_service
+        CASE WHEN s.settlement IN ('nack_drop', 'reject_drop') THEN 'rejected' ELSE 'delivery_limit' END AS reason, count(*) AS times, min(s.done_ns) AS seen_ns,
+        greatest(max(s.done_ns), max(c.until_ns)) AS until_ns, greatest(max(s.batch), max(c.batch)) AS batch,
+        bool_or(s.source = 'shim' AND q.name IS NOT NULL) AS sure, any_value(s.exchange) AS exchange, any_value(s.routing_key) AS routing_key, min(s.service) AS consumer_service,
+        min(c.came_to) AS came_to
     FROM seen s
-    JOIN queue_traits q ON q.name = s.queue AND q.dead_letter_exchange IS NOT NULL AND q.broker IS NOT DISTINCT FROM s.broker
+    LEFT JOIN queue_traits q ON q.name = s.queue AND q.dead_letter_exchange IS NOT NULL AND q.broker IS NOT DISTINCT FROM s.broker
         AND q.vhost IS NOT DISTINCT FROM s.vhost AND q.environment IS NOT DISTINCT FROM s.environment
-    WHERE s.settlement IN ('nack_drop', 'reject_drop') OR s.settlement IN ('nack_requeue', 'reject_requeue') AND s.delivery_count >= q.delivery_limit
+    LEFT JOIN came_by c ON c.met = s.met AND c.queue = s.queue AND c.trace_id = s.trace_id AND c.span_id = s.span_id
+    WHERE c.met IS NOT NULL
+        OR q.name IS NOT NULL AND (s.settlement IN ('nack_drop', 'reject_drop') OR s.settlement IN ('nack_requeue', 'reject_requeue') AND s.delivery_count >= q.delivery_limit)
     GROUP BY s.met, s.environment, s.broker, s.vhost, s.queue, reason
 ), deaths AS (
     SELECT coalesce(t.met, d.met) AS met, coalesce(t.environment, d.environment) AS environment, coalesce(t.broker, d.broker) AS broker, coalesce(t.vhost, d.vhost) AS vhost,
         coalesce(t.queue, d.queue) AS queue, coalesce(t.reason, d.reason) AS reason, greatest(t.times, d.times) AS times, coalesce(d.seen_ns, t.seen_ns) AS died_ns,
         greatest(t.until_ns, d.until_ns) AS until_ns, greatest(t.batch, d.batch) AS batch,
-        coalesce(t.sure, false) OR coalesce(d.sure, false) AS sure, coalesce(t.came_to, []) AS came_to, d.exchange, d.routing_key, d.consumer_service
+        coalesce(t.sure, false) OR coalesce(d.sure, false) AS sure, coalesce(t.came_to, d.came_to, []) AS came_to, d.exchange, d.routing_key, d.consumer_service
     FROM told t FULL JOIN dropped d ON d.met = t.met AND d.queue = t.queue AND d.reason = t.reason AND d.broker IS NOT DISTINCT FROM t.broker
         AND d.vhost IS NOT DISTINCT FROM t.vhost AND d.environment IS NOT DISTINCT FROM t.environment
 ), afterwards AS (   -- what became of each after it had died there
@@ -42,7 +54,7 @@ WITH dying AS MATERIALIZED (   -- by eight bytes first: most messages never die
         coalesce(bool_or(s.succeeded AND s.queue = x.queue), false) AS retried,
         coalesce(bool_or(s.succeeded), false) AS handled,
         coalesce(bool_or(s.queue <> x.queue), false) AS went_on
-    FROM deaths x JOIN seen s ON s.met = x.met AND s.environment IS NOT DISTINCT FROM x.environment AND s.received_ns >= x.died_ns
+    FROM deaths x JOIN seen s ON s.met = x.met AND s.environment IS NOT DISTINCT FROM x.environment AND s.received_ns >= x.died_ns - CASE s.source WHEN 'spans' THEN 1000000 ELSE 0 END
         AND (s.queue <> x.queue OR len(s.deaths) > 0 OR s.received_ns > x.died_ns)
     GROUP BY ALL
 ), consumed AS (
