@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from strayline_collector.decode.otlp import decode
 from strayline_collector.errors import BadInput, NotUnderstood
 from strayline_collector.query.search import SAME_NAME, compile_search
-from strayline_collector.query.search_line import parse_line, quoted
+from strayline_collector.query.search_line import parse_line, quoted, quoted_name
 from strayline_collector.query.traces import search_traces
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
@@ -53,7 +53,7 @@ VALUES = st.sampled_from(
     ]
 )
 NAMES = st.sampled_from(
-    ["http.status_code", "http.response.status_code", "http.route", "x", "a/b~c", "weird:na-me", "http.request.method", "messaging.system", "rpc.system", "db.system"]
+    ["http.status_code", "http.response.status_code", "http.route", "x", "a/b~c", "has:x=\"y\\", "weird:na-me", "http.request.method", "messaging.system", "rpc.system", "db.system"]
 )  # fmt: skip
 
 
@@ -244,7 +244,7 @@ def _line(terms: list[tuple[bool, tuple[str, str, str]]]) -> str:
             parts.append(f'{sign}"{value}"')
         else:
             shown = value if name == "has" else quoted(value)
-            parts.append(f"{sign}{'' if name == 'text' else name}{op}{shown}")
+            parts.append(f"{sign}{name if name == 'has' else quoted_name(name)}{op}{shown}")
     return " ".join(parts)
 
 
@@ -332,6 +332,9 @@ def test_any_line_is_answered_or_refused_with_a_position_within_it(shared: Share
 def test_every_value_can_be_written(value: str) -> None:
     (term,) = parse_line(f"!x={quoted(value)}")
     assert (term.negated, term.field, term.op, term.value) == (True, "x", "=", value)
+    if value:
+        (term,) = parse_line(f"{quoted_name(value)}>=5")
+        assert (term.negated, term.field, term.op, term.value) == (False, value, ">=", "5")
 
 
 @pytest.mark.parametrize(
@@ -349,6 +352,9 @@ def test_every_value_can_be_written(value: str) -> None:
         ('a="b"c=d', 6, "a space between terms"),
         ("=5", 1, "field=value, has:word or text"),
         ("a==5", 3, "a value (in double quotes where it begins with =)"),
+        ('"a b"=', 7, "a value"),
+        ('"a b">x', 7, "a number"),
+        ('"a b"x', 6, "a space between terms"),
         ("!!a=5", 2, "field=value, has:word or text"),
         ("http.status_code>=5xx", 19, "a number"),
         ("service>a", 9, "service with = != or ~"),

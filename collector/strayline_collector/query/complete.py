@@ -19,7 +19,7 @@ from strayline_collector.query.search import (
     STATUSES,
     pointer,
 )
-from strayline_collector.query.search_line import begun_at, quoted
+from strayline_collector.query.search_line import begun_at, quoted, quoted_name, unquoted
 from strayline_collector.query.wire import Completion, Completions
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Session
@@ -33,7 +33,10 @@ _STATIC: Final[dict[str, tuple[str, ...]]] = {
     "has": HAS,
 }
 _UNITS: Final = ("ms", "s", "us", "m", "ns")
-_NAME: Final = re.compile(r'(?P<field>[^\s"!=<>~]+)\s*(?P<op>!=|>=|<=|=|>|<|~)\s*')
+_NAME: Final = re.compile(
+    r'(?:"(?P<quoted>(?:[^"\\]|\\.)+)"|(?P<field>[^\s"!=<>~]+))\s*(?P<op>!=|>=|<=|=|>|<|~)\s*',
+    re.DOTALL,
+)
 _REST: Final = re.compile(r'[^\s"=<>~!]*')
 
 
@@ -68,7 +71,8 @@ def place_of(q: str, position: int) -> Place:
     value = q[told.end() : position]
     if value.startswith('"') and q[position : position + 1] == '"':
         end = position + 1
-    return Place(told["field"], value.removeprefix('"'), told.end(), end, service)
+    field = told["field"] if told["quoted"] is None else unquoted(told["quoted"])
+    return Place(field, value.removeprefix('"'), told.end(), end, service)
 
 
 def complete(session: Session, q: str, position: int, limit: int) -> Completions:
@@ -97,10 +101,14 @@ def _names(session: Session, place: Place, limit: int) -> list[Completion]:
     ]
     rows = session.rows(load("query/complete_names"), _bounds(session, place, limit))
     found += [
-        Completion(kind="attribute", text=row["text"], insert=f"{row['text']}=", spans=row["spans"])
+        Completion(
+            kind="attribute",
+            text=row["text"],
+            insert=f"{quoted_name(row['text'])}=",
+            spans=row["spans"],
+        )
         for row in rows
-        # a name with such a character in it cannot be asked for in a line
-        if row["text"] not in FIELDS and _REST.fullmatch(row["text"])
+        if row["text"] and row["text"] not in FIELDS
     ]
     typed = place.typed.lower()
     return sorted(found, key=lambda item: not item["text"].lower().startswith(typed))

@@ -1,6 +1,7 @@
 """The query line as it is written: text to terms, and what is wrong with it where.
 
-``q`` is terms joined by AND (docs/search.md): ``["!"] field op value | "has:" word | text``.
+``q`` is terms joined by AND (docs/search.md): ``["!"] field op value | "has:" word | text``, fields and
+values in quotes where they hold what means something else.
 Nothing here knows what a field means.
 """
 
@@ -17,6 +18,8 @@ MAX_TERMS: Final = 32
 
 _SPACE: Final = re.compile(r"\s*")
 _FIELD: Final = re.compile(r'(?P<field>[^\s"!=<>~]+)\s*(?P<op>!=|>=|<=|=|>|<|~)\s*')
+_OPERATOR: Final = re.compile(r"\s*(?P<op>!=|>=|<=|=|>|<|~)\s*")
+_NAME: Final = re.compile(r'[^\s"!=<>~]+')
 _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _BARE: Final = re.compile(r'[^\s"]+')
 _TEXT: Final = re.compile(r'[^\s"=<>~]+')
@@ -80,6 +83,18 @@ def quoted(value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+def quoted_name(name: str) -> str:
+    """A field as a line takes it: bare where it can be."""
+    if _NAME.fullmatch(name) and not name.startswith("has:"):
+        return name
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def unquoted(text: str) -> str:
+    """What stands between quotes, as it was meant."""
+    return _ESCAPE.sub(r"\1", text)
+
+
 def _term(text: str, start: int) -> tuple[Term, int]:
     negated = text[start] == "!"
     at = start + 1 if negated else start
@@ -95,7 +110,12 @@ def _term(text: str, start: int) -> tuple[Term, int]:
         return Term(negated, field, op, value, start + 1, found.end() + 1), end
     if at < len(text) and text[at] == '"':
         value, end = _value(text, at, "")
-        return Term(negated, None, "", value, start + 1, at + 1), end
+        named = _OPERATOR.match(text, end) if value else None
+        if named is None:
+            return Term(negated, None, "", value, start + 1, at + 1), end
+        said, op = text[at : named.end()].strip(), named["op"]
+        field, (value, end) = value, _value(text, named.end(), said)
+        return Term(negated, field, op, value, start + 1, named.end() + 1), end
     words = _TEXT.match(text, at) if text[at : at + 1] != "!" else None
     if words is None:
         raise NotUnderstood(_rest(text, at), at + 1, "field=value, has:word or text")
@@ -107,7 +127,7 @@ def _value(text: str, at: int, before: str) -> tuple[str, int]:
         found = _QUOTED.match(text, at)
         if found is None:
             raise NotUnderstood(_rest(text, at), len(text) + 1, 'a closing "')
-        return _ESCAPE.sub(r"\1", found[1]), found.end()
+        return unquoted(found[1]), found.end()
     bare = _BARE.match(text, at)
     if bare is None:
         raise NotUnderstood(before, at + 1, "a value")
