@@ -12,10 +12,11 @@
 
   /* A term of the query line that holds for this attribute. */
   function term(name, value, negated) {
-    const quoted = /^[\w.:/@+-]{1,200}$/.test(value)
-      ? value
-      : `"${value.slice(0, 200).replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
-    return `${negated ? "!" : ""}${name}${value.length > 200 ? "~" : "="}${quoted}`;
+    const quoted = (said) =>
+      /^[\w.:/@+-]{1,200}$/.test(said) && !said.startsWith("has:")
+        ? said
+        : `"${said.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
+    return `${negated ? "!" : ""}${quoted(name)}${value.length > 200 ? "~" : "="}${quoted(value.slice(0, 200))}`;
   }
   /* The query last asked on the traces page, with one more term. */
   const lastQuery = () => sessionStorage.getItem("strayline.query") || "";
