@@ -113,6 +113,24 @@ def test_of_two_queues_the_silent_one_is_named(store: DuckDBStore) -> None:
     assert [(f["queue"], f["exchange"], f["count"]) for f in found] == [("silent", None, 30)]
 
 
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("told", [False, True])
+def test_a_queue_in_which_messages_wait_to_be_dead_lettered_needs_no_consumer(
+    store: DuckDBStore, known: bool, told: bool
+) -> None:
+    """Whether its bindings are known or not, whether ``x-death`` is told or the way alone tells."""
+    attempts = [Attempt(n, 1, n, 100 + n, 105 + n) for n in range(10, 40)]
+    topology = [queue("wait"), exchange("x", "fanout"), binding("x", "wait", "")]
+    write(store, attempts, topology=topology if known else [])
+    with store.write() as session:
+        session.execute("INSERT INTO processes VALUES ('c', 'consumer', 'h', 1, 1000, 1000)")
+        session.execute(
+            "UPDATE delivery_facts SET exchange = '', routing_key = 'work', death = $death",
+            {"death": json.dumps(["wait|expired|1|x|k"]) if told else None},
+        )
+    assert hops(store) == []
+
+
 def test_replies_that_nobody_is_seen_to_read_are_one_hop(store: DuckDBStore) -> None:
     publishes(store, 22, exchange="", routing_key="amq.rabbitmq.reply-to")
     assert [(f["queue"], f["routing_key"], f["count"]) for f in hops(store)] == [("*", "*", 22)]

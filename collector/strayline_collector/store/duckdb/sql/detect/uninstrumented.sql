@@ -40,13 +40,22 @@ WITH consumed AS (
     FROM sent p
     ANTI JOIN consumed c ON starts_with(c.queue, 'amq.rabbitmq.reply-to') AND c.environment IS NOT DISTINCT FROM p.environment
     WHERE p.exchange = '' AND starts_with(p.routing_key, 'amq.rabbitmq.reply-to')
+), silent AS MATERIALIZED (
+    SELECT * FROM for_queue UNION ALL SELECT * FROM for_key
+), went_on AS (      -- what waited there and was dead-lettered when its time was over nobody had to take
+    SELECT message, exchange, routing_key, list_transform(CAST(death AS VARCHAR[]), lambda told: split_part(told, '|', 1)) AS died_in
+    FROM delivery_facts WHERE message IN (SELECT message FROM silent)
+), unseen AS (
+    SELECT s.* FROM silent s
+    ANTI JOIN went_on w ON w.message = s.message AND CASE WHEN w.died_in IS NOT NULL AND s.queue IS NOT NULL THEN list_contains(w.died_in, s.queue)
+        ELSE w.exchange <> s.via.exchange OR w.routing_key <> s.via.routing_key END
 ), hops AS (
     SELECT environment, broker, vhost, queue, exchange, routing_key, producer_service, count(DISTINCT message) AS unseen,
         min(start_ns) AS first_ns, max(end_ns) AS last_ns, max(batch) AS batch,
         list_sort(list(DISTINCT via))[:20] AS via,
         -- a consumer may be about to start: live it is told when nobody came for 5 minutes more
         list_last(min(end_ns, (SELECT least(uninstrumented_messages, 999999) FROM thresholds))) + 300000000000 AS enough_ns
-    FROM (SELECT * FROM for_queue UNION ALL SELECT * FROM for_key UNION ALL SELECT * FROM for_requester)
+    FROM (SELECT * FROM unseen UNION ALL SELECT * FROM for_requester)
     GROUP BY ALL HAVING count(DISTINCT message) >= (SELECT uninstrumented_messages FROM thresholds)
 )
 SELECT 'all' AS key, 'uninstrumented' AS kind, NULL AS verdict, NULL AS cause, 'info' AS severity, 'inferred' AS confidence, 'hop' AS role,
