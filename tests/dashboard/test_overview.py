@@ -112,6 +112,40 @@ def test_the_tour_has_four_hints_and_never_returns_once_dismissed(
         expect(tour).to_have_count(0)
 
 
+def test_overview_map_and_queues_tell_the_same_errors(browser: Browser) -> None:
+    """Of five calls and messages one was handled with an error and one given back by the broker."""
+    message: dict[str, str | int] = {
+        "messaging.system": "rabbitmq",
+        "messaging.destination.name": "events:paid",
+        "messaging.rabbitmq.destination.routing_key": "paid",
+        "strayline.exchange": "events",
+    }
+    sent = {**message, "messaging.operation.type": "send"}
+    handled = {**message, "messaging.operation.type": "process", "strayline.queue": "mails"}
+    back: dict[str, str | int] = {**sent, "strayline.outcome": "returned"}
+    with running_collector() as collector, dashboard(collector.api) as url:
+        told = [
+            Told("req", "shop", SERVER, 0, 30),
+            Told("back", "shop", PRODUCER, 1, 2, "req", failed=True, attributes=back),
+        ]
+        for number, failed in enumerate((True, False, False)):
+            name, at = f"p{number}", 3 + 3 * number
+            told += [
+                Told(name, "shop", PRODUCER, at, at + 1, "req", attributes={**sent}),
+                Told(f"c{number}", "mailer", CONSUMER, at + 2, at + 3, name, failed=failed, attributes={**handled}),
+            ]  # fmt: skip
+        send(collector.otlp_http, told)
+        collector.settle()
+        with clean_page(browser, url) as page:
+            page.goto("/")
+            expect(page.locator(".card", has_text="Errors")).to_contain_text("2 · 40.0 %")
+            page.goto("/map")
+            for node, share in (("shop", "50.0 %"), ("mailer", "33.3 %"), ("events", "25.0 %")):
+                expect(page.locator(".node", has_text=node).locator(".mark")).to_have_text(f"{share} err")  # fmt: skip
+            page.goto("/queues")
+            expect(page.locator("tbody tr", has_text="mails").locator(".error-text")).to_have_text("33.3 %")  # fmt: skip
+
+
 @pytest.mark.deep
 def test_five_hundred_traces_a_second_freeze_nothing(
     browser: Browser, shop: tuple[RunningCollector, str]
