@@ -11,6 +11,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from strayline_collector.detect.explain import explain
+from strayline_collector.detect.incidents import EPISODE_NS
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
 
@@ -72,25 +73,22 @@ def finding_id(incident: Row) -> str:
     return "fnd_" + hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-EPISODE_NS: Final = 30 * 60 * 1_000_000_000
-"""As long as nothing happened between two episodes, in event time."""
+_SAID: Final = "SELECT 1 AS one FROM findings WHERE triage <> 'new' OR note IS NOT NULL LIMIT 1"
 
 
 def triaged_messages(session: Session) -> pa.Table:
     """The messages of findings of which somebody said something, to be asked before what is new is
     judged: should they move to another finding, what was said follows them."""
+    if not session.rows(_SAID):
+        return pa.table({})
     return session.table(load("detect/triaged_messages"))
 
 
 def refresh(
-    session: Session, triaged: pa.Table, *, settled_batch: int, final_until_ns: int, now_ns: int
+    session: Session, incidents: Sequence[Row], triaged: pa.Table, *, now_ns: int
 ) -> list[Row]:
-    """Brings the table of findings in line with the verdicts, keeping what people said of them. Those
-    that opened."""
-    incidents = session.rows(
-        load("detect/incidents"),
-        {"settled_batch": settled_batch, "final_until_ns": final_until_ns},
-    )
+    """Brings the table of findings in line with the ``incidents`` (``Incidents.read``), keeping what
+    people said of them. Those that opened."""
     known = {row["id"]: row for row in session.rows("SELECT * FROM findings")}
     frozen = {row["id"] for row in session.rows("SELECT id FROM frozen_findings")}
     wanted = merge(incidents, known, now_ns, frozen, _followed(session, triaged))

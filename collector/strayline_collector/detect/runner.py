@@ -23,6 +23,7 @@ from strayline_collector.detect.detector import Detector
 from strayline_collector.detect.digest import Digest
 from strayline_collector.detect.figures import Opened
 from strayline_collector.detect.findings import refresh, triaged_messages
+from strayline_collector.detect.incidents import Incidents
 from strayline_collector.detect.memory import Memory, Reach
 from strayline_collector.detect.peers import recent_batch
 from strayline_collector.detect.promises import NOTHING_PROMISED
@@ -36,7 +37,11 @@ from strayline_collector.store.ports import Session, Store
 log = logging.getLogger(__name__)
 
 POPULATION_PAUSE_S: Final = 5.0
-"""Detectors that weigh every message of a day run at most this often while traffic flows."""
+"""Detectors that weigh every message of a day run at most this often while traffic flows,"""
+
+POPULATION_REST: Final = 10.0
+POPULATION_REST_S: Final = 60.0
+"""and rest this many times as long as they took, so long at most: the day may be a full one."""
 
 WRITE_PAUSE_S: Final = 10.0
 """What detectors remember is written this often: after a crash so much is judged twice."""
@@ -98,9 +103,12 @@ class Runner:
         self._lock = threading.Lock()
         self._runs = 0
         self._population_at = 0.0
+        self._population_s = 0.0
+        """How long they took the last time."""
         self._paused_until: dict[str, float] = {}
         self._watermark = Watermark(None, 0)
         self._digest = Digest()
+        self._incidents = Incidents()
         self._memories = {d.name: d.memory() for d in detectors if d.memory is not None}
         self._remembering: set[str] = set()
         self._written: dict[str, float] = {}
@@ -113,7 +121,8 @@ class Runner:
         """Judges what loads since the last run touched."""
         with self._lock:
             now = time.monotonic()
-            population = now - self._population_at >= POPULATION_PAUSE_S
+            rest = min(POPULATION_REST * self._population_s, POPULATION_REST_S)
+            population = now - self._population_at >= max(POPULATION_PAUSE_S, rest)
             if population:
                 self._population_at = now
             self._run(population=population, settle=False)
@@ -160,8 +169,9 @@ class Runner:
         with self._store.write() as session:
             triaged = triaged_messages(session)
             cursors: dict[str, str] = {}
+            self._incidents.begin(session)
             for result in judged:
-                _replace(session, result)
+                _replace(session, result, self._incidents)
                 cursors[f"judged:{result.detector.name}"] = str(result.newest)
                 cursors[f"version:{result.detector.name}"] = result.version
                 if result.detector.clocked:
@@ -170,13 +180,13 @@ class Runner:
             if settle:
                 cursors |= {"settled_batch": str(newest), "settled_now_ns": str(now_ns or 0)}
             _remember(session, cursors)
-            opened = refresh(
+            incidents = self._incidents.read(
                 session,
-                triaged,
                 settled_batch=settled_batch,
                 final_until_ns=now_ns if settle and now_ns is not None else live_ns,
-                now_ns=time.time_ns(),
             )
+            opened = refresh(session, incidents, triaged, now_ns=time.time_ns())
+        self._incidents.keep()
         for result in judged:
             if result.memory is not None:
                 result.memory.keep()
@@ -216,8 +226,11 @@ class Runner:
         self._digest.register(session, newest)
         asked = _Asked()
         judged: list[_Judged] = []
+        if any(detector.population for detector in due):
+            self._population_s = 0.0
         while due:
             detector = due.pop(0)
+            began = time.monotonic()
             try:
                 result = self._judge(session, detector, known, newest, asked)
             except Exception as error:
@@ -228,6 +241,8 @@ class Runner:
                 else:
                     log.exception(told, detector.name)
                 break
+            if detector.population:
+                self._population_s += time.monotonic() - began
             if result is not None:
                 self.failures.pop(detector.name, None)
                 judged.append(result)
@@ -306,17 +321,17 @@ def _prepare(session: Session, moment_ns: int, thresholds: Thresholds) -> None:
     session.register("moment", pa.table({"now_ns": [moment_ns]}))
 
 
-def _replace(session: Session, result: _Judged) -> None:
+def _replace(session: Session, result: _Judged, incidents: Incidents) -> None:
     name = result.detector.name
     if result.anew:
-        session.execute(load("detect/forget_all"), {"detector": name})
+        incidents.replace(session, load("detect/forget_all"), name)
     elif result.touched.num_rows:
         forget = load("detect/forget_touched") if result.memory is None else result.memory.forget
         session.register("touched", result.touched)
-        session.execute(forget, {"detector": name})
+        incidents.replace(session, forget, name)
     if result.rows.num_rows:
         session.register("judged", result.rows)
-        session.execute(load("detect/keep_judged"), {"detector": name})
+        incidents.replace(session, load("detect/keep_judged"), name)
 
 
 def _remember(session: Session, values: dict[str, str]) -> None:

@@ -1,1 +1,2 @@
-DELETE FROM judgements WHERE detector = $detector;
+DELETE FROM judgements WHERE detector = $detector
+RETURNING kind, environment, broker, vhost, queue, message, event_ns;

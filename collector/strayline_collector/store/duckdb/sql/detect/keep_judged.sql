@@ -17,4 +17,5 @@ SELECT $detector AS detector, * REPLACE (
     CASE WHEN regexp_matches(routing_key, '^amq\.(gen-|rabbitmq\.reply-to)') THEN '*'
          ELSE regexp_replace(routing_key, '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|\b[0-9a-f]{32}\b', '*', 'g') END AS routing_key
 )
-FROM typed;
+FROM typed
+RETURNING kind, environment, broker, vhost, queue, message, event_ns;
