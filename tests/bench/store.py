@@ -1,10 +1,10 @@
 """What a span costs in the store, and how long its questions take.
 
-    python -m tests.bench.store [--spans 10000000] [--per-s 2000] [--db FILE]
+    python -m tests.bench.store [--spans 10000000] [--messages 2000000] [--per-s 2000] [--db FILE]
 
 Builds a file of so many made-up spans (``tests/support/synthetic.py``; at 2,000 a second ten million
-are 83 minutes, at 200 almost 14 hours), compacts it, and asks it, alone and while loads go on. Wall time of single
-questions, p50 and p95; CPU of loads. Informative, never a test.
+are 83 minutes, at 200 almost 14 hours) with the facts of so many messages in the same time, compacts it, and asks it, alone
+and while loads go on. Wall time of single questions, p50 and p95; CPU of loads and of rolling messages up. Informative, never a test.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from strayline_collector.query.compare import compare_ranges
 from strayline_collector.query.graph import read_graph
@@ -29,6 +30,7 @@ from strayline_collector.query.trace import read_trace
 from strayline_collector.query.traces import search_traces
 from strayline_collector.store.duckdb.compact import compact
 from strayline_collector.store.duckdb.connection import without_pandas
+from strayline_collector.store.duckdb.roll_messages import roll_messages
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position, Session
 from tests.support.synthetic import tables
@@ -41,6 +43,7 @@ Question = Callable[[Session], object]
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--spans", type=int, default=10_000_000)
+    parser.add_argument("--messages", type=int, default=2_000_000)
     parser.add_argument("--db", default=None)
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--per-s", type=int, default=2000, help="spans a second of event time")
@@ -73,6 +76,62 @@ def build(path: str, spans: int, per_s: int) -> None:
         f"  insert and derive      {loading / made * 1e6:8.2f} µs CPU a span, slowest load {slowest:.2f} s wall"
     )
     print(f"  last checkpoint        {closing:8.2f} s CPU")  # fmt: skip
+
+
+_MESSAGE: Final = """
+    SELECT i, $first_ns + i * $step_ns AS at_ns, ['orders.events', 'notify', ''][1 + i % 3] AS exchange,
+        ['order.created', '', 'work'][1 + i % 3] AS routing_key, ['billing.orders', 'mail.in', 'work'][1 + i % 3] AS queue,
+        1 + i * $loads // $messages AS batch, printf('%032x', i) AS trace_id, printf('%016x', i) AS span_id, 'e.1.' || i AS message
+    FROM range($messages) r(i)
+"""
+_PUBLISHES: Final = f"""
+    INSERT INTO publish_facts BY NAME
+    SELECT batch, batch AS first_batch, message, 'shim' AS source, 'rabbit@shop' AS broker, '/' AS vhost, exchange, routing_key,
+        ['orders', 'shipping', 'gateway'][1 + i % 3] AS service, 'p' AS instance, 'h' AS host, true AS stamp_ok, 'confirmed' AS outcome, trace_id, span_id,
+        'op' AS operation, span_id AS operation_span_id, at_ns AS start_ns, at_ns + 400_000 + hash(i) % 2_000_000 AS end_ns
+    FROM ({_MESSAGE})
+"""
+_DELIVERIES: Final = f"""
+    INSERT INTO delivery_facts BY NAME
+    SELECT batch, batch AS first_batch, message, 'shim' AS source, 'rabbit@shop' AS broker, '/' AS vhost, queue, exchange, routing_key,
+        ['billing', 'mail', 'stock'][1 + i % 3] AS service, 'c' AS instance, 'h' AS host, false AS redelivered, true AS stamp_ok, trace_id,
+        printf('%016x', 9_000_000_000 + i) AS span_id, trace_id AS publish_trace_id, span_id AS publish_span_id, false AS failed,
+        at_ns + 3_000_000 + hash(i) % 9_000_000 AS received_ns, received_ns AS handled_start_ns, received_ns + hash(i) % 50_000_000 AS handled_end_ns
+    FROM ({_MESSAGE})
+"""
+_DIRECTORY: Final = (
+    f"INSERT INTO trace_directory SELECT key_of(trace_id) AS trace_key, batch FROM ({_MESSAGE})"
+)
+
+
+def _add_messages(path: str, messages: int) -> None:
+    """As a shim's facts would stand there, spread over the spans' time and loads."""
+    store = DuckDBStore.open(path, memory_limit="1GB")
+    with store.write() as session:
+        known = session.rows(
+            "SELECT min(start_ns) AS first_ns, max(start_ns) AS last_ns, max(batch) AS loads FROM spans"
+        )[0]
+        step_ns = (known["last_ns"] - known["first_ns"]) // max(1, messages)
+        params = {
+            "first_ns": known["first_ns"],
+            "step_ns": step_ns,
+            "loads": known["loads"],
+            "messages": messages,
+        }
+        for sql in (_PUBLISHES, _DELIVERIES, _DIRECTORY):
+            session.execute(sql, params)
+        session.execute("DELETE FROM messages_rolled")
+        session.execute("DELETE FROM message_minutes")
+    started = time.process_time()
+    with store.write() as session:
+        roll_messages(session, int(known["loads"]))
+    rolling = time.process_time() - started
+    with store.read() as session:
+        rows = session.rows("SELECT count(*) AS n FROM message_minutes")[0]["n"]
+    store.close()
+    print(
+        f"{messages:,} messages, rolled up in {rolling / messages * 1e6:.2f} µs CPU each to {rows:,} rows"
+    )
 
 
 def _sizes(path: str) -> None:
