@@ -113,17 +113,21 @@ async def packs(service: Service) -> None:
     await declared(service)
     acknowledges = asyncio.Event()
     acknowledges.set()
-    handled = 0
+    handled = acknowledging = 0
 
     async def pack(message: AbstractIncomingMessage) -> None:
-        nonlocal handled
+        nonlocal handled, acknowledging
         service.handling(TASKS, message)
         await asyncio.sleep(random.uniform(0.05, 1))
         await acknowledges.wait()
-        if order_of(message) % 20 == 3 and not message.headers.get("x-death"):
-            await message.reject(requeue=False)
-            return
-        await message.ack()
+        acknowledging += 1
+        try:
+            if order_of(message) % 20 == 3 and not message.headers.get("x-death"):
+                await message.reject(requeue=False)
+                return
+            await message.ack()
+        finally:
+            acknowledging -= 1
         handled += 1
         # only now: on a connection that broke the client could not write it
         service.truth.write("ack", queue=TASKS, message_id=message.message_id)
@@ -135,6 +139,8 @@ async def packs(service: Service) -> None:
         async def acknowledged() -> None:
             """The broker has every acknowledgement before it answers, so that none is lost with the connection."""
             acknowledges.clear()
+            while acknowledging:  # noqa: ASYNC110 - counted by many handlers
+                await asyncio.sleep(0.01)
             await channel.declare_queue(TASKS, passive=True)
 
         queue = await channel.declare_queue(TASKS, passive=True)
