@@ -2,18 +2,22 @@
 
     python tests/bench/judge.py scratch [--messages 1000000] [--only reordered]
     python tests/bench/judge.py live [--seconds 20] [--before 1000000]
+    python tests/bench/judge.py history [--messages 300000]
 
 The history is written into the store's tables as a shim's facts would stand there: four queues,
 eight producers of five channels each, two consumers a queue; of 20,000 messages one is given back
 and comes late. ``scratch`` gives CPU seconds by detector. ``live`` puts loads of a quarter second
 beside a history of that length and judges once a second, as a collector does: the share of a core
-that judging takes, how long a run takes, and what it adds to the wait for the next run.
+that judging takes, how long a run takes, and what it adds to the wait for the next run. ``history``
+gives what a run over little that is new takes after a long history in which consumers restarted 200
+times, with handlers that overtake one another, beside one after a short history of that kind.
 """
 
 from __future__ import annotations
 
 import argparse
 import resource
+import statistics
 import sys
 import time
 
@@ -25,7 +29,8 @@ from strayline_collector.store.duckdb.store import DuckDBStore
 LOADS_PER_S = 4
 RATE = 20_000
 _NUMBERED = """
-    SELECT i, i % $queues AS q, i % 8 AS p, i // 8 % 5 AS c, i // 40 + 1 AS n, i % $late_one_of = 77 AS late,
+    SELECT i, i % $queues AS q, i % 8 AS p, i // 8 % 5 AS c, i // 40 + 1 AS n, CASE WHEN $lasts = 0 THEN i % $late_one_of = 77 ELSE i % $lasts >= $lasts - 5 END AS late,
+        CASE WHEN $lasts = 0 THEN 0 ELSE i // $lasts END AS life, $lasts > 0 AND i % 20 = 3 AS slow,
         1700000000000000000 + i * 50000 AS at_ns
     FROM range($first, $first + $messages) r(i)
 """
@@ -43,16 +48,16 @@ _DELIVERIES = f"""
     INSERT INTO delivery_facts BY NAME
     WITH tries AS (
         SELECT *, 0 AS again FROM ({_NUMBERED}) UNION ALL SELECT *, 1 FROM ({_NUMBERED}) WHERE late
-    ), placed AS (SELECT *, at_ns + 1000000 + again * 50000000 AS received_ns FROM tries)
+    ), placed AS (SELECT * REPLACE (CASE WHEN $lasts > 0 THEN life + again ELSE 0 END AS life), received_ns + 100000 + slow::INTEGER * 5000000 AS done_ns FROM (SELECT *, at_ns + 1000000 + again * 50000000 AS received_ns FROM tries))
     SELECT $batch AS batch, $batch AS first_batch, printf('%016x', hash(p)) || '.' || c || '.' || n AS message, 'shim' AS source,
         'rabbit@shop' AS broker, '/' AS vhost, 'queue' || q AS queue, 'orders' AS exchange, 'order.' || q AS routing_key,
-        'worker' || q AS service, 'w' || q AS instance, 'h' AS host, printf('%016x', hash(100 + q)) AS epoch, i // 4 % 2 AS channel, 'ctag' AS consumer_tag,
+        'worker' || q AS service, 'w' || q AS instance, 'h' AS host, printf('%016x', hash(100 + q + 1000 * life)) AS epoch, i // 4 % 2 AS channel, 'ctag' AS consumer_tag,
         received_ns // 200000 AS delivery_tag, again = 1 AS redelivered, '1.' || printf('%016x', hash(p)) || '.' || c || '.' || n || '.0000' AS stamp,
         true AS stamp_ok, 'id' || i AS message_id, printf('%032x', i) AS trace_id, printf('%016x', 9000000000 + i * 2 + again) AS span_id,
         printf('%032x', i) AS context_trace_id, printf('%016x', i) AS context_span_id,
         printf('%032x', i) AS publish_trace_id, printf('%016x', i) AS publish_span_id, received_ns,
-        received_ns AS handled_start_ns, received_ns + 100000 AS handled_end_ns, false AS failed,
-        CASE WHEN late AND again = 0 THEN 'nack_requeue' ELSE 'ack' END AS settlement, received_ns + 100000 AS settled_ns
+        received_ns AS handled_start_ns, CASE WHEN late AND again = 0 AND $lasts > 0 THEN NULL ELSE done_ns END AS handled_end_ns, false AS failed,
+        CASE WHEN NOT late OR again = 1 THEN 'ack' WHEN $lasts = 0 THEN 'nack_requeue' END AS settlement, CASE WHEN late AND again = 0 AND $lasts > 0 THEN NULL ELSE done_ns END AS settled_ns
     FROM placed
 """
 _TOPOLOGY = """
@@ -76,10 +81,18 @@ def put(
     *,
     queues: int = 4,
     late_one_of: int = 20_011,
+    lasts: int = 0,
 ) -> None:
-    """Messages as load ``batch``; of ``late_one_of`` one is given back and comes late."""
+    """Messages as load ``batch``; of ``late_one_of`` one is given back and comes late. With ``lasts`` every consumer
+    ends after so many, with five in hand that come again to the next one, and one of twenty handlers is slow."""
     spread = {"queues": queues}
-    params = {"batch": batch, "first": first, "messages": messages, "late_one_of": late_one_of}
+    params = {
+        "batch": batch,
+        "first": first,
+        "messages": messages,
+        "late_one_of": late_one_of,
+        "lasts": lasts,
+    }
     with store.write() as session:
         session.execute(
             "INSERT INTO loaded BY NAME SELECT $batch AS batch, 1 AS segment, $batch AS byte_offset, 1 AS loaded_ns, 0 AS spans, 0 AS traces, $batch AS about_since",
@@ -148,6 +161,34 @@ def live(seconds: int, before: int) -> None:
     store.close()
 
 
+def history(messages: int) -> None:
+    for name, before, lives in (("short", messages // 20, 10), ("long", messages, 200)):
+        store = DuckDBStore.open(":memory:")
+        lasts = before // lives
+        put(store, 1, 0, before, lasts=lasts)
+        runner = Runner(store)
+        runner.run()
+        spent: dict[bool, list[float]] = {False: [], True: []}
+        for turn in range(10):
+            put(store, 2 + turn, before + turn * 100, 100, lasts=lasts)
+            every = turn % 2 == 1
+            at = float("-inf") if every else time.monotonic()
+            runner._population_at = at  # pyright: ignore[reportPrivateUsage]
+            runner._population_s = 0.0  # pyright: ignore[reportPrivateUsage]
+            started = time.process_time()
+            runner.run()
+            spent[every].append(time.process_time() - started)
+        with store.read() as session:
+            told = session.rows("SELECT count(*) AS verdicts FROM judgements")[0]["verdicts"]
+        few, all_of_them = (statistics.median(spent[every]) for every in (False, True))
+        failed = f" FAILED {sorted(runner.failures)}" if runner.failures else ""
+        say(
+            f"after a {name} history ({before:,} messages, {lives} lives, {told:,} verdicts), 100 more: a run takes {few * 1000:.0f} ms of CPU, "
+            f"with those that weigh everything {all_of_them * 1000:.0f} ms{failed}"
+        )
+        store.close()
+
+
 def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
@@ -159,13 +200,15 @@ def say(text: str) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
-    parser.add_argument("what", choices=("scratch", "live"))
-    parser.add_argument("--messages", type=int, default=1_000_000)
+    parser.add_argument("what", choices=("scratch", "live", "history"))
+    parser.add_argument("--messages", type=int)
     parser.add_argument("--only")
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--before", type=int, default=1_000_000)
     options = parser.parse_args()
     if options.what == "scratch":
-        scratch(options.messages, options.only)
+        scratch(options.messages or 1_000_000, options.only)
+    elif options.what == "history":
+        history(options.messages or 300_000)
     else:
         live(options.seconds, options.before)

@@ -39,11 +39,17 @@ def register_ways(session: Session) -> None:
     session.register("expected", pa.Table.from_pylist(rows, EXPECTED_SCHEMA))
 
 
-def register_expected(session: Session) -> None:
-    """Registers ``expected``, see ``expectations``, and ``missing``: what was expected in a touched
-    queue and never seen in it."""
+def register_expected(session: Session) -> bool:
+    """Registers ``expected``, see ``expectations``; ``missing``: what was expected in a touched
+    queue and never seen in it; and ``rejected``: what was in one, and no longer is. Whether there is any."""
     register_ways(session)
-    session.register("missing", session.table(load("detect/missing")))
+    missing, rejected = (
+        session.table(load("detect/missing")),
+        session.table(load("detect/rejected")),
+    )
+    session.register("missing", missing)
+    session.register("rejected", rejected)
+    return bool(missing.num_rows or rejected.num_rows)
 
 
 def expectations(candidates: Iterable[Row], said: Sequence[Row]) -> list[Row]:
@@ -138,12 +144,13 @@ def _takes(gone: Row, identity: tuple[Any, ...]) -> bool:
     return is_source or (gone["name"], gone["kind"]) == identity[2:4]
 
 
-def register_pauses(session: Session) -> None:
-    """Registers ``pauses`` for ``detect/stalled``, and what was expected, where there are any."""
+def register_pauses(session: Session) -> bool:
+    """Registers ``pauses`` for ``detect/stalled``, and what was expected, where there are any: whether there are."""
     pauses = session.table(load("detect/pauses"))
     session.register("pauses", pauses)
     rows = _expected(session) if pauses.num_rows else []
     session.register("expected", pa.Table.from_pylist(rows, EXPECTED_SCHEMA))
+    return bool(pauses.num_rows)
 
 
 def _expected(session: Session) -> list[Row]:

@@ -206,15 +206,6 @@ WITH lacking AS (
     ANTI JOIN unheard u ON j.proven_cause IS DISTINCT FROM 'unknown' AND u.to_ns >= j.start_ns
         AND u.from_ns <= CASE WHEN j.proven_cause = j.event_cause THEN j.at_ns WHEN j.proven_cause = 'expired' THEN j.end_ns + j.ttl_ms * 1000000 ELSE coalesce(j.out_ns, j.end_ns) END
     WHERE j.proven_cause IS NOT NULL OR j.unseen
-), rejected AS (     -- for good, or once more than its quorum queue tries
-    SELECT d.*, concat_ws('|', coalesce(d.environment, ''), coalesce(d.broker, ''), coalesce(d.vhost, ''), d.queue) AS key,
-        CASE WHEN d.settlement IN ('nack_requeue', 'reject_requeue') THEN q.delivery_limit END AS over_limit
-    FROM delivery_facts d
-    LEFT JOIN queue_traits q ON q.delivery_limit IS NOT NULL AND q.name = d.queue AND q.broker IS NOT DISTINCT FROM d.broker AND q.vhost IS NOT DISTINCT FROM d.vhost
-        AND q.environment IS NOT DISTINCT FROM d.environment
-    WHERE d.message IS NOT NULL AND d.queue IS NOT NULL AND (d.settlement IN ('nack_drop', 'reject_drop')
-        OR d.settlement IN ('nack_requeue', 'reject_requeue') AND d.delivery_count >= q.delivery_limit)
-    QUALIFY row_number() OVER (PARTITION BY d.environment, d.broker, d.vhost, d.queue, d.message ORDER BY d.received_ns DESC, d.span_id DESC) = 1
 )
 SELECT key, 'lost' AS kind, CASE WHEN proven_cause IS NULL THEN 'unseen' END AS verdict, proven_cause AS cause,
     CASE
@@ -256,10 +247,7 @@ SELECT r.key, 'lost', NULL, 'discarded', 'warning',
             settled: r.settlement, time_ns: r.received_ns}]}),
     coalesce(r.settled_ns, r.received_ns), coalesce(r.settled_ns, r.received_ns), greatest(r.batch, coalesce(p.batch, 0))
 FROM rejected r
-SEMI JOIN touched t ON t.key = r.key
 ANTI JOIN unheard u ON coalesce(r.settled_ns, r.received_ns) BETWEEN u.doubt_ns AND u.to_ns
-JOIN queue_traits q ON q.name = r.queue AND q.broker IS NOT DISTINCT FROM r.broker AND q.vhost IS NOT DISTINCT FROM r.vhost
-    AND q.environment IS NOT DISTINCT FROM r.environment AND q.dead_letter_exchange IS NULL AND NOT q.is_stream
 LEFT JOIN publish_facts p ON p.trace_id = r.publish_trace_id AND p.span_id = r.publish_span_id
 -- its dead letters were seen: some policy gives it a dead-letter exchange all the same
 ANTI JOIN (SELECT DISTINCT environment, broker, vhost, split_part(unnest(CAST(death AS VARCHAR[])), '|', 1) AS queue FROM delivery_facts WHERE death IS NOT NULL) x

@@ -26,17 +26,22 @@ WITH buckets AS (
 ), patient AS (      -- times in a pause may be told by a clock of any year: no integer holds a multiple of them
     SELECT *, least(9e18, greatest(stalled_after_s * 1e9, stalled_gap_factor * CAST(longest_ns AS DOUBLE))) AS patience_ns
     FROM pauses, thresholds
+), long AS MATERIALIZED (
+    SELECT p.*, m.now_ns FROM patient p CROSS JOIN moment m
+    WHERE coalesce(p.to_ns, m.now_ns) - p.from_ns >= p.patience_ns
+      AND concat_ws('|', coalesce(p.environment, ''), coalesce(p.broker, ''), coalesce(p.vhost, ''), p.queue) IN (SELECT key FROM touched)
+), lasting AS MATERIALIZED (      -- where there is none, nobody need look for what waits
+    SELECT DISTINCT coalesce(vhost, '') AS vhost FROM long WHERE to_ns IS NULL OR to_ns > now_ns
 ), unseen AS (
     SELECT DISTINCT coalesce(vhost, '') AS vhost FROM publish_facts p
-    ANTI JOIN (SELECT hash(message) AS message_hash FROM delivery_facts WHERE message IS NOT NULL) d ON d.message_hash = hash(p.message)
+    ANTI JOIN (SELECT hash(message) AS message_hash FROM delivery_facts WHERE message IS NOT NULL AND EXISTS (SELECT 1 FROM lasting)) d ON d.message_hash = hash(p.message)
+    WHERE coalesce(vhost, '') IN (SELECT vhost FROM lasting)
 ), newest AS (
-    SELECT coalesce(vhost, '') AS vhost, max(start_ns) AS start_ns FROM publish_facts GROUP BY ALL
+    SELECT coalesce(vhost, '') AS vhost, max(start_ns) AS start_ns FROM publish_facts WHERE coalesce(vhost, '') IN (SELECT vhost FROM lasting) GROUP BY ALL
 )
 SELECT concat_ws('|', coalesce(p.environment, ''), coalesce(p.broker, ''), coalesce(p.vhost, ''), p.queue) AS key,
-    p.environment, p.broker, p.vhost, p.queue, p.from_ns, CASE WHEN p.to_ns <= m.now_ns THEN p.to_ns END AS to_ns, p.unheard, p.longest_ns,
+    p.environment, p.broker, p.vhost, p.queue, p.from_ns, CASE WHEN p.to_ns <= p.now_ns THEN p.to_ns END AS to_ns, p.unheard, p.longest_ns,
     CAST(p.patience_ns AS BIGINT) AS patience_ns
-FROM patient p CROSS JOIN moment m
-WHERE coalesce(p.to_ns, m.now_ns) - p.from_ns >= p.patience_ns
-  AND concat_ws('|', coalesce(p.environment, ''), coalesce(p.broker, ''), coalesce(p.vhost, ''), p.queue) IN (SELECT key FROM touched)
-  AND (p.to_ns <= m.now_ns OR coalesce(p.vhost, '') IN (SELECT vhost FROM unseen)
-    OR EXISTS (SELECT 1 FROM newest n WHERE n.vhost = coalesce(p.vhost, '') AND n.start_ns > p.from_ns));
+FROM long p
+WHERE p.to_ns <= p.now_ns OR coalesce(p.vhost, '') IN (SELECT vhost FROM unseen)
+    OR EXISTS (SELECT 1 FROM newest n WHERE n.vhost = coalesce(p.vhost, '') AND n.start_ns > p.from_ns);

@@ -1,4 +1,8 @@
 -- Keys of the interval rule: one producer process and one queue, where nobody stamped.
+WITH unstamped AS MATERIALIZED (     -- where all is stamped, no publish is looked for
+    SELECT DISTINCT environment, broker, vhost, queue, publish_trace_id, publish_span_id FROM delivery_facts
+    WHERE batch > $since AND stamp IS NULL AND queue <> '*' AND instance IS NOT NULL AND publish_span_id IS NOT NULL
+)
 SELECT DISTINCT concat_ws('|', 'spans', coalesce(d.environment, ''), coalesce(d.broker, ''), coalesce(d.vhost, ''), d.queue, p.service, p.instance) AS key
-FROM delivery_facts d JOIN publish_facts p ON p.trace_id = d.publish_trace_id AND p.span_id = d.publish_span_id
-WHERE d.batch > $since AND p.first_batch >= $from AND d.stamp IS NULL AND d.queue <> '*' AND p.instance IS NOT NULL AND d.instance IS NOT NULL;
+FROM unstamped d JOIN publish_facts p ON p.trace_id = d.publish_trace_id AND p.span_id = d.publish_span_id
+WHERE p.first_batch >= $from AND p.instance IS NOT NULL AND EXISTS (SELECT 1 FROM unstamped);

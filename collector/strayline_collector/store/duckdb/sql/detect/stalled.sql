@@ -9,7 +9,7 @@ WITH known AS (
     WHERE NOT coalesce(q.is_stream OR q.short_lived OR q.ttl_ms IS NOT NULL, false)
       AND u.queue NOT IN (SELECT reply_to FROM publish_facts WHERE reply_to IS NOT NULL)
 ), got AS (
-    SELECT k.key, d.* FROM delivery_facts d
+    SELECT k.key, d.message, d.exchange, d.routing_key, d.service, d.epoch, d.channel, d.received_ns, d.batch FROM delivery_facts d
     JOIN (SELECT DISTINCT key, environment, broker, vhost, queue FROM known) k ON k.queue = d.queue AND k.broker IS NOT DISTINCT FROM d.broker
         AND k.vhost IS NOT DISTINCT FROM d.vhost AND k.environment IS NOT DISTINCT FROM d.environment
     WHERE d.death IS NULL
@@ -26,26 +26,38 @@ WITH known AS (
 ), ways AS (
     SELECT key, exchange, routing_key, min(received_ns) AS first_ns FROM got
     WHERE exchange IS NOT NULL AND routing_key IS NOT NULL AND message IS NOT NULL GROUP BY ALL
-), wanted AS (
-    SELECT DISTINCT k.key, k.from_ns AS pause_ns, p.rowid AS row_id
+), firsts AS MATERIALIZED (
+    SELECT key, message, min(received_ns) AS received_ns FROM got WHERE message IS NOT NULL GROUP BY ALL
+), sent AS (
+    SELECT rowid AS row_id, p.message, p.environment, p.broker, p.vhost, p.exchange, p.routing_key, p.routing_headers, p.mandatory, p.start_ns
+    FROM publish_facts p, moment m
+    WHERE p.delay_ms IS NULL AND p.expiration_ms IS NULL AND (p.outcome IS NULL OR p.outcome IN ('confirmed', 'committed', 'unconfirmed'))
+      AND p.start_ns <= m.now_ns
+), wanted AS (       -- what did not come while the pause lasted: of most queues nothing
+    SELECT k.key, k.from_ns AS pause_ns, p.row_id
     FROM known k
     JOIN expected e ON e.queue = k.queue AND e.broker IS NOT DISTINCT FROM k.broker AND e.vhost IS NOT DISTINCT FROM k.vhost AND e.environment IS NOT DISTINCT FROM k.environment
-    JOIN publish_facts p ON p.exchange = e.exchange AND p.routing_key = e.routing_key AND p.start_ns BETWEEN e.from_ns AND e.to_ns
+    JOIN sent p ON p.exchange = e.exchange AND p.routing_key = e.routing_key AND p.start_ns BETWEEN e.from_ns AND e.to_ns
         AND p.environment IS NOT DISTINCT FROM e.environment AND p.broker IS NOT DISTINCT FROM e.broker AND p.vhost IS NOT DISTINCT FROM e.vhost
         AND p.routing_headers IS NOT DISTINCT FROM e.routing_headers AND (p.mandatory OR NOT e.if_mandatory)
+    LEFT JOIN firsts f ON f.key = k.key AND f.message = p.message
+    WHERE coalesce(p.start_ns < k.to_ns, true) AND CASE WHEN f.message IS NULL THEN k.to_ns IS NULL OR k.unheard ELSE f.received_ns >= k.to_ns END
     UNION
-    SELECT k.key, k.from_ns, p.rowid
-    FROM known k JOIN ways w ON w.key = k.key
-    JOIN publish_facts p ON p.exchange = w.exchange AND p.routing_key = w.routing_key AND w.first_ns < p.start_ns
-        AND p.environment IS NOT DISTINCT FROM k.environment AND p.broker IS NOT DISTINCT FROM k.broker AND p.vhost IS NOT DISTINCT FROM k.vhost
-    WHERE p.routing_headers IS NULL
-      AND NOT EXISTS (SELECT 1 FROM delivery_facts d WHERE d.message = p.message AND d.queue <> k.queue)
-      AND NOT EXISTS (SELECT 1 FROM topology_facts t WHERE t.kind = 'exchange' AND t.name = p.exchange AND (t.type LIKE 'x-%' OR t.type = 'headers') AND t.vhost IS NOT DISTINCT FROM p.vhost)
-), firsts AS (
-    SELECT key, message, min(received_ns) AS received_ns FROM got WHERE message IS NOT NULL GROUP BY ALL
+    SELECT w.key, w.pause_ns, w.row_id
+    FROM (
+        SELECT k.key, k.queue, k.from_ns AS pause_ns, p.row_id, p.message, p.exchange, p.vhost
+        FROM known k JOIN ways w ON w.key = k.key
+        JOIN sent p ON p.exchange = w.exchange AND p.routing_key = w.routing_key AND w.first_ns < p.start_ns
+            AND p.environment IS NOT DISTINCT FROM k.environment AND p.broker IS NOT DISTINCT FROM k.broker AND p.vhost IS NOT DISTINCT FROM k.vhost
+        LEFT JOIN firsts f ON f.key = k.key AND f.message = p.message
+        WHERE p.routing_headers IS NULL
+          AND coalesce(p.start_ns < k.to_ns, true) AND CASE WHEN f.message IS NULL THEN k.to_ns IS NULL OR k.unheard ELSE f.received_ns >= k.to_ns END
+    ) w
+    WHERE NOT EXISTS (SELECT 1 FROM delivery_facts d WHERE d.message = w.message AND d.queue <> w.queue)
+      AND NOT EXISTS (SELECT 1 FROM topology_facts t WHERE t.kind = 'exchange' AND t.name = w.exchange AND (t.type LIKE 'x-%' OR t.type = 'headers') AND t.vhost IS NOT DISTINCT FROM w.vhost)
 ), given AS (        -- how far each producer's messages came out
     SELECT f.key, p.service, p.instance, p.channel, p.exchange, max(p.start_ns) AS start_ns
-    FROM firsts f JOIN publish_facts p ON p.message = f.message GROUP BY ALL
+    FROM firsts f SEMI JOIN wanted w ON w.key = f.key JOIN publish_facts p ON p.message = f.message GROUP BY ALL
 ), waits AS (
     SELECT k.*, p.message, p.exchange, p.routing_key, p.service, p.trace_id, p.span_id, p.message_id, p.n, p.start_ns, p.batch,
         greatest(p.start_ns, k.from_ns, coalesce(h.at_ns, 0)) AS since_ns, m.now_ns, CASE WHEN f.message IS NOT NULL THEN k.to_ns END AS ended_ns
@@ -56,10 +68,7 @@ WITH known AS (
     LEFT JOIN firsts f ON f.key = w.key AND f.message = p.message
     LEFT JOIN given g ON g.key = w.key AND g.service = p.service AND g.instance IS NOT DISTINCT FROM p.instance AND g.channel IS NOT DISTINCT FROM p.channel AND g.exchange = p.exchange
     LEFT JOIN handed h ON h.key = k.key AND h.from_ns = k.from_ns
-    WHERE p.delay_ms IS NULL AND p.expiration_ms IS NULL AND (p.outcome IS NULL OR p.outcome IN ('confirmed', 'committed', 'unconfirmed'))
-      AND p.start_ns <= m.now_ns AND coalesce(p.start_ns < k.to_ns, true)
-      AND CASE WHEN f.message IS NULL THEN (k.to_ns IS NULL OR k.unheard) AND (g.start_ns IS NULL OR p.start_ns > g.start_ns)
-               ELSE f.received_ns >= k.to_ns END
+    WHERE f.message IS NOT NULL OR g.start_ns IS NULL OR p.start_ns > g.start_ns
 ), told AS (
     SELECT key, min(service) AS consumer_service, max(batch) AS batch FROM got GROUP BY key
 )

@@ -1,35 +1,41 @@
 -- Hops that nobody is ever seen at the other end of (docs/messages.md, section 5): so many
 -- messages at least for a queue, or for an exchange and key where no queue is known, or replies to a requester,
 -- and not one delivery of it in all that is kept. One row a hop; the messages are counted, not listed.
+-- Of the ways that were ever seen (`expected`, `sent_ways`) few are silent: only their messages are looked at one by one.
 WITH consumed AS (
     SELECT DISTINCT environment, broker, vhost, queue FROM delivery_facts WHERE queue IS NOT NULL
 ), arrived AS (
     SELECT DISTINCT environment, exchange, routing_key FROM delivery_facts WHERE exchange IS NOT NULL
-), sent AS (
-    SELECT p.* FROM publish_facts p
+), silent_queues AS MATERIALIZED (
+    SELECT e.* FROM expected e
+    ANTI JOIN consumed c ON c.queue = e.queue AND c.environment IS NOT DISTINCT FROM e.environment
+        AND (c.broker = e.broker OR c.broker IS NULL OR e.broker IS NULL) AND (c.vhost = e.vhost OR c.vhost IS NULL OR e.vhost IS NULL)
+), ways AS (          -- counted by what loads told, so at least as many as are kept
+    SELECT environment, exchange, routing_key FROM sent_ways
+    GROUP BY ALL HAVING sum(messages) >= (SELECT uninstrumented_messages FROM thresholds)
+), silent_ways AS MATERIALIZED (
+    SELECT w.* FROM ways w
+    ANTI JOIN arrived a ON a.exchange = w.exchange AND a.routing_key = w.routing_key AND a.environment IS NOT DISTINCT FROM w.environment
+    ANTI JOIN expected e ON e.exchange = w.exchange AND e.routing_key = w.routing_key
+    ANTI JOIN (SELECT DISTINCT reply_to AS name FROM publish_facts WHERE reply_to IS NOT NULL) r ON w.exchange = '' AND r.name = w.routing_key
+    WHERE NOT regexp_matches(w.routing_key, '^amq\.(rabbitmq\.reply-to|gen-)') AND NOT (w.exchange = '' AND w.routing_key IN (SELECT queue FROM consumed))
+), asked AS MATERIALIZED (
+    SELECT exchange, routing_key FROM silent_queues UNION SELECT exchange, routing_key FROM silent_ways
+    UNION SELECT w.exchange, w.routing_key FROM sent_ways w
+    ANTI JOIN consumed c ON starts_with(c.queue, 'amq.rabbitmq.reply-to') AND c.environment IS NOT DISTINCT FROM w.environment
+    WHERE w.exchange = '' AND starts_with(w.routing_key, 'amq.rabbitmq.reply-to')
+), sent AS MATERIALIZED (
+    SELECT p.environment, p.broker, p.vhost, p.exchange, p.routing_key, p.routing_headers, p.service, p.message, p.mandatory, p.outcome, p.start_ns, p.end_ns, p.batch
+    FROM publish_facts p SEMI JOIN asked a ON a.exchange = p.exchange AND a.routing_key = p.routing_key
     ANTI JOIN unheard u ON p.start_ns BETWEEN u.from_ns AND u.to_ns
-    WHERE exchange IS NOT NULL AND routing_key IS NOT NULL AND outcome IS DISTINCT FROM 'returned' AND outcome IS DISTINCT FROM 'rolled_back'
-), replies AS (
-    SELECT DISTINCT reply_to AS name FROM publish_facts WHERE reply_to IS NOT NULL
+    WHERE p.outcome IS DISTINCT FROM 'returned' AND p.outcome IS DISTINCT FROM 'rolled_back'
 ), for_queue AS (
     SELECT p.environment, p.broker, p.vhost, e.queue, NULL::VARCHAR AS exchange, NULL::VARCHAR AS routing_key, NULL::VARCHAR AS producer_service,
         p.message, p.start_ns, p.end_ns, p.batch, {exchange: p.exchange, routing_key: p.routing_key, service: p.service} AS via
-    FROM sent p JOIN expected e ON e.exchange = p.exchange AND e.routing_key = p.routing_key AND p.start_ns BETWEEN e.from_ns AND e.to_ns
+    FROM sent p JOIN silent_queues e ON e.exchange = p.exchange AND e.routing_key = p.routing_key AND p.start_ns BETWEEN e.from_ns AND e.to_ns
         AND e.environment IS NOT DISTINCT FROM p.environment AND e.broker IS NOT DISTINCT FROM p.broker AND e.vhost IS NOT DISTINCT FROM p.vhost
         AND e.routing_headers IS NOT DISTINCT FROM p.routing_headers
-    ANTI JOIN consumed c ON c.queue = e.queue AND c.environment IS NOT DISTINCT FROM p.environment
-        AND (c.broker = p.broker OR c.broker IS NULL OR p.broker IS NULL) AND (c.vhost = p.vhost OR c.vhost IS NULL OR p.vhost IS NULL)
     WHERE p.outcome IN ('confirmed', 'committed') AND (p.mandatory OR NOT e.if_mandatory)
-), ways AS (
-    SELECT environment, exchange, routing_key, count(*) AS sent FROM sent GROUP BY ALL
-), silent_ways AS MATERIALIZED (
-    -- few are silent: only their messages are looked at one by one
-    SELECT * FROM ways w
-    ANTI JOIN arrived a ON a.exchange = w.exchange AND a.routing_key = w.routing_key AND a.environment IS NOT DISTINCT FROM w.environment
-    ANTI JOIN expected e ON e.exchange = w.exchange AND e.routing_key = w.routing_key
-    ANTI JOIN replies r ON w.exchange = '' AND r.name = w.routing_key
-    WHERE w.sent >= (SELECT uninstrumented_messages FROM thresholds)
-      AND NOT regexp_matches(w.routing_key, '^amq\.(rabbitmq\.reply-to|gen-)') AND NOT (w.exchange = '' AND w.routing_key IN (SELECT queue FROM consumed))
 ), for_key AS (
     SELECT p.environment, p.broker, p.vhost, CASE WHEN p.exchange = '' THEN p.routing_key END AS queue, p.exchange, p.routing_key, p.service AS producer_service,
         p.message, p.start_ns, p.end_ns, p.batch, {exchange: p.exchange, routing_key: p.routing_key, service: p.service} AS via
