@@ -10,6 +10,7 @@ from tests.scenarios.log import Expected, Fact, Truth, ids, late, only, overtake
 from tests.scenarios.play import Got, Play, Relay, headers_of, one_by_one
 from tests.scenarios.scenario import Scenario
 
+QUORUM = {"x-queue-type": "quorum", "x-delivery-limit": 3}
 NAMES = ("m0", "m1", "m2", "m3", "m4", "m5")
 
 
@@ -23,8 +24,8 @@ async def work(play: Play, **arguments: Any) -> Any:
 # -- requeue: given back, it comes after what had been fetched
 
 
-async def gives_back(play: Play, prefetch: int) -> None:
-    await play.publish(await work(play), "work", *NAMES)
+async def gives_back(play: Play, prefetch: int, **arguments: Any) -> None:
+    await play.publish(await work(play, **arguments), "work", *NAMES)
 
     async def handle(got: Got) -> None:
         if got.id == "m1" and not got.raw.redelivered:
@@ -43,6 +44,14 @@ async def requeue(play: Play) -> None:
 async def requeue_healthy(play: Play) -> None:
     """One at a time, a classic queue puts it back in its place."""
     await gives_back(play, 1)
+
+
+async def quorum_requeue(play: Play) -> None:
+    await gives_back(play, 10, **QUORUM)
+
+
+async def quorum_requeue_healthy(play: Play) -> None:
+    await gives_back(play, 1, **QUORUM)
 
 
 # -- channel_closed: a consumer ends with messages in hand
@@ -358,6 +367,7 @@ def broken_key(cause: str) -> Any:
 
 ORDER = (
     Scenario("requeue", requeue, requeue_healthy, late("requeue", "warning", of=lambda f: only(f, "requeue"))),
+    Scenario("quorum_requeue", quorum_requeue, quorum_requeue_healthy, late("requeue", "warning", of=lambda f: only(f, "requeue"))),
     Scenario("channel_closed", channel_closed, channel_closed_healthy, late("channel_closed", "info")),
     Scenario("killed", killed, killed_healthy, late("channel_closed", "info")),
     Scenario("unseen", unseen, unseen_healthy, late("unknown", "info")),

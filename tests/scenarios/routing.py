@@ -96,6 +96,43 @@ async def nobody_subscribed(play: Play) -> None:
     await play.publish(channel, "order.created", "m0", "m1", exchange="events")
 
 
+# -- unroutable: alternate: what nothing is bound for is kept aside
+
+
+async def kept_aside(play: Play, *keys: str) -> None:
+    channel = await play.channel()
+    aside = await channel.declare_exchange("unrouted", "fanout", durable=True)
+    rest = await channel.declare_queue("rest", durable=True)
+    await rest.bind(aside)
+    ways = {"alternate-exchange": "unrouted"}
+    await channel.declare_exchange("events", "topic", durable=True, arguments=ways)
+    await (await channel.declare_queue("work", durable=True)).bind("events", "order.created")
+    for queue in ("work", "rest"):
+        await play.consume(await play.channel(1), queue, one_by_one(play))
+    await play.publish(channel, "order.created", "m0", "m1", exchange="events")
+    for number, key in enumerate(keys):
+        await play.publish(channel, key, f"n{number}", exchange="events")
+    await play.times("ack", 2 + len(keys))
+
+
+async def alternate(play: Play) -> None:
+    await kept_aside(play, "order.craeted", "order.craeted")
+
+
+async def alternate_healthy(play: Play) -> None:
+    await kept_aside(play, "order.created", "order.created")
+
+
+def alternate_truth(facts: Sequence[Fact]) -> Truth:
+    aside = ids(f for f in only(facts, "handle") if f.place == "rest")
+    elsewhere = ids(f for f in only(facts, "handle", "returned") if f.place != "rest")
+    return {
+        Expected("unroutable", "alternate", "", "info", place): aside & sent - elsewhere
+        for place in {f.place for f in only(facts, "publish")}
+        for sent in [ids(f for f in only(facts, "publish") if f.place == place)]
+    }
+
+
 # -- stale_binding: an older release bound it, nobody removed it
 
 
@@ -210,6 +247,7 @@ def refused_truth(facts: Sequence[Fact]) -> Truth:
 ROUTING = (
     Scenario("unroutable", unroutable, unroutable_healthy, returned("warning")),
     Scenario("nobody_subscribed", nobody_subscribed, unroutable_healthy, returned("info")),
+    Scenario("alternate", alternate, alternate_healthy, alternate_truth),
     Scenario("stale_binding", stale_binding, stale_binding_healthy, arrived("stale_binding", "warning", "work", "order.updated")),
     Scenario("contract", contract, contract_healthy, arrived("contract", "error", "contracted.billing", "order.paid", "contracted")),
     Scenario("outlier", outlier, outlier_healthy, outlier_truth),

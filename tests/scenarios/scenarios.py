@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.scenarios.fates import FATES
+from tests.scenarios.hops import HOPS
 from tests.scenarios.losses import LOSSES
 from tests.scenarios.order import ORDER
 from tests.scenarios.routing import ROUTING
@@ -11,4 +12,13 @@ from tests.scenarios.threads import THREADS
 from tests.scenarios.traps import TRAPS
 from tests.scenarios.waiting import WAITING
 
-SCENARIOS: tuple[Scenario, ...] = (*ORDER, *ROUTING, *FATES, *LOSSES, *WAITING, *THREADS, *TRAPS)
+SCENARIOS: tuple[Scenario, ...] = (
+    *ORDER,
+    *ROUTING,
+    *FATES,
+    *HOPS,
+    *LOSSES,
+    *WAITING,
+    *THREADS,
+    *TRAPS,
+)
