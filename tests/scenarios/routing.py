@@ -104,7 +104,7 @@ async def kept_aside(play: Play, *keys: str) -> None:
     aside = await channel.declare_exchange("unrouted", "fanout", durable=True)
     rest = await channel.declare_queue("rest", durable=True)
     await rest.bind(aside)
-    ways = {"alternate-exchange": "unrouted"}
+    ways: dict[str, Any] = {"alternate-exchange": "unrouted"}
     await channel.declare_exchange("events", "topic", durable=True, arguments=ways)
     await (await channel.declare_queue("work", durable=True)).bind("events", "order.created")
     for queue in ("work", "rest"):
