@@ -161,6 +161,8 @@ class Runner:
                 for d in self._detectors
                 if (population or not d.population) and (settle or self._is_due(d))
             ]
+            if any(detector.population for detector in due):
+                self._population_s = 0.0
             judged = self._until_one_fails(session, due, known, newest, moment_ns)
         while due:  # an error within a statement ends its snapshot
             with self._store.read() as session:
@@ -226,8 +228,6 @@ class Runner:
         self._digest.register(session, newest)
         asked = _Asked()
         judged: list[_Judged] = []
-        if any(detector.population for detector in due):
-            self._population_s = 0.0
         while due:
             detector = due.pop(0)
             began = time.monotonic()
