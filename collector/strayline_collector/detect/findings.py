@@ -11,24 +11,9 @@ from typing import Any, Final
 import pyarrow as pa
 
 from strayline_collector.detect.explain import explain
-from strayline_collector.detect.incidents import EPISODE_NS
+from strayline_collector.detect.incidents import EPISODE_NS, IDENTITY
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
-
-IDENTITY: Final = (
-    "kind",
-    "verdict",
-    "cause",
-    "environment",
-    "broker",
-    "vhost",
-    "queue",
-    "exchange",
-    "routing_key",
-    "producer_service",
-)
-"""The columns that make a finding the same finding, in the order in which they are hashed. Of calls
-(verdict ``call``) it is the ``consumer_service``, the peer, too."""
 
 _SEVERITIES: Final = {1: "info", 2: "warning", 3: "error"}
 _RANK: Final = {name: rank for rank, name in _SEVERITIES.items()}

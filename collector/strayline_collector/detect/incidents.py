@@ -24,7 +24,7 @@ PART_NS: Final = 10 * 60 * 1_000_000_000
 EPISODE_NS: Final = 30 * 60 * 1_000_000_000
 """As long as nothing happened between two episodes, in event time."""
 
-PROMISE: Final = (
+IDENTITY: Final = (
     "kind",
     "verdict",
     "cause",
@@ -35,8 +35,10 @@ PROMISE: Final = (
     "exchange",
     "routing_key",
     "producer_service",
-    "peer",
 )
+"""The columns that make a finding the same finding, in the order in which they are hashed. Of calls
+(verdict ``call``) it is the ``consumer_service``, the peer, too."""
+PROMISE: Final = (*IDENTITY, "peer")
 _COUNT: Final = "SELECT count(*) AS rows FROM judgements"
 
 Promise = tuple[Any, ...]
@@ -73,7 +75,7 @@ class Incidents:
         self._changed.append(session.table(sql, {"detector": detector}))
 
     def read(self, session: Session, *, settled_batch: int, final_until_ns: int) -> list[Row]:
-        """Every incident: the columns of ``PROMISE`` but ``peer``, ``consumer_service``,
+        """Every incident: the columns of ``IDENTITY``, ``consumer_service``,
         ``first_seen_ns``, ``last_seen_ns``, ``count``, ``final``, ``proven``, ``severity`` (1 to 3),
         ``worst_extent``, ``evidence`` (of its first message) and ``episodes`` (JSON). ``final``: one of
         its verdicts waits for no more telemetry."""
@@ -151,7 +153,7 @@ def incident_of(parts: Iterable[Row]) -> Row:
     extents = [part["worst_extent"] for part in ordered if part["worst_extent"] is not None]
     first = ordered[0]
     return {
-        **{name: first[name] for name in PROMISE if name != "peer"},
+        **{name: first[name] for name in IDENTITY},
         "consumer_service": consumers.pop() if len(consumers) == 1 else None,
         "first_seen_ns": first["from_ns"],
         "last_seen_ns": max(part["to_ns"] for part in ordered),

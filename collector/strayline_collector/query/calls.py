@@ -22,6 +22,18 @@ Histogram = dict[int, int]
 """Number of durations by bucket (``bucket_of`` in the schema): ``b`` holds 2^(b/8) to 2^((b+1)/8) ns."""
 
 
+def whole_minutes(range_ns: Mapping[str, int], ends: Mapping[str, Any]) -> tuple[int, int]:
+    """The first and the last minute that lie in a range wholly: also those that it has a part of,
+    where nothing stored lies beyond that end (``oldest_ns`` and ``newest_ns``, null without any)."""
+    start, end = range_ns["start_ns"], range_ns["end_ns"]
+    first, last = -(-start // MINUTE_NS), (end + 1) // MINUTE_NS - 1
+    if ends["oldest_ns"] is not None and ends["oldest_ns"] >= start:
+        first = start // MINUTE_NS
+    if ends["newest_ns"] is not None and ends["newest_ns"] <= end:
+        last = end // MINUTE_NS
+    return first, last
+
+
 @dataclass(frozen=True, slots=True)
 class Minutes:
     """How a range is made of whole minutes (none where ``last`` lies before ``first``) and of what lies
@@ -47,11 +59,7 @@ class Minutes:
         waiting = int(state[0]["newest"]) > rolled
         start, end = range_ns["start_ns"], range_ns["end_ns"]
         ends = session.rows(load("query/all_starts"))[0]
-        first, last = -(-start // MINUTE_NS), (end + 1) // MINUTE_NS - 1
-        if ends["oldest_ns"] is not None and ends["oldest_ns"] >= start:
-            first = start // MINUTE_NS
-        if ends["newest_ns"] is not None and ends["newest_ns"] <= end:
-            last = end // MINUTE_NS
+        first, last = whole_minutes(range_ns, ends)
         if last < first:
             # its spans alone: a join of everything stored took 12 s at ten million
             return cls(rolled, waiting, 1, 0, before=(start, end), after=(end + 1, end))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from strayline_collector.detect.findings import IDENTITY
+from strayline_collector.detect.incidents import IDENTITY
 from strayline_collector.errors import BadInput, NotFound
 from strayline_collector.query.times import parse_time, rfc3339
 from strayline_collector.query.wire import (

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from strayline_collector.query.calls import MINUTE_NS, Histogram, quantile_ms
+from strayline_collector.query.calls import MINUTE_NS, Histogram, quantile_ms, whole_minutes
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.duckdb.roll_messages import (
     add_up,
@@ -64,12 +64,7 @@ def read_ways(
 def _ways(session: Session, range_ns: Mapping[str, int], rolled: int) -> pa.Table:
     start, end = range_ns["start_ns"], range_ns["end_ns"]
     ends = session.rows(load("query/message_ends"))[0]
-    # a minute that the range has a part of is whole where no message lies beyond that end
-    first, last = -(-start // MINUTE_NS), (end + 1) // MINUTE_NS - 1
-    if ends["oldest_ns"] is not None and ends["oldest_ns"] >= start:
-        first = start // MINUTE_NS
-    if ends["newest_ns"] is not None and ends["newest_ns"] <= end:
-        last = end // MINUTE_NS
+    first, last = whole_minutes(range_ns, ends)
     parts = {m for m in (start // MINUTE_NS, end // MINUTE_NS) if not first <= m <= last}
     again = sorted({*changed_minutes(session, rolled), *parts})
     register_minutes(session, again)
