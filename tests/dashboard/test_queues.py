@@ -39,6 +39,9 @@ def test_the_order_is_looked_at_closer_and_further_and_stays_in_the_url(page: Pa
     page.goto("/queue?name=billing.orders")
     expect(page.locator("#order")).to_have_attribute("data-view", "displacement")
     expect(page.locator("#showing")).to_have_text("showing 11 of 11 late")
+    expect(page.locator(".head .figures")).to_contain_text("83late")
+    expect(page.get_by_role("button", name="By delivery: 11 late", exact=True)).to_be_visible()
+    expect(page.get_by_role("button", name="By completion: 83 late", exact=True)).to_be_visible()
     box = page.locator("#order svg").bounding_box()
     assert box is not None
     y = box["y"] + box["height"] * 0.5

@@ -101,6 +101,8 @@ def test_a_queues_order_shows_what_the_detectors_say(collector: RunningCollector
         for basis in ("delivery", "completion")
     }
     assert (by["delivery"]["late"], by["completion"]["late"]) == (11, 83)
+    assert by["delivery"]["late_by"] == by["completion"]["late_by"]
+    assert by["delivery"]["late_by"] == {"delivery": 11, "completion": 83, "either": 83}
     assert by["delivery"]["messages"] == 200
     assert sorted(p["sequence"] for p in by["delivery"]["points"]) == list(range(200))
     few = collector.get("/api/v1/queues/order", name="billing.orders", limit=20)

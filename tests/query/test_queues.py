@@ -40,6 +40,22 @@ def test_a_window_of_the_order_keeps_the_places_of_the_whole(collector: RunningC
     assert order(collector, first=190, last=10_000)["last"] == 199
 
 
+def test_the_list_the_queue_and_its_findings_count_the_same_late_messages(
+    collector: RunningCollector,
+) -> None:
+    def listed(**between: int) -> int:
+        items = collector.get("/api/v1/queues", **between)["items"]
+        return next((q["late"] for q in items if q["name"] == "billing.orders"), 0)
+
+    counted = sum(f["count"] for f in collector.findings() if f["kind"] == "reordered")
+    whole = order(collector)
+    assert listed() == whole["late_by"]["either"] == counted == 83
+    middle = whole["points"][100]["delivered_unix_nano"]
+    halves = [listed(end=middle), listed(start=middle + 1)]
+    assert sum(halves) == 83
+    assert min(halves) > 0
+
+
 def test_the_envelope_holds_every_displacement(collector: RunningCollector) -> None:
     whole = order(collector)
     steps = whole["envelope"]

@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from strayline_collector.errors import BadInput, NotFound
-from strayline_collector.query.wire import EnvelopeStep, FindingRef, OrderPoint, QueueOrder
+from strayline_collector.query.wire import EnvelopeStep, FindingRef, LateBy, OrderPoint, QueueOrder
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
 
@@ -86,7 +87,8 @@ def read_order(
         raise BadInput(f"first={first}, last={last}: the queue has positions 0 to {arranged.num_rows - 1}")  # fmt: skip
     session.register("arranged", arranged)
     late = session.table(load("query/order_late"), {**place, "basis": basis})
-    session.register("late", late)
+    session.register("late_by_either", late)
+    session.register("late", late.filter(pc.field(f"by_{basis}")))
     figures = session.rows(load("query/order_summary"), window)[0]
     points = _points(session, place, window, figures, limit)
     size = window["to"] - window["from"] + 1
@@ -99,6 +101,11 @@ def read_order(
         messages=figures["messages"],
         judged=figures["judged"],
         late=figures["late"],
+        late_by=LateBy(
+            delivery=figures["late_by_delivery"],
+            completion=figures["late_by_completion"],
+            either=figures["late_by_either"],
+        ),
         late_ratio=figures["late"] / figures["messages"],
         worst_extent=figures["worst_extent"],
         redelivered=figures["redelivered"],

@@ -223,6 +223,8 @@
           ),
         ),
       );
+    /* One may be late in the one and not in the other; the findings and the head count it either way. */
+    const by = (basis) => `By ${basis}${order.late_by.either ? `: ${sl.count(order.late_by[basis])} late` : ""}`;
     const count = h("span", { class: "quiet", id: "showing" });
     const place = h("div", { class: "plot" });
     const pane = h(
@@ -235,8 +237,8 @@
         tabs(
           "Basis",
           [
-            ["delivery", "By delivery"],
-            ["completion", "By completion"],
+            ["delivery", by("delivery")],
+            ["completion", by("completion")],
           ],
           order.basis,
           "basis",

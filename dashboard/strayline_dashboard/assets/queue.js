@@ -54,7 +54,7 @@
         order
           ? sl.figures([
               [sl.count(order.messages), "messages"],
-              [sl.count(order.late), "late", order.late ? "error-text" : null],
+              [sl.count(order.late_by.either), "late", order.late_by.either ? "error-text" : null],
               [sl.many(order.worst_extent, "place"), "worst"],
               [sl.count(order.redelivered), "redelivered"],
             ])

@@ -50,6 +50,14 @@ class EnvelopeStep(TypedDict):
     """When the first of them was delivered, or completed."""
 
 
+class LateBy(TypedDict):
+    """Late messages of the queue by what they came late in; ``either`` is what findings count."""
+
+    delivery: int
+    completion: int
+    either: int
+
+
 class QueueOrder(TypedDict):
     queue: str
     broker: str | None
@@ -58,6 +66,8 @@ class QueueOrder(TypedDict):
     messages: int
     judged: int
     late: int
+    """On the basis that was asked for."""
+    late_by: LateBy
     late_ratio: float
     worst_extent: int
     redelivered: int

@@ -3,7 +3,7 @@ WITH joined AS (
     FROM delivery_facts d LEFT JOIN publish_facts p ON p.trace_id = d.publish_trace_id AND p.span_id = d.publish_span_id
     WHERE d.queue IS NOT NULL AND d.received_ns BETWEEN $start_ns AND $end_ns
 ), late AS (
-    SELECT queue, broker, vhost, count(DISTINCT message) AS late FROM verdicts WHERE kind = 'reordered' AND role = 'late' GROUP BY ALL
+    SELECT queue, broker, vhost, count(DISTINCT message) AS late FROM verdicts WHERE kind = 'reordered' AND role = 'late' AND event_ns BETWEEN $start_ns AND $end_ns GROUP BY ALL
 ), found AS (
     SELECT queue, broker, vhost, count(*) AS findings FROM findings WHERE status <> 'retracted' AND queue IS NOT NULL GROUP BY ALL
 )
