@@ -87,6 +87,43 @@ def test_the_sequence_diagram_shows_calls_and_messages_in_order_of_time(
         expect(page.locator(".sequence .step[aria-label^='billing.orders to billing: nack']")).to_have_count(1)  # fmt: skip
 
 
+def test_a_sequence_diagram_fits_its_pane_and_scrolls_with_names_and_times_standing(
+    browser: Browser, collector: RunningCollector, ui: str
+) -> None:
+    trace, _ = _publish(collector)
+    parties = "[...document.querySelectorAll('.sequence-head .party')]"
+    apart = f"""(() => {{
+      const boxes = {parties}.map((g) => g.querySelector("rect").getBoundingClientRect());
+      return boxes.every((a, i) => boxes.slice(i + 1).every(
+        (b) => a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top));
+    }})()"""
+    within = f"""{parties}.every((g) => {{
+      const text = g.querySelector("text").getBoundingClientRect(), box = g.querySelector("rect").getBoundingClientRect();
+      return text.left >= box.left && text.right <= box.right;
+    }})"""
+    fits = "(() => { const s = document.querySelector('.stage .scroller'); return s.scrollWidth <= s.clientWidth; })()"
+    with clean_page(browser, ui) as page:
+        page.goto(f"/trace/{trace}?view=sequence")
+        expect(page.locator(".sequence-head .party").nth(8)).to_be_visible()
+        assert page.evaluate(fits)
+        for width in (1440, 760):
+            page.set_viewport_size({"width": width, "height": 700})
+            until(page, apart)
+            until(page, within)
+        until(page, f"!{fits}")
+        time = page.locator(".sequence-times .at").first
+        before = time.bounding_box()
+        page.locator(".stage .scroller").evaluate("(s) => { s.scrollLeft = 200; s.scrollTop = 60; }")
+        after, name = time.bounding_box(), page.locator(".sequence-head").bounding_box()
+        pane = page.locator(".stage .scroller").bounding_box()
+        assert before is not None
+        assert after is not None
+        assert name is not None
+        assert pane is not None
+        assert abs(after["x"] - before["x"]) < 1
+        assert abs(name["y"] - pane["y"]) <= 1
+
+
 def test_the_table_sorts_and_adds_up(browser: Browser, ui: str) -> None:
     with clean_page(browser, ui) as page:
         page.goto(f"/trace/{trace_id('a')}?view=table")

@@ -1,13 +1,19 @@
 "use strict";
 /* Sequence diagram: services, exchanges and queues as life lines, what crosses between them as arrows
-   in order of time. What stays within a service is left out. */
+   in order of time. What stays within a service is left out. Where the lines stand closer than their
+   names are wide, neighbours' names stand in rows of their own, up to ROWS of them; closer than NEAREST
+   the diagram is wider than its pane and scrolls, with names and times standing still. */
 (() => {
   const sl = window.strayline;
   const { h, s } = sl;
   const ROW = 30,
     LEFT = 88,
-    LEAST = 112,
-    HEAD = 40,
+    NEAREST = 44,
+    ROWS = 3,
+    NAME = 26,
+    LETTER = 6.3,
+    SIGN = 24,
+    LABEL = 170,
     MOST = 600,
     LINES = 40;
   const NOT_CALLS = new Set(["consumer", "producer"]);
@@ -89,6 +95,11 @@
     const note = h("div", { class: "crumb", hidden: true });
     const node = h("div", { class: "pane stage" }, note, scroller);
     const short = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+    /* Queues are told apart by how their names end. */
+    const both = (text, most) => {
+      const end = Math.ceil((Math.max(most, 4) - 1) / 2);
+      return text.length > most ? `${text.slice(0, Math.max(most, 4) - 1 - end)}…${text.slice(-end)}` : text;
+    };
     let all = null,
       svg = null,
       width = 0;
@@ -108,23 +119,32 @@
       if (!drawn.length)
         return sl.put(scroller, h("p", { class: "quiet pad" }, "Nothing crosses between services here."));
       width = scroller.clientWidth || 900;
-      const gap = Math.max(LEAST, (width - LEFT - 20) / lines.size),
-        wide = Math.round(LEFT + gap * lines.size);
+      const needs = (end) => SIGN + end[1].length * LETTER,
+        longest = Math.max(...[...lines.values()].map(needs)),
+        steps = Math.max(1, lines.size - 0.5),
+        last = Math.max(42, Math.min(needs([...lines.values()].at(-1)), ROWS * NEAREST - 10) / 2) + 6;
+      const gap = Math.max(NEAREST, (width - LEFT - last) / steps),
+        high = Math.min(ROWS, lines.size, Math.ceil((longest + 10) / gap)),
+        room = Math.min(high * gap - 10, 2 * (LEFT + gap / 2 - 6)),
+        wide = Math.floor(LEFT + gap * steps + last),
+        HEAD = 10 + high * (NAME + 4);
       const ids = [...lines.keys()],
         x = (end) => LEFT + gap * (ids.indexOf(end.join(":")) + 0.5);
       const height = HEAD + drawn.length * ROW + 16,
         needle = look.needle(),
         mine = look.selected();
-      const parties = [...lines.values()].map((end) =>
-        s(
+      const parties = [...lines.values()].map((end, place) => {
+        const y = 6 + (place % high) * (NAME + 4),
+          own = Math.min(room, Math.max(needs(end), 84));
+        return s(
           "g",
           { class: `party ${end[0]}` },
           s("title", {}, end.join(" ")),
-          s("rect", { x: x(end) - gap / 2 + 6, y: 6, width: gap - 12, height: 26, rx: 5 }),
+          s("rect", { x: x(end) - own / 2, y, width: own, height: NAME, rx: 5 }),
           end[0] === "service"
             ? s("rect", {
-                x: x(end) - gap / 2 + 12,
-                y: 15,
+                x: x(end) - own / 2 + 7,
+                y: y + 9,
                 width: 8,
                 height: 8,
                 rx: 2,
@@ -133,19 +153,18 @@
             : null,
           s(
             "text",
-            { x: x(end) + (end[0] === "service" ? 6 : 0), y: 23 },
-            short(
-              `${end[0] === "exchange" ? "◇ " : end[0] === "queue" ? "▤ " : ""}${end[1]}`,
-              Math.floor((gap - 34) / 6.8),
-            ),
+            { x: x(end) + (end[0] === "service" ? 7 : 0), y: y + 17 },
+            `${end[0] === "exchange" ? "◇ " : end[0] === "queue" ? "▤ " : ""}${both(end[1], Math.floor((room - SIGN) / LETTER))}`,
           ),
-        ),
-      );
+        );
+      });
       const rows = drawn.map((step, row) => {
         const y = HEAD + row * ROW + 20,
           a = x(step.from),
           b = x(step.to),
-          self = a === b;
+          self = a === b,
+          label = short(step.label, Math.floor(Math.max(LABEL, Math.abs(b - a)) / 6.6)),
+          half = label.length * 3.3;
         const colour = step.bad ? "var(--error)" : sl.PROTOCOLS[step.protocol],
           dash = step.protocol === "amqp" ? "5 3" : step.back ? "2 3" : null;
         const hushed = needle && !`${step.from[1]} ${step.to[1]} ${step.label}`.toLowerCase().includes(needle);
@@ -188,8 +207,12 @@
               }),
           s(
             "text",
-            { x: self ? a + 26 : (a + b) / 2, y: y - 5, style: self ? { textAnchor: "start" } : {} },
-            short(step.label, Math.max(8, Math.floor(Math.abs(b - a || gap) / 6.6))),
+            {
+              x: self ? a + 26 : Math.max(LEFT + half, Math.min(wide - 4 - half, (a + b) / 2)),
+              y: y - 5,
+              style: self ? { textAnchor: "start" } : {},
+            },
+            label,
           ),
         );
       });
@@ -224,8 +247,20 @@
         parties.map((party) => party.cloneNode(true)),
       );
       const head = s("svg", { class: "sequence", width: wide, height: HEAD, "aria-hidden": "true" }, parties);
+      const times = h(
+        "div",
+        { class: "sequence-times", hidden: wide <= width, style: { height: `${height}px`, marginBottom: `-${height}px` } },
+        s(
+          "svg",
+          { class: "sequence", width: LEFT, height, "aria-hidden": "true" },
+          drawn.map((step, row) =>
+            s("text", { class: "at", x: LEFT - 14, y: HEAD + row * ROW + 24 }, `+${sl.duration(step.at)}`),
+          ),
+        ),
+      );
       scroller.replaceChildren(
         h("div", { class: "sequence-head", style: { width: `${wide}px`, marginBottom: `-${HEAD + 1}px` } }, head),
+        times,
         svg,
       );
     }
