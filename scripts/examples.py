@@ -95,6 +95,12 @@ def main() -> None:
             "get /api/v1/traces/{trace_id}/outline": collector.get(
                 f"/api/v1/traces/{message['trace_id']}/outline", stitch="true"
             ),
+            "get /api/v1/traces/{trace_id}/spans": collector.get(
+                f"/api/v1/traces/{message['trace_id']}/spans", stitch="true", limit=2
+            ),
+            "get /api/v1/traces/{trace_id}/critical_path": collector.get(
+                f"/api/v1/traces/{message['trace_id']}/critical_path", stitch="true", limit=2
+            ),
             "get /api/v1/traces/{trace_id}/spans/{span_id}": collector.get(
                 f"/api/v1/traces/{message['trace_id']}/spans/{message['producer_span_id']}"
             ),

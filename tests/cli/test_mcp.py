@@ -13,7 +13,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from mcp import Client, StdioServerParameters
 
-from strayline_collector.commands.mcp_tools import MAX_CHARS, bounded
+from strayline_collector.commands.mcp_bounds import MAX_CHARS, bounded
 from tests.support.collector import RunningCollector, collector_command, running_collector
 from tests.support.story import (
     CLIENT,

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 
 from strayline.version import __version__
 from strayline_collector.commands.client import Credentials, connect
-from strayline_collector.commands.mcp_tools import TOOLS, Api, Tool, ToolProblem
+from strayline_collector.commands.mcp_api import Api, ToolProblem
+from strayline_collector.commands.mcp_tools import TOOLS, Tool
 
 INSTRUCTIONS = (
     "Distributed traces and RabbitMQ messages of one Strayline collector. Start with `findings` (what is "

@@ -1,21 +1,22 @@
-"""The tools of ``strayline mcp``: what each takes, asks the API for, and says in bounded size."""
+"""The tools of ``strayline mcp``: what each takes, and asks the API for."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
-from strayline_collector.query.wire import CriticalSegment, Span
-
-MAX_CHARS: Final = 24_000
-"""Of one answer: some 7,000 tokens, of which a model's context holds many."""
-CUTS: Final = ((400, 30), (160, 10), (60, 4), (30, 2), (10, 1))
-"""Characters of a text and items of a list, tried until an answer fits."""
+from strayline_collector.commands.mcp_api import Api, ToolProblem, given
+from strayline_collector.commands.mcp_bounds import bounded, fitting, paged, part
+from strayline_collector.query.wire import (
+    NamedSegment,
+    PathSegments,
+    SpanSaid,
+    StorySpan,
+    StorySpans,
+)
 
 TraceId = Annotated[str, Field(pattern="^[0-9a-fA-F]{32}$", description="32 hex digits")]
 Text = Annotated[str, Field(max_length=1024)]
@@ -25,40 +26,10 @@ Time = Annotated[
 Cursor = Annotated[str, Field(max_length=128, description="`next_cursor` of the answer before")]
 
 
-class ToolProblem(Exception):
-    """Why a tool cannot answer; its text is for the model to read and act on."""
-
-
 class Arguments(BaseModel):
     """What a tool takes; nothing else is let through."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-
-@dataclass(frozen=True, slots=True)
-class Api:
-    """The collector's API. Raises ``ToolProblem`` with its own words."""
-
-    client: httpx.Client
-    address: str
-
-    def get(self, path: str, **params: Any) -> Any:
-        return self._answer("GET", path, params=_given(params))
-
-    def post(self, path: str, document: Mapping[str, Any]) -> Any:
-        return self._answer("POST", path, json=document)
-
-    def _answer(self, method: str, path: str, **how: Any) -> Any:
-        try:
-            answer = self.client.request(method, path, **how)
-            document = answer.json()
-        except (httpx.HTTPError, ValueError) as error:
-            raise ToolProblem(
-                f"no collector answers at {self.address} ({str(error) or type(error).__name__}); start one with: strayline up"
-            ) from None
-        if answer.status_code != 200:
-            raise ToolProblem(str(document.get("detail", f"HTTP {answer.status_code}")))
-        return document
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,97 +44,6 @@ class Tool:
     def answer(self, api: Api, arguments: Mapping[str, Any]) -> str:
         """Raises pydantic's ``ValidationError`` and ``ToolProblem``."""
         return bounded(self.ask(api, self.arguments.model_validate(arguments)))
-
-
-# ---- size ---------------------------------------------------------------------------------------
-
-
-def bounded(document: Any) -> str:
-    """As JSON of at most ``MAX_CHARS``: long texts and lists are cut until it fits, and say so."""
-    for characters, items in CUTS:
-        text = _json(clipped(document, characters, items))
-        if len(text) <= MAX_CHARS:
-            return text
-    raise ToolProblem("the answer is too large however it is cut; ask for less")
-
-
-def clipped(value: Any, characters: int, items: int) -> Any:
-    """``value`` with its texts and lists cut. Lists that were cut to fit on purpose (``items``,
-    ``spans``, ``rows``, ``segments``) stay as they are."""
-    if isinstance(value, str):
-        more = len(value) - characters
-        return value if more <= 0 else f"{value[:characters]}… (+{more:,} characters)"
-    if isinstance(value, Mapping):
-        kept = {
-            str(name)[:200]: (
-                [clipped(item, characters, items) for item in inner]
-                if name in _FITTED and isinstance(inner, list)
-                else clipped(inner, characters, items)
-            )
-            for name, inner in list(value.items())[: items * 4]
-        }
-        more = len(value) - len(kept)
-        return kept if more <= 0 else {**kept, "…": f"{more:,} more"}
-    if isinstance(value, list):
-        kept = [clipped(item, characters, items) for item in value[:items]]
-        more = len(value) - len(kept)
-        return kept if more <= 0 else [*kept, f"… {more:,} more"]
-    return value
-
-
-_FITTED: Final = frozenset({"items", "spans", "rows", "segments"})
-
-
-def fitting(items: Sequence[Any]) -> int:
-    """How many of ``items``, cut as an answer is first, fit into one."""
-    room = MAX_CHARS - 1_500
-    for number, item in enumerate(items):
-        room -= len(_json(clipped(item, *CUTS[0]))) + 1
-        if room < 0:
-            return max(1, number)
-    return len(items)
-
-
-def _paged(
-    fetch: Callable[[int], Any], shape: Callable[[Any], Any], limit: int, more: str
-) -> dict[str, Any]:
-    """A page of as many as fit, asked for again where fewer do, so that its cursor goes on."""
-    page = fetch(limit)
-    items = [shape(item) for item in page["items"]]
-    fit = fitting(items)
-    if fit < len(items):
-        page, items = fetch(fit), items[:fit]
-    answer: dict[str, Any] = {"items": items, "next_cursor": page["next_cursor"]}
-    if page["next_cursor"] is not None:
-        answer["cut"] = f"{len(items)} shown, there are more: {more}, or pass next_cursor as cursor"
-    return answer
-
-
-def _part(name: str, items: Sequence[Any], offset: int, limit: int, more: str) -> dict[str, Any]:
-    wanted = items[offset : offset + limit]
-    fit = wanted[: fitting(wanted)]
-    answer: dict[str, Any] = {name: list(fit)}
-    if offset + len(fit) < len(items):
-        after = offset + len(fit)
-        answer["cut"] = (
-            f"{name} {offset} to {after - 1} of {len(items)}: ask with offset={after}{more}"
-        )
-    return answer
-
-
-def _json(document: Any) -> str:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-
-
-def _given(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _ms(ns: int | None) -> float | None:
-    return None if ns is None else round(ns / 1e6, 3)
-
-
-# ---- tools --------------------------------------------------------------------------------------
 
 
 class FindTraces(Arguments):
@@ -188,7 +68,7 @@ def _find_traces(api: Api, told: FindTraces) -> Any:
     def fetch(limit: int) -> Any:
         return api.get("/api/v1/traces", **{**told.model_dump(), "limit": limit})
 
-    return _paged(fetch, lambda item: item, told.limit, "narrow q, start and end")
+    return paged(fetch, lambda item: item, told.limit, "narrow q, start and end")
 
 
 class GetTrace(Arguments):
@@ -196,38 +76,44 @@ class GetTrace(Arguments):
     stitch: Annotated[bool, Field(description="With what led to it and followed, by links.")] = True
     span_id: Annotated[
         str | None,
-        Field(pattern="^[0-9a-fA-F]{16}$", description="Only this span, with its attributes."),
+        Field(
+            pattern="^[0-9a-fA-F]{16}$",
+            description="Only this span, with its attributes; trace_id is then its own.",
+        ),
     ] = None
     offset: Annotated[int, Field(ge=0, le=100_000, description="First span to show.")] = 0
     limit: Annotated[int, Field(ge=1, le=500)] = 200
 
 
 def _get_trace(api: Api, told: GetTrace) -> Any:
-    trace = _trace(api, told.trace_id, told.stitch)
-    spans: list[Span] = trace["spans"]
-    start_ns = min(span["start_unix_nano"] for span in spans)
+    trace = told.trace_id.lower()
     if told.span_id is not None:
-        found = [span for span in spans if span["span_id"] == told.span_id.lower()]
-        if not found:
-            raise ToolProblem(f"no span {told.span_id} in trace {told.trace_id}")
-        return {"spans": [{**span, "duration_ms": _duration(span)} for span in found]}
+        one = api.get(f"/api/v1/traces/{trace}/spans/{told.span_id.lower()}")
+        return {"spans": [{**span, "duration_ms": _duration(span)} for span in one["items"]]}
+    page: StorySpans = api.get(
+        f"/api/v1/traces/{trace}/spans",
+        stitch="true" if told.stitch else "false",
+        limit=told.limit,
+        cursor=str(told.offset),
+    )
     return {
-        "trace_id": trace["trace_id"],
-        "stitched_trace_ids": trace["stitched_trace_ids"],
-        "start_unix_nano": start_ns,
-        "span_count": len(spans),
-        "truncated": trace["truncated"],
-        **_part(
+        "trace_id": page["trace_id"],
+        "stitched_trace_ids": page["stitched_trace_ids"],
+        "start_unix_nano": page["start_unix_nano"],
+        "span_count": page["span_count"],
+        "truncated": page["truncated"],
+        **part(
             "spans",
-            [_short(span, start_ns, trace["trace_id"]) for span in spans],
+            page,
+            lambda span: _short(span, page["start_unix_nano"], page["trace_id"]),
             told.offset,
-            told.limit,
+            page["span_count"],
             "; span_id shows one with its attributes",
         ),
     }
 
 
-def _short(span: Span, start_ns: int, trace_id: str) -> dict[str, Any]:
+def _short(span: StorySpan, start_ns: int, trace_id: str) -> dict[str, Any]:
     parent = span["display_parent"]
     said: dict[str, Any] = {
         "span_id": span["span_id"],
@@ -241,20 +127,20 @@ def _short(span: Span, start_ns: int, trace_id: str) -> dict[str, Any]:
         "duration_ms": _duration(span),
         "self_ms": _ms(span["self_ns"]),
         "status": None if span["status"] == "unset" else span["status"],
-        "status_message": span["status_message"] or None,
+        "events": span["events"] or None,
         "queue": span["queue"],
         "queue_wait_ms": _ms(span["queue_wait_ns"]),
         "findings": span["findings"] or None,
     }
-    return _given(said)
+    return given(said)
 
 
-def _duration(span: Span) -> float | None:
+def _duration(span: StorySpan | SpanSaid) -> float | None:
     return _ms(span["end_unix_nano"] - span["start_unix_nano"])
 
 
-def _trace(api: Api, trace_id: str, stitch: bool) -> Any:
-    return api.get(f"/api/v1/traces/{trace_id.lower()}", stitch="true" if stitch else "false")
+def _ms(ns: int | None) -> float | None:
+    return None if ns is None else round(ns / 1e6, 3)
 
 
 class GetCriticalPath(Arguments):
@@ -275,32 +161,34 @@ def _critical_path(api: Api, told: GetCriticalPath) -> Any:
     if told.trace_id is None:
         asked = told.model_dump(exclude={"trace_id", "offset"})
         path = api.get("/api/v1/critical_path", **asked)
-        return {**path, **_part("items", path["items"], told.offset, 1000, "")}
-    trace = _trace(api, told.trace_id, True)
-    spans: dict[tuple[str, str], Span] = {
-        (span["trace_id"], span["span_id"]): span for span in trace["spans"]
-    }
-    segments: list[CriticalSegment] = trace["critical_path"]
-    start_ns = segments[0]["start_unix_nano"] if segments else 0
-    said = [_segment(segment, spans, start_ns) for segment in segments]
-    total = sum(s["end_unix_nano"] - s["start_unix_nano"] for s in segments)
+        rest = {"items": path["items"][told.offset :]}
+        return {**path, **part("items", rest, lambda item: item, told.offset, len(path["items"]))}
+    page: PathSegments = api.get(
+        f"/api/v1/traces/{told.trace_id.lower()}/critical_path",
+        stitch="true",
+        limit=1000,
+        cursor=str(told.offset),
+    )
     return {
-        "trace_id": trace["trace_id"],
-        "total_ms": _ms(total),
-        **_part("segments", said, told.offset, 1000, ""),
+        "trace_id": page["trace_id"],
+        "total_ms": _ms(page["total_ns"]),
+        **part(
+            "segments",
+            page,
+            lambda segment: _segment(segment, page["start_unix_nano"]),
+            told.offset,
+            page["segment_count"],
+        ),
     }
 
 
-def _segment(
-    segment: CriticalSegment, spans: Mapping[tuple[str, str], Span], start_ns: int
-) -> dict[str, Any]:
-    span = spans.get((segment["trace_id"], segment["span_id"]))
+def _segment(segment: NamedSegment, start_ns: int) -> dict[str, Any]:
     return {
         "kind": segment["kind"],
         "at_ms": _ms(segment["start_unix_nano"] - start_ns),
         "ms": _ms(segment["end_unix_nano"] - segment["start_unix_nano"]),
-        "service": None if span is None else span["service"],
-        "name": None if span is None else span["name"],
+        "service": segment["service"],
+        "name": segment["name"],
         "span_id": segment["span_id"],
     }
 
@@ -330,9 +218,9 @@ def _findings(api: Api, told: GetFindings) -> Any:
     def shape(finding: Mapping[str, Any]) -> dict[str, Any]:
         left_out = ("messages", "messages_truncated", "sql", "explanation", "note", "muted_until")
         said = {name: value for name, value in finding.items() if name not in left_out}
-        return {**said, "subject": _given(finding["subject"])}
+        return {**said, "subject": given(finding["subject"])}
 
-    page = _paged(fetch, shape, told.limit, "filter by kind, queue or severity")
+    page = paged(fetch, shape, told.limit, "filter by kind, queue or severity")
     return {**page, "one": "finding_id gives one with its explanation, messages and SQL"}
 
 
@@ -362,7 +250,7 @@ def _message_journey(api: Api, told: MessageJourney) -> Any:
     def fetch(limit: int) -> Any:
         return api.get("/api/v1/messages", **{**asked, "limit": limit})
 
-    return _paged(fetch, lambda item: item, told.limit, "give message_id, trace_id or queue")
+    return paged(fetch, lambda item: item, told.limit, "give message_id, trace_id or queue")
 
 
 class AskSql(Arguments):

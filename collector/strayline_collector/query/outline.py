@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from strayline_collector.errors import NotFound
 from strayline_collector.query.findings import told_briefly
@@ -20,6 +20,7 @@ from strayline_collector.query.wire import (
     ClockMode,
     FoundSpans,
     OutlineFinding,
+    SpanKind,
     SpanSaid,
     SpansSaid,
 )
@@ -31,7 +32,17 @@ from strayline_collector.trace.tree import bled_spans, drawing_order
 
 MAX_FOUND: Final = 10_000
 MAX_FINDINGS: Final = 100
-KINDS: Final = ("unspecified", "internal", "server", "client", "producer", "consumer")
+KINDS: Final[tuple[SpanKind, ...]] = (
+    "unspecified",
+    "internal",
+    "server",
+    "client",
+    "producer",
+    "consumer",
+)
+
+
+STATUSES: Final[tuple[Literal["unset", "ok", "error"], ...]] = ("unset", "ok", "error")
 
 
 def outline_text(
@@ -172,7 +183,12 @@ def _said(row: Row, trace_id: str, span_id: str) -> SpanSaid:
     return SpanSaid(
         trace_id=trace_id,
         span_id=span_id,
+        service=row["service"],
+        name=row["name"],
         kind=KINDS[row["kind"]],
+        start_unix_nano=row["start_ns"],
+        end_unix_nano=row["end_ns"],
+        status=STATUSES[row["status_code"]],
         status_message=row["status_message"],
         scope=row["scope_name"],
         attributes=json.loads(row["attributes"]),

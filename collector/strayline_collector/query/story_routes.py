@@ -11,8 +11,9 @@ from strayline_collector.query import wire
 from strayline_collector.query.compare import compare_ranges, compare_traces
 from strayline_collector.query.latency import read_latency
 from strayline_collector.query.outline import find_spans, outline_text, read_span
-from strayline_collector.query.params import Read, Text, Time
+from strayline_collector.query.params import Cursor, Limit, Read, Text, Time, offset_of
 from strayline_collector.query.paths import MAX_STORIES, read_critical_path
+from strayline_collector.query.story_pages import read_path_segments, read_story_spans
 from strayline_collector.query.times import time_range
 
 
@@ -54,6 +55,28 @@ def add_story_routes(app: FastAPI, read: Read) -> None:
     async def span(trace_id: str, span_id: str) -> Response:
         """What one span says: attributes, resource, events, links."""
         return await read(lambda s: read_span(s, trace_id.lower(), span_id.lower()))
+
+    @app.get("/api/v1/traces/{trace_id}/spans", response_model=wire.StorySpans, tags=["traces"])
+    async def story_spans(
+        trace_id: str, stitch: bool = False, limit: Limit = 200, cursor: Cursor = None
+    ) -> Response:
+        """One trace's spans a page at a time, in drawing order and without attributes."""
+        wanted, offset = trace_id.lower(), offset_of(cursor)
+        return await read(
+            lambda s: read_story_spans(s, wanted, stitched=stitch, limit=limit, offset=offset)
+        )
+
+    @app.get(
+        "/api/v1/traces/{trace_id}/critical_path", response_model=wire.PathSegments, tags=["traces"]
+    )
+    async def path_of_one(
+        trace_id: str, stitch: bool = False, limit: Limit = 200, cursor: Cursor = None
+    ) -> Response:
+        """What the end of one trace waited for, a page at a time, with the names of the spans."""
+        wanted, offset = trace_id.lower(), offset_of(cursor)
+        return await read(
+            lambda s: read_path_segments(s, wanted, stitched=stitch, limit=limit, offset=offset)
+        )
 
     @app.get("/api/v1/traces/{trace_id}/find", response_model=wire.FoundSpans, tags=["traces"])
     async def find(

@@ -162,7 +162,7 @@ def _findings(session: Session, trace_ids: list[str]) -> dict[SpanKey, list[str]
 def _spans(told: Told) -> memoryview:
     """Each span's JSON in drawing order, a comma before each. Put together by Arrow: what a column
     of texts holds lies in memory as one text."""
-    order = _order([span.key for span in told.tree], told.children)
+    order = draw_order([span.key for span in told.tree], told.children)
     spans = [told.tree[row] for row in order]
     keys = [span.key for span in spans]
     own = self_times(told.by_key, told.parents, told.children)
@@ -203,7 +203,7 @@ def _spans(told: Told) -> memoryview:
     return memoryview(data)[bounds_at[pieces.offset] : bounds_at[pieces.offset + len(pieces)]]
 
 
-def _order(keys: list[SpanKey], children: Mapping[SpanKey | None, list[SpanKey]]) -> list[int]:
+def draw_order(keys: list[SpanKey], children: Mapping[SpanKey | None, list[SpanKey]]) -> list[int]:
     """Rows in drawing order; a client and a server may share a key (Zipkin)."""
     place = dict(zip(keys, range(len(keys)), strict=True))
     drawn = drawing_order(children)

@@ -160,6 +160,58 @@ class Trace(TypedDict):
     traces, 100,000 links."""
 
 
+class StorySpan(TypedDict):
+    """A span without what it says: attributes, events and links are asked for one span at a time."""
+
+    trace_id: str
+    span_id: str
+    display_parent: str | None
+    """``trace_id-span_id`` of what caused it."""
+    service: str
+    name: str
+    kind: SpanKind
+    start_unix_nano: int
+    end_unix_nano: int
+    self_ns: int
+    status: Literal["unset", "ok", "error"]
+    protocol: Protocol | None
+    events: int
+    """How many."""
+    queue: str | None
+    queue_wait_ns: int | None
+    findings: list[str]
+
+
+class StorySpans(TypedDict):
+    trace_id: str
+    stitched_trace_ids: list[str]
+    start_unix_nano: int
+    """Of all its spans, as ``span_count`` is, whatever the page holds."""
+    span_count: int
+    truncated: bool
+    """Whether there was more than 100,000 spans, 1,000 traces or 100,000 links."""
+    items: list[StorySpan]
+    """In drawing order: depth first, children by start."""
+    next_cursor: str | None
+
+
+class NamedSegment(CriticalSegment):
+    service: str
+    name: str
+
+
+class PathSegments(TypedDict):
+    """What the end of one story waited for."""
+
+    trace_id: str
+    start_unix_nano: int
+    """Of the whole path, as ``total_ns`` and ``segment_count`` are."""
+    total_ns: int
+    segment_count: int
+    items: list[NamedSegment]
+    next_cursor: str | None
+
+
 class OutlineColumns(TypedDict):
     """One value a span, in drawing order."""
 
@@ -225,7 +277,12 @@ class SpanSaid(TypedDict):
 
     trace_id: str
     span_id: str
-    kind: str
+    service: str
+    name: str
+    kind: SpanKind
+    start_unix_nano: int
+    end_unix_nano: int
+    status: Literal["unset", "ok", "error"]
     status_message: str | None
     scope: str | None
     attributes: dict[str, Any]

@@ -1,5 +1,5 @@
 -- What one span says, as JSON text. More than one where a client and a server share an id (Zipkin).
-SELECT batch, shortened, kind, status_message, scope_name, environment, process, host,
+SELECT batch, shortened, service, name, kind, start_ns, end_ns, status_code, status_message, scope_name, environment, process, host,
     coalesce(attributes, '{}') AS attributes, coalesce(resource, '{}') AS resource,
     coalesce(events, '[]') AS events, coalesce(links, '[]') AS links
 FROM distinct_spans
