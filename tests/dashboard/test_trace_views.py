@@ -113,7 +113,9 @@ def test_a_sequence_diagram_fits_its_pane_and_scrolls_with_names_and_times_stand
         until(page, f"!{fits}")
         time = page.locator(".sequence-times .at").first
         before = time.bounding_box()
-        page.locator(".stage .scroller").evaluate("(s) => { s.scrollLeft = 200; s.scrollTop = 60; }")
+        page.locator(".stage .scroller").evaluate(
+            "(s) => { s.scrollLeft = 200; s.scrollTop = 60; }"
+        )
         after, name = time.bounding_box(), page.locator(".sequence-head").bounding_box()
         pane = page.locator(".stage .scroller").bounding_box()
         assert before is not None
