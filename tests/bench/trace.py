@@ -94,6 +94,20 @@ def main(spans: int) -> None:
                 f"best {min(took):.2f} s, {size / 1e6:.1f} MB"
             )
             assert len(answer.json()["spans"]) == spans
+        for part in ("spans", "critical_path"):
+            took = []
+            for _ in range(ROUNDS):
+                began = time.perf_counter()
+                answer = client.get(
+                    f"http://{collector.api}/api/v1/traces/{TRACE.hex()}/{part}",
+                    params={"stitch": "true", "limit": 200},
+                )
+                took.append(time.perf_counter() - began)
+                assert answer.status_code == 200, answer.text
+            print(
+                f"{spans:,} spans, 200 of {part}: median {statistics.median(took):.2f} s, "
+                f"best {min(took):.2f} s, {len(answer.content) / 1e6:.2f} MB"
+            )
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ DOORS = ("otlp-http", "otlp-grpc", "api")
 
 _PROGRAM = """
 import asyncio, json, sys
-from strayline_collector.app import serve
+from strayline_collector.doors import serve
 from strayline_collector.settings import CollectorSettings, parse_address
 options = json.loads(sys.argv[1])
 doors = {name: parse_address(options.pop(name, "127.0.0.1:0"), name) for name in ("otlp_http", "otlp_grpc", "api")}

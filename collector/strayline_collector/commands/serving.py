@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from strayline_collector.access import Access, read_tokens
-from strayline_collector.app import serve
 from strayline_collector.decode.otlp import DECODER
+from strayline_collector.doors import serve
 from strayline_collector.errors import UsageError
 from strayline_collector.settings import (
     Addresses,

@@ -16,8 +16,8 @@ import httpx
 import strayline
 from strayline import provider
 from strayline.stamp import stamper
-from strayline_collector.app import serve
 from strayline_collector.commands.reports import RANK, told
+from strayline_collector.doors import serve
 from strayline_collector.settings import Addresses, CollectorSettings, parse_address
 from strayline_collector.untraced import untraced
 
