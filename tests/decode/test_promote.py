@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from strayline_collector.decode.otlp import decode
 from strayline_collector.decode.promote import promoted
+from tests.support.story import Told, otlp
 
 CLIENT = 3
 
@@ -48,3 +50,25 @@ def test_service_and_method_are_told_apart_by_either_naming(
 )
 def test_a_status_is_the_newer_names(attributes: dict[str, Any], status: str) -> None:
     assert promoted(CLIENT, attributes)["rpc_status"] == status
+
+
+@pytest.mark.parametrize(
+    ("kind", "attributes", "wanted"),
+    [
+        (4, {"celery.action": "apply_async"}, ("rabbitmq", "publish")),
+        (5, {"celery.action": "run"}, ("rabbitmq", "process")),
+        (5, {"celery.action": "run", "messaging.system": "redis"}, ("redis", "process")),
+        (5, {"celery.action": 1}, (None, None)),
+        (1, {"celery.action": "run"}, ("rabbitmq", None)),
+    ],
+)
+def test_a_celery_task_is_a_message_of_what_its_span_says(
+    kind: int, attributes: dict[str, Any], wanted: tuple[str | None, str | None]
+) -> None:
+    columns = promoted(kind, attributes)
+    assert (columns["messaging_system"], columns["messaging_operation"]) == wanted
+    table = decode(
+        [otlp([Told("x", "shop", kind, 1, 2, attributes=attributes)])], 1
+    )  # native, where it is built
+    assert table["messaging_system"].to_pylist() == [wanted[0]]
+    assert table["messaging_operation"].to_pylist() == [wanted[1]]

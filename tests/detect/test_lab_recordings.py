@@ -1,4 +1,4 @@
-"""Recorded systems of stock Node services: the graph is the truth's, every fault is found and nothing else.
+"""Recorded systems of stock services: the graph is the truth's, every fault is found and nothing else.
 
 What spans leave open (starts of whole milliseconds, what was behind the last that came out) may be missed,
 and is counted here."""

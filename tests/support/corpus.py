@@ -17,7 +17,15 @@ from strayline_collector.store.ports import Position
 CORPUS = Path(__file__).parents[1] / "corpus"
 RECORDINGS = ("a_healthy_proto", "b_misroute", "d_reorder_nack")
 """One NestJS system, in ``corpus/nest``."""
-LAB = ("nest_faults", "answers", "requeue", "dead_letters", "stolen")
+LAB = (
+    "nest_faults",
+    "answers",
+    "requeue",
+    "dead_letters",
+    "stolen",
+    "python_pika",
+    "python_celery",
+)
 """Small systems, each with something that goes wrong in it, in ``corpus/lab``."""
 
 

@@ -48,6 +48,8 @@ def promoted(kind: int, attributes: Mapping[str, Any]) -> dict[str, str | int | 
         attributes, ("server.port", "net.peer.port", "net.host.port"), 0x7FFFFFFF
     )
     columns["url_path"] = _path(attributes)
+    if _tells_task(attributes):
+        columns["messaging_system"] = "rabbitmq"
     columns["messaging_operation"] = _operation(kind, attributes)
     columns["rpc_service"], columns["rpc_method"] = _called(
         columns["rpc_service"], columns["rpc_method"]
@@ -92,8 +94,14 @@ def _path(attributes: Mapping[str, Any]) -> str | None:
     return path.partition("?")[0] if path is not None else None
 
 
+def _tells_task(attributes: Mapping[str, Any]) -> bool:
+    """Celery's contrib instrumentation names no messaging system; whatever carries its tasks, Celery
+    gives them AMQP's exchanges, keys and queues."""
+    return "messaging.system" not in attributes and isinstance(attributes.get("celery.action"), str)
+
+
 def _operation(kind: int, attributes: Mapping[str, Any]) -> str | None:
-    if "messaging.system" not in attributes:
+    if "messaging.system" not in attributes and not _tells_task(attributes):
         return None
     for name in ("messaging.operation.type", "messaging.operation", "messaging.operation.name"):
         value = attributes.get(name)

@@ -115,19 +115,24 @@ def messaging_edges(
     findings: Iterable[Row],
     span_s: float,
 ) -> list[Edge]:
-    """Service → exchange → queue → service."""
+    """Service → exchange → queue → service; exchange → service where nothing tells the queue."""
     parts: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in publishes:
         source = node_id("service", row["producer"])
         parts[source, _exchange_id(row["broker"], row["vhost"], row["exchange"])].append(row)
     for row in deliveries:
-        if row["queue"] is None:
-            continue
-        queue = node_id("queue", row["queue"], row["broker"], row["vhost"])
+        consumer = node_id("service", row["consumer"])
+        exchange = None
         if row["exchange"] is not None:
             exchange = _exchange_id(row["exchange_broker"], row["exchange_vhost"], row["exchange"])
+        if row["queue"] is None:
+            if exchange is not None:
+                parts[exchange, consumer].append(row)
+            continue
+        queue = node_id("queue", row["queue"], row["broker"], row["vhost"])
+        if exchange is not None:
             parts[exchange, queue].append({**row, "p50_ms": None, "p95_ms": None, "errors": 0})
-        parts[queue, node_id("service", row["consumer"])].append(row)
+        parts[queue, consumer].append(row)
     ids = _finding_edges(findings)
     return [
         _edge(source, target, "amqp", rows, len(ids[source, target]), span_s)

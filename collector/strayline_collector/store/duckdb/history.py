@@ -46,6 +46,8 @@ STEPS: Final[tuple[tuple[str, Callable[[Kinds], bool]], ...]] = (
     ("derive/links", lambda k: k.links),
     ("derive/brokers", lambda k: k.brokers),
     ("derive/publishes", lambda k: k.publishes),
+    ("derive/wrapped", lambda k: k.publishes),
+    ("derive/unwrapped", lambda k: k.publishes),
     ("derive/returns", lambda k: k.returns),
     ("derive/returned", lambda k: k.publishes or k.returns),
     ("derive/deliveries", lambda k: k.deliveries),

@@ -43,6 +43,7 @@ enum Name : uint8_t {
     kNetHostPort,
     kServicePeerName,
     kPeerService,
+    kCeleryAction,
     kNames,
 };
 
@@ -74,6 +75,7 @@ constexpr std::array<std::string_view, kNames> kText = {
     "net.host.port",
     "service.peer.name",
     "peer.service",
+    "celery.action",
 };
 
 constexpr size_t kLongest = 25;
@@ -212,8 +214,15 @@ std::string_view operation(std::string_view said) {
     return {};
 }
 
+// Celery's contrib instrumentation names no messaging system; whatever carries its tasks, Celery gives
+// them AMQP's exchanges, keys and queues.
+bool tells_task(const Found& found) {
+    const Value* action = found[kCeleryAction];
+    return found[kMessagingSystem] == nullptr && action != nullptr && action->kind == Kind::kString;
+}
+
 void put_operation(Batch& batch, int32_t kind, const Found& found) {
-    if (found[kMessagingSystem] == nullptr) return;
+    if (found[kMessagingSystem] == nullptr && !tells_task(found)) return;
     for (const Name name : {kMessagingOperationType, kMessagingOperation, kMessagingOperationName}) {
         const Value* value = found[name];
         if (value == nullptr || value->kind != Kind::kString) continue;
@@ -249,7 +258,10 @@ void promote(Batch& batch, int32_t kind, const std::vector<Attribute>& attribute
     text(batch.rpc_system, {kRpcSystemName, kRpcSystem});
     put_called(batch, found);
     text(batch.rpc_status, {kRpcResponseStatusCode, kRpcGrpcStatusCode});
-    text(batch.messaging_system, {kMessagingSystem});
+    if (tells_task(found))
+        batch.messaging_system.put(row, "rabbitmq");
+    else
+        text(batch.messaging_system, {kMessagingSystem});
     put_operation(batch, kind, found);
     text(batch.db_system, {kDbSystemName, kDbSystem});
     text(batch.server_address, {kServerAddress, kNetPeerName, kNetHostName});

@@ -13,7 +13,8 @@ WITH picked AS (
             '$."strayline.priority"', '$."messaging.message.id"', '$."messaging.message_id"',          -- 17 18 19
             '$."messaging.message.conversation_id"', '$."messaging.conversation_id"',                  -- 20 21
             '$."strayline.received_unix_nano"', '$."strayline.settlement"',                            -- 22 23
-            '$."strayline.settled_unix_nano"', '$."messaging.url"'                                     -- 24 25
+            '$."strayline.settled_unix_nano"', '$."messaging.url"',                                    -- 24 25
+            '$."celery.action"', '$."celery.delivery_info"'                                            -- 26 27
         ]) AS a,
         json_extract_string(links, ['$[0].trace_id', '$[0].span_id', '$[1].span_id']) AS l
     FROM told s
@@ -23,7 +24,15 @@ WITH picked AS (
       AND (s.attributes->>'$."strayline.batch"') IS NULL
     QUALIFY row_number() OVER (PARTITION BY s.trace_id, s.span_id ORDER BY s.end_ns, s.name) = 1
 ), named AS (
-    SELECT p.*, coalesce(a[7], a[8]) AS key_name,
+    SELECT p.*,
+        -- Celery's contrib instrumentation by itself says where a task came by as Python's text of a dict
+        a[26] IS NOT NULL AND a[4] IS NULL AS of_task,
+        CASE WHEN of_task THEN coalesce(nullif(regexp_extract(a[27], '''routing_key'': ''([^'']*)''', 1), ''), a[6])
+             -- pika's names the key where the exchange is the default one; only a queue is called so
+             ELSE coalesce(a[7], a[8], CASE WHEN starts_with(a[6], 'amq.gen-') THEN a[6] END) END AS key_name,
+        CASE WHEN of_task THEN regexp_extract(a[27], '''exchange'': ''([^'']*)''', 1)
+             WHEN starts_with(a[6], 'amq.gen-') OR a[6] IN ('amq.default', '<default>', '(default)') THEN ''
+             ELSE a[6] END AS exchange_name,
         CASE WHEN length(a[1]) <= 128 AND regexp_full_match(a[1],
             '1\.[0-9a-f]{16}\.[1-9][0-9]{0,17}\.[1-9][0-9]{0,17}\.[0-9a-f]{4}(\.[0-9a-f]{8}\.[1-9][0-9]{0,17})?')
             THEN a[1] END AS stamp,
@@ -43,11 +52,11 @@ SELECT
     coalesce(a[3], url_decode(nullif(regexp_extract(a[25], '^amqps?://[^/?]*/([^?]+)', 1), '')),
         CASE WHEN regexp_matches(a[25], '^amqps?://[^/?]+/?([?]|$)') THEN '/' END) AS vhost,
     a[9] AS queue,
-    coalesce(a[4], CASE WHEN a[6] IN ('amq.default', '<default>', '(default)') THEN '' ELSE a[6] END) AS exchange,
+    coalesce(a[4], exchange_name) AS exchange,
     coalesce(key_name, CASE WHEN a[4] IS NOT NULL THEN '' END) AS routing_key,
     service, process AS instance, host, a[10] AS epoch,
     TRY_CAST(a[11] AS BIGINT) AS channel, a[12] AS consumer_tag, TRY_CAST(a[13] AS BIGINT) AS delivery_tag,
-    TRY_CAST(a[14] AS BOOLEAN) AS redelivered, TRY_CAST(a[15] AS BIGINT) AS delivery_count,
+    coalesce(TRY_CAST(a[14] AS BOOLEAN), CASE WHEN of_task THEN TRY_CAST(nullif(regexp_extract(a[27], '''redelivered'': (True|False)', 1), '') AS BOOLEAN) END) AS redelivered, TRY_CAST(a[15] AS BIGINT) AS delivery_count,
     CASE WHEN json_type(attributes, '$."strayline.death"') = 'ARRAY' THEN a[16] END AS death,
     stamp,
     -- `h`: first 4 hex of SHA-256 over the length-prefixed exchange and key. A dead-lettered
@@ -59,7 +68,7 @@ SELECT
              = string_split(stamp, '.')[5]
     END AS stamp_ok,
     TRY_CAST(a[17] AS INTEGER) AS priority,
-    nullif(coalesce(a[18], a[19]), '') AS message_id,
+    CASE WHEN NOT of_task THEN nullif(coalesce(a[18], a[19]), '') END AS message_id,
     nullif(coalesce(a[20], a[21]), '') AS correlation_id,
     trace_id, span_id,
     -- believe the link where there are both
@@ -68,6 +77,7 @@ SELECT
     -- what names the queue when no attribute does: `queue process` of old, `{exchange}:{key}:{queue}` of now
     CASE
         WHEN a[9] IS NOT NULL THEN NULL
+        WHEN of_task THEN CASE WHEN exchange_name = '' THEN 'destination:' || key_name END
         WHEN a[5] IS NOT NULL AND (contains(a[5], ':') OR starts_with(name, 'process ') OR starts_with(name, 'consume ') OR starts_with(name, 'receive '))
             THEN 'destination:' || a[5]
         WHEN regexp_matches(name, '.+ (process|receive|consume|deliver)$')

@@ -14,7 +14,7 @@ WITH picked AS (
             '$."strayline.reply_to"', '$."strayline.priority"', '$."strayline.expiration_ms"',         -- 17 18 19
             '$."strayline.delay_ms"', '$."strayline.mandatory"', '$."strayline.body_hash"',            -- 20 21 22
             '$."strayline.routing_headers"', '$."strayline.outcome"', '$."messaging.url"',             -- 23 24 25
-            '$."messaging.message.type"'                                                               -- 26
+            '$."messaging.message.type"', '$."celery.action"', '$."celery.exchange"'                   -- 26 27 28
         ]) AS a
     FROM told s
     WHERE s.kind = 4 AND s.messaging_system = 'rabbitmq'
@@ -26,7 +26,9 @@ WITH picked AS (
             '1\.[0-9a-f]{16}\.[1-9][0-9]{0,17}\.[1-9][0-9]{0,17}\.[0-9a-f]{4}(\.[0-9a-f]{8}\.[1-9][0-9]{0,17})?')
             THEN string_split(a[1], '.') END AS stamp,
         coalesce(a[7], a[8]) AS key_name,
-        coalesce(a[4], a[5], a[6]) AS destination
+        coalesce(a[4], a[5], a[6]) AS destination,
+        -- Celery's contrib instrumentation by itself: the task's id, which its retries keep, and the key
+        a[27] IS NOT NULL AND a[4] IS NULL AS of_task
     FROM picked p
 )
 SELECT
@@ -40,6 +42,7 @@ SELECT
         CASE WHEN regexp_matches(a[25], '^amqps?://[^/?]+/?([?]|$)') THEN '/' END) AS vhost,
     CASE
         WHEN a[4] IS NOT NULL THEN a[4]
+        WHEN of_task THEN coalesce(a[28], '')
         WHEN lower(destination) IN ('', 'amq.default', '<default>', '(default)') THEN ''
         -- conventions 1.44: `{exchange}:{routing key}`, equal parts and empty ones left out
         WHEN a[5] IS NOT NULL AND key_name = a[5] THEN ''
@@ -47,9 +50,12 @@ SELECT
             THEN left(a[5], length(a[5]) - length(key_name) - 1)
         -- aio-pika's contrib instrumentation of old: `exchange,routing key`
         WHEN key_name IS NULL AND contains(destination, ',') THEN split_part(destination, ',', 1)
+        -- pika's names the key where the exchange is the default one; only a queue is called so
+        WHEN key_name IS NULL AND starts_with(destination, 'amq.gen-') THEN ''
         ELSE destination
     END AS exchange,
     coalesce(key_name, CASE
+        WHEN of_task OR starts_with(destination, 'amq.gen-') THEN destination
         WHEN contains(destination, ',') AND a[4] IS NULL THEN split_part(destination, ',', 2)
         WHEN a[4] IS NOT NULL THEN '' END) AS routing_key,
     coalesce(a[9], a[26]) AS type,
@@ -60,8 +66,8 @@ SELECT
     coalesce(stamp[6], a[12]) AS ordering_key,
     TRY_CAST(stamp[7] AS BIGINT) AS k,
     stamp IS NOT NULL AS stamp_ok,
-    nullif(coalesce(a[13], a[14]), '') AS message_id,
-    nullif(coalesce(a[15], a[16]), '') AS correlation_id,
+    CASE WHEN NOT of_task THEN nullif(coalesce(a[13], a[14]), '') END AS message_id,
+    nullif(coalesce(a[15], a[16], CASE WHEN of_task THEN a[13] END), '') AS correlation_id,
     nullif(a[17], '') AS reply_to,
     TRY_CAST(a[18] AS INTEGER) AS priority,
     -- AMQP's are whole numbers of 32 bits; others are nobody's

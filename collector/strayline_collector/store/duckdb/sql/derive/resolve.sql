@@ -4,7 +4,7 @@ UPDATE delivery_facts AS d
 SET batch = $batch,
     message = r.message,
     publish_trace_id = r.publish_trace_id, publish_span_id = r.publish_span_id,
-    exchange = coalesce(d.exchange, r.exchange),
+    exchange = r.exchange,
     routing_key = coalesce(d.routing_key, r.routing_key),
     vhost = coalesce(d.vhost, r.vhost),
     queue = coalesce(d.queue, r.queue)
@@ -24,7 +24,8 @@ FROM (
         WHERE o.stamped IS NOT NULL
         UNION ALL
         SELECT o.trace_id, o.span_id, o.stamped, o.name_hint, o.batch,
-            coalesce(o.exchange, p.exchange), coalesce(o.routing_key, p.routing_key),
+            -- contrib's aio-pika and pika call the key of the default exchange by the exchange's attribute
+            CASE WHEN p.exchange = '' AND p.routing_key = o.exchange THEN '' ELSE coalesce(o.exchange, p.exchange) END, coalesce(o.routing_key, p.routing_key),
             p.vhost, p.message, p.trace_id, p.span_id, p.batch
         FROM open_deliveries o
         LEFT JOIN publish_facts p ON p.first_batch >= $since AND p.trace_id = o.context_trace_id AND p.span_id = o.context_span_id
