@@ -10,7 +10,8 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Final
 
@@ -145,6 +146,26 @@ def forget() -> None:
                 trace._TRACER_PROVIDER = None  # pyright: ignore[reportPrivateUsage]
         _own = _sender = _current = None
         _tracers.clear()
+
+
+@contextmanager
+def alone() -> Generator[None]:
+    """Our own provider's time, whatever provider the application had before: that one is put back
+    afterwards. One that the application sets meanwhile holds. For tests."""
+    forget()
+    before = trace._TRACER_PROVIDER  # pyright: ignore[reportPrivateUsage]
+    trace._TRACER_PROVIDER = None  # pyright: ignore[reportPrivateUsage]
+    try:
+        yield
+    finally:
+        forget()
+        if trace._TRACER_PROVIDER is None:  # pyright: ignore[reportPrivateUsage]
+            trace._TRACER_PROVIDER = before  # pyright: ignore[reportPrivateUsage]
+
+
+def is_own() -> bool:
+    """Whether spans go to our own provider, as far as is decided."""
+    return _own is not None and _own is _current
 
 
 def _decide(scope: str) -> Tracer:

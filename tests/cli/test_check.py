@@ -15,12 +15,15 @@ from tests.support.collector import running_collector
 from tests.support.corpus import requests
 
 
-def check(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+def check(*arguments: str | Path, stdin: bytes = b"") -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
         [sys.executable, "-m", "strayline_collector", "check", *map(str, arguments)],
+        input=stdin,
         capture_output=True,
-        text=True,
         timeout=120,
+    )
+    return subprocess.CompletedProcess(
+        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
     )
 
 
@@ -55,6 +58,20 @@ def test_what_is_found_is_told_with_its_messages(misrouted: Path) -> None:
     assert "misrouted outlier, inferred, 10 messages" in done.stdout
     assert "strayed" in done.stdout
     assert "trace_id=" in done.stdout
+    assert done.stderr == (
+        "strayline: judged 5,288 spans, 1,180 publishes and 1,370 deliveries: "
+        "1 finding, 1 at --fail-on warning or above\n"
+    )
+
+
+def test_a_directory_is_its_files_and_standard_input_is_one(misrouted: Path) -> None:
+    piped = check("-", "--format", "json", stdin=misrouted.read_bytes())
+    (misrouted.parent / ".hidden").write_text("not traces")
+    inside = check(misrouted.parent, "--format", "json")
+    assert [json.loads(line)["id"] for line in piped.stdout.splitlines()] == [
+        json.loads(line)["id"] for line in inside.stdout.splitlines()
+    ]
+    assert piped.returncode == inside.returncode == 1
 
 
 def test_junit_has_a_failed_case_for_each_finding_that_fails(misrouted: Path) -> None:
@@ -63,6 +80,19 @@ def test_junit_has_a_failed_case_for_each_finding_that_fails(misrouted: Path) ->
     assert len(failed) == int(suite.get("failures", "0")) > 0
     assert len(suite) == int(suite.get("tests", "0"))
     assert failed[0].get("classname") == "strayline.misrouted"
+    _assert_junit(suite)
+
+
+def _assert_junit(suite: ET.Element) -> None:
+    """What Surefire's schema, the strictest that CI servers go by, asks of a suite."""
+    assert suite.tag == "testsuite"
+    assert {"name", "tests", "failures", "errors", "skipped"} <= set(suite.keys())
+    for case in suite:
+        assert case.tag == "testcase"
+        assert {"name", "classname", "time"} <= set(case.keys())
+        assert [part.tag for part in case] in ([], ["failure"], ["system-out"])
+    named = [(case.get("classname"), case.get("name")) for case in suite]
+    assert len(set(named)) == len(named), "a reader takes cases of one name for one"
 
 
 def test_github_gets_an_annotation_on_one_line_for_each_finding(misrouted: Path) -> None:
@@ -78,18 +108,77 @@ def test_text_that_would_break_a_report_is_made_harmless() -> None:
         "title": "a,b:c\n::error::\x00", "explanation": "<x>&\x1b", "remedy": "100%",
         "subject": {"queue": "q\x07"}, "messages": [],
     }  # fmt: skip
-    suite = ET.fromstring(reports.junit([item], "error"))
+    twin = {**item, "id": "fnd_2", "severity": "info"}
+    suite = ET.fromstring(reports.junit([item, twin], "error"))
+    _assert_junit(suite)
     assert suite.get("failures") == "1"
     (line,) = reports.github([item]).splitlines()
     assert line.startswith("::error title=a%2Cb%3Ac%0A%3A%3Aerror")
     assert "100%25" in line
 
 
-def test_no_findings_is_said_and_fine(tmp_path: Path) -> None:
-    empty = tmp_path / "empty.json"
-    empty.write_text('{"resourceSpans": []}')
-    assert check(empty).stdout == "no findings\n"
-    assert ET.fromstring(check(empty, "--format", "junit").stdout).get("failures") == "0"
+def _span(trace_id: str) -> str:
+    return json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [
+        {"traceId": trace_id, "spanId": "00000000000000aa", "name": "GET /", "startTimeUnixNano": "1", "endTimeUnixNano": "2"}
+    ]}]}]})  # fmt: skip
+
+
+def test_no_findings_is_said_and_fine_and_in_how_much(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(_span("0" * 31 + "1") + "\n" + _span("nothing"))
+    (tmp_path / "b.jsonl").write_text("\n\n")
+    done = check(tmp_path)
+    assert (done.returncode, done.stdout) == (0, "no findings\n")
+    assert done.stderr.splitlines() == [
+        f"strayline: {tmp_path / 'b.jsonl'}: no spans",
+        "strayline: 1 spans were refused: their ids are not valid",
+        "strayline: judged 1 spans, 0 publishes and 0 deliveries: 0 findings, 0 at --fail-on warning or above",
+        "strayline: no message was seen: only spans of a messaging instrumentation tell of any",
+    ]
+    suite = ET.fromstring(check(tmp_path, "--format", "junit").stdout)
+    _assert_junit(suite)
+    assert (len(suite), suite.get("failures")) == (1, "0")
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("", "no spans, so nothing was judged"),
+        ('{"resourceSpans": []}', "no spans, so nothing was judged"),
+        ('{"resourceLogs": []}', "no spans, so nothing was judged"),
+        (_span("nothing"), "none of 1 spans has valid ids"),
+    ],
+    ids=["empty", "no spans", "logs", "ids"],
+)
+def test_a_build_without_telemetry_is_not_healthy(tmp_path: Path, content: str, why: str) -> None:
+    path = tmp_path / "traces.json"
+    path.write_text(content)
+    done = check(path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"strayline: {path}: {why}")
+
+
+def test_an_empty_directory_is_named(tmp_path: Path) -> None:
+    done = check(tmp_path)
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"strayline: {tmp_path}: a directory without files\n",
+    )
+
+
+@pytest.mark.parametrize("command", ["check", "collector"])
+def test_a_contract_that_cannot_be_read_is_one_line_and_no_finding(
+    command: str, tmp_path: Path, misrouted: Path
+) -> None:
+    contract = tmp_path / "shop.yaml"
+    contract.write_text("asyncapi: 3.0.0\ninfo: [")
+    more = [str(misrouted)] if command == "check" else ["--db", ":memory:"]
+    done = subprocess.run(
+        [sys.executable, "-m", "strayline_collector", command, *more, "--contract", str(contract)],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2, "1 means findings"
+    assert done.stderr.startswith(f"strayline: {contract}:2: is neither YAML nor JSON")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_text_that_cannot_be_read_names_file_and_line(
 @pytest.mark.parametrize(
     "data",
     [
-        b"hello", b"\x00\x00\x00\x09abc", b"\x00\x00", b"\n\x05abc", b"\n", b"\x1f\x8bnot gzip at all",
+        b"hello", b"\x00\x00\x00\x09abc", b"\x00\x00", b"\n\x05abc", b"\n\x05", b"\x1f\x8bnot gzip at all",
         gzip.compress(b'{"resourceSpans": []}')[:-9], b"PK\x03\x04", b"\n\x02\x0a\xff", b"\xff" * 64,
     ],
 )  # fmt: skip
@@ -136,6 +136,13 @@ def test_bytes_that_cannot_be_read_name_the_file(tmp_path: Path, data: bytes) ->
     path.write_bytes(data)
     with pytest.raises(BadInput, match=re.escape(f"{path}: ")):
         list(read(path))
+
+
+@pytest.mark.parametrize("data", [b"", b"\n", b" \r\n\n"], ids=["empty", "line", "blanks"])
+def test_a_blank_file_holds_nothing(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(data)
+    assert list(read(path)) == []
 
 
 def test_large_requests_are_split_and_keep_every_span_in_its_place() -> None:

@@ -56,7 +56,7 @@ class Outcome:
 def suite(vhost: str, tmp_path: Path):
     """Runs a test function, given as text, in a pytest of its own."""
 
-    def run(test: str, *options: str) -> Outcome:
+    def run(test: str, *options: str, **variables: str) -> Outcome:
         path = tmp_path / "test_shop.py"
         path.write_text(PRELUDE + test)
         return Outcome(
@@ -70,7 +70,12 @@ def suite(vhost: str, tmp_path: Path):
                 timeout=120,
                 cwd=tmp_path,
                 # the option that is tested, however this checkout is installed
-                env={**os.environ, "SHOP_AMQP": vhost, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+                env={
+                    **os.environ,
+                    "SHOP_AMQP": vhost,
+                    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+                    **variables,
+                },
             )
         )
 
@@ -124,15 +129,89 @@ def test_orders(strayline):
     assert "they went to: audit (1)" in outcome.text
 
 
-def test_a_message_that_was_never_sent_fails(suite) -> None:
+def test_what_was_not_seen_fails_and_what_was_is_said(suite) -> None:
     outcome = suite(
         """
-def test_orders(strayline):
+def test_nothing(strayline):
     strayline.assert_route("order.created", queue="billing", timeout_s=0.2)
+
+def test_nothing_at_all(strayline):
+    strayline.assert_no_findings()
+
+def test_something(strayline):
+    async def work(channel, orders):
+        await place(orders, "order.paid")
+        await handle(channel, "audit", 1)
+    asyncio.run(shop(work))
+    strayline.assert_route("order.paid", queue="audit")
+    for asked in (
+        lambda: strayline.assert_route("order.made", queue="billing", exchange="orders", timeout_s=0.2),
+        lambda: strayline.assert_in_order("audits"),
+        lambda: strayline.assert_in_order("audit", key="customer-1"),
+        lambda: strayline.assert_no_findings("warn"),
+        lambda: strayline.findings(queues="audit"),
+        lambda: strayline.findings(severity="fatal"),
+    ):
+        try:
+            asked()
+        except Exception as error:
+            print(type(error).__name__, error)
+    raise SystemError("shown")
 """,
         "--strayline",
     )
-    assert "no publish of order.created was seen within 0.2 s" in outcome.text
+    assert (
+        "E       AssertionError: no publish of order.created was seen within 0.2 s" in outcome.text
+    )
+    assert "nothing was judged: no span was seen; a program that the test starts" in outcome.text
+    assert "no publish of order.made on orders was seen" in outcome.text
+    assert "what was sent: order.paid on orders (1)" in outcome.text
+    assert "no message was seen in audits\nwhere messages were handled: audit (1)" in outcome.text
+    assert "messages without this key were" in outcome.text
+    assert "ValueError at_least='warn': expected info, warning, error" in outcome.text
+    assert "TypeError findings(queues=…): expected kind, severity" in outcome.text
+    assert "ValueError severity" in outcome.text
+    assert "watch.py" not in outcome.text, "our own lines help nobody"
+
+
+def test_a_builds_environment_and_the_applications_own_provider_change_nothing(suite) -> None:
+    outcome = suite(
+        """
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+mine = TracerProvider()
+trace.set_tracer_provider(mine)
+
+def test_orders(strayline):
+    async def work(channel, orders):
+        await place(orders)
+        await handle(channel, "billing", 1)
+    asyncio.run(shop(work))
+    strayline.assert_route("order.created", queue="billing")
+
+def test_the_provider_is_put_back():
+    assert trace.get_tracer_provider() is mine
+""",
+        "--strayline",
+        OTEL_EXPORTER_OTLP_PROTOCOL="grpc",
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="http://127.0.0.1:1/v1/traces",
+        OTEL_TRACES_EXPORTER="none",
+        OTEL_TRACES_SAMPLER="always_off",
+        OTEL_SDK_DISABLED="true",
+        HTTP_PROXY="http://127.0.0.1:1",
+    )
+    assert outcome.passed, outcome.text
+    assert "2 passed" in outcome.text
+
+
+def test_a_contract_that_cannot_be_read_stops_the_run_in_one_line(suite, tmp_path: Path) -> None:
+    contract = tmp_path / "shop.yaml"
+    contract.write_text("asyncapi: 3.0.0\ninfo: [")
+    outcome = suite(
+        "def test_orders(strayline): ...", "--strayline", "--strayline-contract", str(contract)
+    )
+    assert f"ERROR: --strayline-contract: {contract}:2: is neither YAML nor JSON" in outcome.text
+    assert "Traceback" not in outcome.text
 
 
 def test_a_requeue_that_overtakes_fails_with_its_evidence(suite) -> None:
@@ -160,6 +239,7 @@ def test_orders(strayline):
     assert "messages of billing were overtaken" in outcome.text
     assert "reordered requeue" in outcome.text
     assert "late" in outcome.text
+    assert "deliveries: tag 3 nack_requeue; tag 7 redelivered ack" in outcome.text
 
 
 def test_without_the_option_tests_that_ask_are_skipped(suite) -> None:

@@ -114,7 +114,8 @@ def _line(error: Exception) -> str | None:
     """One line for what the user can act on; None for a defect of ours."""
     if isinstance(error, UsageProblem):
         return str(error)
-    if type(error).__module__ == "strayline_collector.errors":
+    # by name, since the bare install has no collector: errors of ours have kinds in other modules
+    if any(kind.__module__ == "strayline_collector.errors" for kind in type(error).__mro__):
         return str(error)
     message: Callable[[], str] | None = getattr(
         error, "format_message", None

@@ -28,7 +28,7 @@ def check(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="Traces: OTLP JSON, lines or protobuf, Jaeger's or Zipkin's JSON; .gz."
+            help="Traces: OTLP JSON, lines or protobuf, Jaeger's or Zipkin's JSON; .gz. A directory: its files. -: standard input."
         ),
     ],
     contract: Contracts = None,
@@ -58,7 +58,7 @@ def import_files(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="OTLP JSON, JSON lines or protobuf, Jaeger's or Zipkin's JSON, each also gzip; told apart by what they hold."
+            help="OTLP JSON, JSON lines or protobuf, Jaeger's or Zipkin's JSON, each also gzip; told apart by what they hold. A directory: its files."
         ),
     ],
     otlp_http: Annotated[

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, NamedTuple
 
 from strayline_collector.commands import UsageProblem, reports
 from strayline_collector.contract.asyncapi import read_contract
@@ -15,9 +16,10 @@ from strayline_collector.decode.otlp import decode
 from strayline_collector.detect import detectors
 from strayline_collector.detect.runner import Runner
 from strayline_collector.detect.thresholds import parse_thresholds
-from strayline_collector.formats.files import read
+from strayline_collector.formats.files import files_of, read
 from strayline_collector.query.findings import read_findings
 from strayline_collector.query.wire import Finding
+from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
 
@@ -35,40 +37,95 @@ def run(
 ) -> int:
     """Prints what is found; 1 when a finding reaches ``fail_on``, else 0. Raises ``UsageProblem``
     and ``BadInput`` naming file and line."""
-    items = judge(files, contracts, thresholds)
+    judged = judge(files, contracts, thresholds)
+    items = judged.findings
     sys.stdout.write(reports.FORMATS[form](items, fail_on))
+    sys.stdout.flush()
+    sys.stderr.write(_summary(judged, fail_on))
     return 1 if reports.fails(items, fail_on) else 0
+
+
+class Judged(NamedTuple):
+    """What was found, and in how much."""
+
+    findings: list[Finding]
+    spans: int
+    refused: int
+    """Spans whose ids are not valid."""
+    publishes: int
+    deliveries: int
+    silent: tuple[Path, ...]
+    """Files without a span."""
 
 
 def judge(
     files: Iterable[Path], contracts: Iterable[Path] = (), thresholds: Iterable[str] = ()
-) -> list[Finding]:
+) -> Judged:
     """The findings of all files together, as complete telemetry: nothing is provisional. Every
-    message is named. A detector that fails is an error: silence of it would be taken for health."""
+    message is named. A detector that fails, or no span at all, is an error: silence would be taken
+    for health."""
     contract, numbers = read_contract(contracts), parse_thresholds(thresholds)
+    files, counts = files_of(files), Counter[Path]()
+    kept = 0
     with TemporaryDirectory(prefix="strayline-check-") as directory:
         # on disk, since recordings may be larger than memory
         store = DuckDBStore.open(str(Path(directory) / "check.duckdb"))
         try:
-            for number, requests in enumerate(_loads(files), start=1):
+            for number, requests in enumerate(_loads(files, counts), start=1):
                 now = time.time_ns()
-                store.append(decode(requests, now), Position(1, number), now)
+                spans = decode(requests, now)
+                kept += spans.num_rows
+                store.append(spans, Position(1, number), now)
+            if not kept:
+                raise UsageProblem(_nothing(files, counts.total()))
             runner = Runner(store, detectors=detectors(contract), thresholds=numbers)
             runner.settle()
             if runner.failures:
                 name, told = next(iter(runner.failures.items()))
                 raise UsageProblem(f"detector {name} failed: {told.strip().splitlines()[-1]}")
-            return list(_findings(store))
+            with store.read() as session:
+                (seen,) = session.rows(load("query/messages_seen"))
+            return Judged(
+                list(_findings(store)), kept, counts.total() - kept, seen["publishes"], seen["deliveries"],
+                tuple(file for file in files if not counts[file]),
+            )  # fmt: skip
         finally:
             store.close()
 
 
-def _loads(files: Iterable[Path]) -> Iterator[list[bytes]]:
+def _nothing(files: list[Path], refused: int) -> str:
+    names = ", ".join(map(str, files))
+    if refused:
+        return f"{names}: none of {refused:,} spans has valid ids"
+    return f"{names}: no spans, so nothing was judged; see that what recorded them traces, and flushed before it ended"
+
+
+def _summary(judged: Judged, fail_on: str | None) -> str:
+    """For people who read a build's log; in every format, and so not on standard output."""
+    lines = [f"{file}: no spans" for file in judged.silent]
+    if judged.refused:
+        lines.append(f"{judged.refused:,} spans were refused: their ids are not valid")
+    failing = sum(reports.fails((item,), fail_on) for item in judged.findings)
+    count = len(judged.findings)
+    lines.append(
+        f"judged {judged.spans:,} spans, {judged.publishes:,} publishes and {judged.deliveries:,} deliveries: "
+        f"{count} {'finding' if count == 1 else 'findings'}, {failing} at --fail-on {fail_on} or above"
+    )
+    if not judged.publishes and not judged.deliveries:
+        lines.append("no message was seen: only spans of a messaging instrumentation tell of any")
+    return "".join(f"strayline: {line}\n" for line in lines)
+
+
+def _loads(files: Iterable[Path], counts: Counter[Path]) -> Iterator[list[bytes]]:
+    """Requests in loads; what each file held is counted."""
     waiting: list[bytes] = []
     size = 0
     for file in files:
         for request in read(file):
             body = request.SerializeToString()
+            counts[file] += sum(
+                len(ss.spans) for rs in request.resource_spans for ss in rs.scope_spans
+            )
             waiting.append(body)
             size += len(body)
             if size >= LOAD_BYTES:

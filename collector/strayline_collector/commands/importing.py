@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from strayline_collector.commands import UsageProblem
 from strayline_collector.commands.client import Credentials, connect
-from strayline_collector.formats.files import read
+from strayline_collector.formats.files import STDIN, files_of, read
 
 PATIENCE_S: Final = 300.0
 """How long a collector may go on saying that it is full."""
@@ -28,8 +28,9 @@ def run(
 ) -> None:
     """Sends every file's spans. Nothing is sent unless every file can be read: each is read twice,
     since it may be larger than memory."""
+    files = files_of(files)
     for file in files:
-        if file.exists() and not file.is_file():
+        if file == STDIN or (file.exists() and not file.is_file()):
             raise UsageProblem(f"{file}: is no file that can be read twice; save it first")
         for _ in read(file):
             pass

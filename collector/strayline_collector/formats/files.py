@@ -1,5 +1,5 @@
 """Files of traces, whoever wrote them, as OTLP requests: OTLP JSON, JSON lines and protobuf, Jaeger's
-UI JSON, Zipkin's v2 JSON, each also in gzip.
+UI JSON, Zipkin's v2 JSON, each also in gzip; ``-`` is standard input.
 
 A file's content tells what it is, never its name. It is read in pieces, whatever its size: lines,
 protobuf messages (one request, or many with their lengths before them, as ``writeDelimitedTo`` and
@@ -41,11 +41,29 @@ _JSON: Final = re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\{\s*(?:"[\x20-\x7e]{2}|\})|
 control characters."""
 
 
+STDIN: Final = Path("-")
+
+
 class Piece(NamedTuple):
     """Some of a file's spans; ``line`` where they begin, None in protobuf."""
 
     line: int | None
     request: ExportTraceServiceRequest
+
+
+def files_of(paths: Iterable[Path]) -> list[Path]:
+    """Each directory replaced by the files in it, by name, hidden ones and directories left out.
+    Raises ``BadInput`` for a directory without files."""
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = sorted(p for p in path.iterdir() if p.is_file() and p.name[0] != ".")
+        if not inside:
+            raise BadInput(f"{path}: a directory without files")
+        found += inside
+    return found
 
 
 def read(path: Path) -> Iterator[ExportTraceServiceRequest]:
@@ -104,7 +122,7 @@ def _like(
 @contextmanager
 def _opened(path: Path) -> Generator[io.BufferedReader]:
     try:
-        raw = path.open("rb")
+        raw = open(0, "rb", closefd=False) if path == STDIN else path.open("rb")  # noqa: SIM115 - closed below
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror or error}") from None
     with raw:
@@ -119,7 +137,7 @@ def _pieces(stream: io.BufferedReader) -> Iterator[Piece]:
     head = stream.peek(1)
     if _JSON.match(head[:4096]):
         return _json(stream)
-    if not head:
+    if not head.strip():
         return iter(())
     if head[:1] == b"\n":
         return _fields(stream)
@@ -283,6 +301,8 @@ def _located(line: int, data: bytes, convert: Callable[[Any], Iterator[Any]]) ->
     try:
         yield from convert(json.loads(data.rstrip()))
     except json.JSONDecodeError as error:
-        raise BrokenJson(line + error.lineno - 1, f"not JSON: {error.msg}") from None
+        raise BrokenJson(
+            line + error.lineno - 1, f"not JSON: {error.msg} character {error.colno:,}"
+        ) from None
     except (BadInput, ValueError, RecursionError) as error:
         raise BrokenJson(line, str(error)) from None

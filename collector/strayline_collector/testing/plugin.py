@@ -28,6 +28,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """A contract that cannot be read stops the run, not every test of it."""
+    paths = config.getoption("--strayline-contract")
+    if not paths or not config.getoption("--strayline"):
+        return
+    from strayline_collector.contract.asyncapi import read_contract
+    from strayline_collector.errors import UsageError
+
+    try:
+        read_contract(map(Path, paths))
+    except UsageError as error:
+        raise pytest.UsageError(f"--strayline-contract: {error}") from None
+
+
 @pytest.fixture
 def strayline(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch

@@ -21,6 +21,8 @@ from strayline_collector.doors import serve
 from strayline_collector.settings import Addresses, CollectorSettings, parse_address
 from strayline_collector.untraced import untraced
 
+__tracebackhide__ = True  # a failed assertion is shown in the test, without our lines
+
 START_S: Final = 30.0
 TIMEOUT_S: Final = 10.0
 """How long an assertion waits for telemetry that makes it true."""
@@ -28,6 +30,7 @@ QUIET_S: Final = 0.5
 """No span for so long, and what was sent is taken to be all. Longer than services wait to export."""
 EXPORT_DELAY_MS: Final = 100
 _POLL_S: Final = 0.05
+_FILTERS: Final = ("kind", "severity", "status", "triage", "confidence", "queue", "since")
 
 
 class Strayline:
@@ -37,7 +40,7 @@ class Strayline:
     def __init__(self, otlp_http: str, api: str) -> None:
         self.otlp_http = otlp_http
         self.api = api
-        self._client = httpx.Client(base_url=api, timeout=60)
+        self._client = httpx.Client(base_url=api, timeout=60, trust_env=False)
 
     def settle(self) -> None:
         """Waits until no more telemetry comes, at most ``TIMEOUT_S``, and has everything judged as
@@ -50,27 +53,37 @@ class Strayline:
             if accepted != seen:
                 seen, since = accepted, time.monotonic()
             time.sleep(_POLL_S)
-        self._ask("POST", "/api/v1/detection/settle").raise_for_status()
+        _answered(self._ask("POST", "/api/v1/detection/settle"))
 
     def findings(self, **filters: str) -> list[dict[str, Any]]:
         """Settles, and gives the findings with all their messages, as ``GET /api/v1/findings`` does.
-        ``filters``: kind, severity, queue, confidence."""
+        ``filters``: kind, severity, status, triage, confidence, queue, since."""
+        if unknown := [name for name in filters if name not in _FILTERS]:
+            raise TypeError(f"findings({unknown[0]}=…): expected {', '.join(_FILTERS)}")
         self.settle()
         return self._get("/api/v1/findings", messages="all", limit="1000", **filters)["items"]
 
     def sql(self, statement: str) -> list[dict[str, Any]]:
         """The rows of one SELECT over the collector's views (``publishes``, ``deliveries`` …)."""
         answer = self._ask("POST", "/api/v1/sql", json={"sql": statement})
-        if answer.status_code != 200:
-            raise ValueError(answer.json().get("detail", answer.text))
-        document = answer.json()
+        document = _answered(answer)
         names = [column["name"] for column in document["columns"]]
         return [dict(zip(names, row, strict=True)) for row in document["rows"]]
 
     def assert_no_findings(self, at_least: str = "warning") -> None:
-        """Fails with the evidence of every finding of this severity or a higher one."""
+        """Fails with the evidence of every finding of this severity (``info``, ``warning`` or
+        ``error``) or a higher one, and where no span came at all."""
+        if at_least not in RANK:
+            raise ValueError(f"at_least={at_least!r}: expected {', '.join(RANK)}")
         found = [item for item in self.findings() if RANK[item["severity"]] >= RANK[at_least]]
-        assert not found, "\n\n" + "\n".join(map(told, found))
+        assert not found, _with_evidence(
+            f"1 finding: {found[0]['title']}"
+            if len(found) == 1
+            else f"{len(found)} findings, first of them: {found[0]['title']}",
+            found,
+        )
+        seen = self._get("/api/v1/status")["ingest"]["accepted_spans"]
+        assert seen, f"nothing was judged: {_unseen('span')}"
 
     def assert_route(
         self, message: str, *, queue: str, exchange: str | None = None, timeout_s: float = TIMEOUT_S
@@ -92,7 +105,8 @@ class Strayline:
             return bool(rows) and not _astray(rows, queue)
 
         if not self._holds(routed, timeout_s):
-            assert rows, f"no publish of {message} was seen within {timeout_s:g} s"
+            about = message if exchange is None else f"{message} on {exchange}"
+            assert rows, f"no publish of {about} was seen within {timeout_s:g} s\n{self._sent()}"
             assert not (astray := _astray(rows, queue)), _off_route(message, queue, rows, astray)
 
     def assert_in_order(self, queue: str, *, key: str | None = None) -> None:
@@ -108,14 +122,42 @@ class Strayline:
             seen += f" AND p.ordering_key = {_text(stamper.hashed(key.encode())[:8])}"
         rows = self.sql(seen)
         about = queue if key is None else f"{queue} with ordering key {key}"
-        assert rows, f"no message was seen in {about}"
+        assert rows, f"no message was seen in {about}\n{self._handled(queue, key)}"
         if key is not None:
             of_key = {row["message"] for row in rows}
             found = [item for item in found if self._concerns(item, of_key)]
-        assert not found, f"messages of {about} were overtaken\n\n" + "\n".join(map(told, found))
+        assert not found, _with_evidence(f"messages of {about} were overtaken", found)
 
     def close(self) -> None:
         self._client.close()
+
+    def _sent(self) -> str:
+        rows = self.sql(
+            "SELECT exchange, routing_key, type, count(*) AS n FROM publishes "
+            "GROUP BY ALL ORDER BY n DESC, exchange, routing_key, type LIMIT 10"
+        )
+        if not rows:
+            return _unseen("publish")
+        return "what was sent: " + ", ".join(
+            f"{row['routing_key'] or '(no key)'}{' of type ' + row['type'] if row['type'] else ''} "
+            f"on {row['exchange'] or '(default)'} ({row['n']})"
+            for row in rows
+        )
+
+    def _handled(self, queue: str, key: str | None) -> str:
+        rows = self.sql(
+            "SELECT queue, count(*) AS n FROM deliveries GROUP BY queue ORDER BY n DESC, queue LIMIT 10"
+        )
+        if key is not None and any(row["queue"] == queue for row in rows):
+            return (
+                "messages without this key were; only those that this process, or one forked from it, "
+                "sends within strayline.ordering_key can be told by their key"
+            )
+        if not rows:
+            return _unseen("delivery")
+        return "where messages were handled: " + ", ".join(
+            f"{row['queue']} ({row['n']})" for row in rows
+        )
 
     def _concerns(self, item: dict[str, Any], messages: set[Any]) -> bool:
         spans = [
@@ -139,9 +181,7 @@ class Strayline:
             time.sleep(_POLL_S)
 
     def _get(self, path: str, **params: str) -> Any:
-        answer = self._ask("GET", path, params=params)
-        answer.raise_for_status()
-        return answer.json()
+        return _answered(self._ask("GET", path, params=params))
 
     def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:
         with untraced():
@@ -154,11 +194,10 @@ def watching(
 ) -> Generator[Strayline]:
     """Runs a collector on a thread and instruments this process towards it, until the block ends.
     ``set_variable`` sets an environment variable, and whoever gave it takes it back."""
-    with _collector(contracts) as addresses:
+    with _collector(contracts) as addresses, provider.alone():
         endpoint = f"http://{addresses.otlp_http}"
-        set_variable("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
-        set_variable("OTEL_BSP_SCHEDULE_DELAY", str(EXPORT_DELAY_MS))
-        provider.forget()
+        for name, value in _variables(endpoint).items():
+            set_variable(name, value)
         strayline.instrument()
         found = Strayline(endpoint, f"http://{addresses.api}")
         try:
@@ -166,7 +205,22 @@ def watching(
         finally:
             found.close()
             strayline.uninstrument()
-            provider.forget()
+
+
+def _variables(endpoint: str) -> dict[str, str]:
+    """What sends every span here, whatever a build's environment says of a service's usual collector."""
+    return {
+        "OTEL_SDK_DISABLED": "false",
+        "OTEL_TRACES_EXPORTER": "otlp",
+        "OTEL_TRACES_SAMPLER": "always_on",
+        "OTEL_BSP_SCHEDULE_DELAY": str(EXPORT_DELAY_MS),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"{endpoint}/v1/traces",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_HEADERS": "",
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "",
+    }
 
 
 @contextmanager
@@ -206,6 +260,29 @@ def _collector(contracts: Sequence[Path]) -> Generator[Addresses]:
         if not loop.is_closed():
             loop.call_soon_threadsafe(stop.set)
         thread.join()
+
+
+def _answered(answer: httpx.Response) -> Any:
+    if answer.status_code != 200:
+        raise ValueError(answer.json().get("detail", answer.text))
+    return answer.json()
+
+
+def _with_evidence(headline: str, found: list[dict[str, Any]]) -> str:
+    return f"{headline}\n\n" + "\n".join(map(told, found))
+
+
+def _unseen(what: str) -> str:
+    """Why there may be none."""
+    if not provider.is_own():
+        return (
+            f"no {what} was seen; this process sends its spans by a tracer provider that it set itself while the test "
+            "ran: set it before, or have it export to strayline.otlp_http"
+        )
+    return (
+        f"no {what} was seen; a program that the test starts sends here when it imports strayline.auto or is "
+        "started by strayline run, with this environment"
+    )
 
 
 def _astray(rows: list[dict[str, Any]], queue: str) -> list[dict[str, Any]]:
