@@ -65,6 +65,7 @@ def hops(store: DuckDBStore, thresholds: Thresholds = DEFAULTS) -> list[tuple[st
     return [(r["producer_service"], r["consumer_service"], r["count"]) for r in rows]
 
 
+@pytest.mark.shows("uninstrumented", "call", "", "info")
 @pytest.mark.parametrize("said", [HTTP, GRPC], ids=["http", "grpc"])
 def test_a_peer_that_answers_and_never_sends_spans_is_named_once(
     store: DuckDBStore, said: Attributes

@@ -252,6 +252,7 @@ def test_four_failures_are_a_retry_and_five_a_loop(store: DuckDBStore) -> None:
     ]
 
 
+@pytest.mark.shows("duplicated", "handled", "", "error")
 def test_what_a_contract_asks_of_a_queue_makes_an_error_of_it_and_without_it_a_warning_again(
     store: DuckDBStore,
 ) -> None:

@@ -207,6 +207,7 @@ def test_a_closed_channel_is_named_though_its_deliveries_were_never_handled(
     assert causes(store) == {1: ("channel_closed", "info")}
 
 
+@pytest.mark.shows("reordered", "", "channel_closed", "warning")
 def test_where_order_is_asked_for_a_closed_channel_is_a_warning(store: DuckDBStore) -> None:
     keys = {1: 1, 2: 2, 3: 3}
     write(store, [a.but(key="aaaaaaaa", k=keys[a.n]) for a in crashed()])
@@ -275,6 +276,7 @@ def test_threads_that_share_a_channel_convict_nobody(store: DuckDBStore) -> None
     assert late(store) == {}
 
 
+@pytest.mark.shows("reordered", "", "broker", "error")
 def test_the_broker_is_accused_only_with_every_fact_at_hand(store: DuckDBStore) -> None:
     write(store, inverted(), {}, census=[CENSUS], topology=PLAIN)
     assert causes(store) == {1: ("broker", "error")}

@@ -99,6 +99,7 @@ def test_a_return_is_weighed_by_what_its_key_and_exchange_are_used_for(
     assert sorted(told(store)) == [(n, None, severity, "proven") for n in expected]
 
 
+@pytest.mark.shows("unroutable", "", "", "error")
 def test_a_key_that_reached_a_durable_queue_before_is_an_error(store: DuckDBStore) -> None:
     write(store, [Attempt(1, 1, 1, 10, 20)], {}, publishes={50: {"outcome": "returned"}})
     assert told(store) == [(50, None, "error", "proven")]

@@ -21,6 +21,7 @@ from tests.scenarios.routing import CONTRACT
 from tests.scenarios.scenarios import SCENARIOS
 from tests.support.collector import RunningCollector, running_collector
 from tests.support.programs import environment
+from tests.support.verdicts import ALLOWED, marked
 
 pytestmark = pytest.mark.broker
 CONTEXT = ("overtaker", "original")
@@ -139,6 +140,20 @@ def test_exactly_what_the_programs_log_says_is_found(
     assert found == truth
     if "healthy" not in name:
         assert truth, "the scenario did not do what it is for"
+
+
+def test_every_verdict_with_its_causes_is_shown(
+    outcome: dict[str, tuple[Truth, Truth]],
+) -> None:
+    """Live above, or by a history that somebody wrote and marked so."""
+    live = {
+        (e.kind, e.verdict, e.cause, e.severity)
+        for truth, found in outcome.values()
+        for e in truth
+        if found.get(e) == truth[e]
+    }
+    assert live <= ALLOWED
+    assert ALLOWED - live - set(marked()) == set()
 
 
 @pytest.mark.deep

@@ -49,19 +49,22 @@ LOST: Final[dict[str, tuple[str, str]]] = {
 
 def lost(incident: Row, evidence: dict[str, Any]) -> Words:
     queue = incident["queue"]
-    if incident["verdict"] == "unseen":
-        missing = "; ".join(evidence.get("missing_evidence") or [])
-        return Words(
-            f"Messages for {queue} that nobody was seen to get",
-            f"{published(incident)} should have come to {queue} and {was(incident)} never seen there, while most others were, "
-            f"later ones too. What would decide is missing: {missing}.",
-            "Instrument every consumer of the queue, and look whether telemetry was dropped.",
-        )
-    why, remedy = LOST[incident["cause"] or "unknown"]
+    why, remedy = LOST[incident["cause"]]
     return Words(
         f"Messages lost in {queue}",
         f"{published(incident)} {was(incident)} routed to {queue} and never handled. {why}",
         remedy,
+    )
+
+
+def unseen(incident: Row, evidence: dict[str, Any]) -> Words:
+    queue = incident["queue"]
+    missing = "; ".join(evidence.get("missing_evidence") or [])
+    return Words(
+        f"Messages for {queue} that nobody was seen to get",
+        f"{published(incident)} should have come to {queue} and {was(incident)} never seen there, while most others were, "
+        f"later ones too. What would decide is missing: {missing}.",
+        "Instrument every consumer of the queue, and look whether telemetry was dropped.",
     )
 
 
@@ -79,14 +82,17 @@ def stalled(incident: Row, evidence: dict[str, Any]) -> Words:
     )
 
 
-def duplicated(incident: Row, evidence: dict[str, Any]) -> Words:
+def published_twice(incident: Row, evidence: dict[str, Any]) -> Words:
     queue = incident["queue"]
-    if incident["verdict"] == "publish_retry":
-        return Words(
-            f"Messages published twice reached {queue} twice",
-            f"{published(incident)} came to {queue} though their first try had come too. The producer did not learn of its success and published again.",
-            "Make the handler idempotent by message id; a longer confirm timeout makes it rarer.",
-        )
+    return Words(
+        f"Messages published twice reached {queue} twice",
+        f"{published(incident)} came to {queue} though their first try had come too. The producer did not learn of its success and published again.",
+        "Make the handler idempotent by message id; a longer confirm timeout makes it rarer.",
+    )
+
+
+def handled(incident: Row, evidence: dict[str, Any]) -> Words:
+    queue = incident["queue"]
     return Words(
         f"Messages of {queue} were handled twice",
         f"{published(incident)} {was(incident)} handled in {queue} more than once, each time with success. The broker delivers again what was not acknowledged in time, or somebody published a copy.",
