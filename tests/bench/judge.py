@@ -10,7 +10,7 @@ and comes late. ``scratch`` gives CPU seconds by detector. ``live`` puts loads o
 beside a history of that length and judges once a second, as a collector does: the share of a core
 that judging takes, how long a run takes, and what it adds to the wait for the next run. ``history``
 gives what a run over little that is new takes after a long history in which consumers restarted 200
-times, with handlers that overtake one another, beside one after a short history of that kind.
+times within an hour, with handlers that overtake one another, beside one after a short history of that kind.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ from strayline_collector.store.duckdb.store import DuckDBStore
 
 LOADS_PER_S = 4
 RATE = 20_000
+STEP_NS = 1_000_000_000 // RATE
 _NUMBERED = """
     SELECT i, i % $queues AS q, i % 8 AS p, i // 8 % 5 AS c, i // 40 + 1 AS n, CASE WHEN $lasts = 0 THEN i % $late_one_of = 77 ELSE i % $lasts >= $lasts - 5 END AS late,
         CASE WHEN $lasts = 0 THEN 0 ELSE i // $lasts END AS life, $lasts > 0 AND i % 20 = 3 AS slow,
-        1700000000000000000 + i * 50000 AS at_ns
+        1700000000000000000 + i * $step::BIGINT AS at_ns
     FROM range($first, $first + $messages) r(i)
 """
 _PUBLISHES = f"""
@@ -41,18 +42,18 @@ _PUBLISHES = f"""
         'orders' || p AS service, 'p' || p AS instance, 'h' AS host, printf('%016x', hash(p)) AS epoch, c AS channel, n, true AS stamp_ok,
         'id' || i AS message_id, true AS mandatory, printf('%016x', hash(i)) AS body_hash, 'confirmed' AS outcome,
         printf('%032x', i) AS trace_id, printf('%016x', i) AS span_id, 'POST /orders' AS operation, printf('%016x', i) AS operation_span_id,
-        at_ns AS start_ns, at_ns + 400000 AS end_ns
+        at_ns AS start_ns, at_ns + 8 * $step::BIGINT AS end_ns
     FROM ({_NUMBERED})
 """
 _DELIVERIES = f"""
     INSERT INTO delivery_facts BY NAME
     WITH tries AS (
         SELECT *, 0 AS again FROM ({_NUMBERED}) UNION ALL SELECT *, 1 FROM ({_NUMBERED}) WHERE late
-    ), placed AS (SELECT * REPLACE (CASE WHEN $lasts > 0 THEN life + again ELSE 0 END AS life), received_ns + 100000 + slow::INTEGER * 5000000 AS done_ns FROM (SELECT *, at_ns + 1000000 + again * 50000000 AS received_ns FROM tries))
+    ), placed AS (SELECT * REPLACE (CASE WHEN $lasts > 0 THEN life + again ELSE 0 END AS life), received_ns + (2 + slow::INTEGER * 100) * $step::BIGINT AS done_ns FROM (SELECT *, at_ns + (20 + again * 1000) * $step::BIGINT AS received_ns FROM tries))
     SELECT $batch AS batch, $batch AS first_batch, printf('%016x', hash(p)) || '.' || c || '.' || n AS message, 'shim' AS source,
         'rabbit@shop' AS broker, '/' AS vhost, 'queue' || q AS queue, 'orders' AS exchange, 'order.' || q AS routing_key,
         'worker' || q AS service, 'w' || q AS instance, 'h' AS host, printf('%016x', hash(100 + q + 1000 * life)) AS epoch, i // 4 % 2 AS channel, 'ctag' AS consumer_tag,
-        received_ns // 200000 AS delivery_tag, again = 1 AS redelivered, '1.' || printf('%016x', hash(p)) || '.' || c || '.' || n || '.0000' AS stamp,
+        received_ns // (4 * $step::BIGINT) AS delivery_tag, again = 1 AS redelivered, '1.' || printf('%016x', hash(p)) || '.' || c || '.' || n || '.0000' AS stamp,
         true AS stamp_ok, 'id' || i AS message_id, printf('%032x', i) AS trace_id, printf('%016x', 9000000000 + i * 2 + again) AS span_id,
         printf('%032x', i) AS context_trace_id, printf('%016x', i) AS context_span_id,
         printf('%032x', i) AS publish_trace_id, printf('%016x', i) AS publish_span_id, received_ns,
@@ -83,8 +84,8 @@ def put(
     late_one_of: int = 20_011,
     lasts: int = 0,
 ) -> None:
-    """Messages as load ``batch``; of ``late_one_of`` one is given back and comes late. With ``lasts`` every consumer
-    ends after so many, with five in hand that come again to the next one, and one of twenty handlers is slow."""
+    """Messages as load ``batch``, 20,000 a second; of ``late_one_of`` one is given back and comes late. With ``lasts`` every consumer
+    ends after so many, with five in hand that come again to the next one, one of twenty handlers is slow, and it is 83 a second."""
     spread = {"queues": queues}
     params = {
         "batch": batch,
@@ -92,6 +93,7 @@ def put(
         "messages": messages,
         "late_one_of": late_one_of,
         "lasts": lasts,
+        "step": STEP_NS if lasts == 0 else 240 * STEP_NS,
     }
     with store.write() as session:
         session.execute(
@@ -165,12 +167,13 @@ def history(messages: int) -> None:
     for name, before, lives in (("short", messages // 20, 10), ("long", messages, 200)):
         store = DuckDBStore.open(":memory:")
         lasts = before // lives
-        put(store, 1, 0, before, lasts=lasts)
+        for life in range(lives):
+            put(store, 1 + life, life * lasts, lasts, lasts=lasts)
         runner = Runner(store)
         runner.run()
         spent: dict[bool, list[float]] = {False: [], True: []}
         for turn in range(10):
-            put(store, 2 + turn, before + turn * 100, 100, lasts=lasts)
+            put(store, 1 + lives + turn, before + turn * 100, 100, lasts=lasts)
             every = turn % 2 == 1
             at = float("-inf") if every else time.monotonic()
             runner._population_at = at  # pyright: ignore[reportPrivateUsage]

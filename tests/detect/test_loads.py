@@ -10,10 +10,11 @@ import pytest
 
 from strayline_collector.detect import DETECTORS
 from strayline_collector.detect.detector import Detector
+from strayline_collector.detect.memory import packed, unpacked
 from strayline_collector.detect.order import OrderMemory
 from strayline_collector.detect.runner import Runner
 from strayline_collector.store.duckdb.store import DuckDBStore
-from tests.detect.histories import emptied
+from tests.detect.histories import Attempt, emptied, put, rows_of
 from tests.detect.loads import anew, arrive, stream, told
 from tests.detect.simulator import simulate
 
@@ -21,7 +22,12 @@ ORDER = tuple(detector for detector in DETECTORS if detector.name == "reordered"
 
 
 def holds(
-    store: DuckDBStore, seed: int, detectors: tuple[Detector, ...], *, restarts: float = 0
+    store: DuckDBStore,
+    seed: int,
+    detectors: tuple[Detector, ...],
+    *,
+    restarts: float = 0,
+    hosts: int = 1,
 ) -> None:
     chance = random.Random(seed)
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -30,6 +36,8 @@ def holds(
         history = stream(number, chance) if calm else simulate(number, 77)
         for table, lines in history.rows().items():
             rows[table] += lines
+    for row in rows["delivery_facts"]:
+        row["host"] = f"h{row['channel'] % hosts}"
     rows["delivery_facts"].sort(key=lambda row: row["received_ns"])
     rows["publish_facts"].sort(key=lambda row: row["start_ns"])
     emptied(store)
@@ -65,13 +73,79 @@ def test_a_restart_goes_on_from_what_was_written_down(
     recalled: list[int] = []
     read = OrderMemory.read
 
-    def counted(self: OrderMemory, written: bytes) -> None:
+    def counted(self: OrderMemory, written: bytes) -> bool:
         recalled.append(len(written))
-        read(self, written)
+        return read(self, written)
 
     monkeypatch.setattr(OrderMemory, "read", counted)
     holds(store, seed, ORDER, restarts=0.5)
     assert recalled
+
+
+@pytest.mark.parametrize(
+    ("seed", "silent_ns", "gone_ns"),
+    [
+        (40, 0, 10**18),
+        (41, 0, 0),
+        *(
+            pytest.param(seed, *after, marks=pytest.mark.deep)
+            for seed in range(42, 60)
+            for after in ((0, 10**18), (200, 10**18), (0, 0), (100, 500))
+        ),
+    ],
+)
+def test_channels_that_ended_are_one_and_nothing_is_said_otherwise(
+    store: DuckDBStore, seed: int, silent_ns: int, gone_ns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("strayline_collector.detect.order.SILENT_NS", silent_ns)
+    monkeypatch.setattr("strayline_collector.detect.order.GONE_NS", gone_ns)
+    holds(store, seed, ORDER, restarts=0.1, hosts=2)
+
+
+LATE = {
+    "by the clock of a host that is gone": Attempt(30, 1, 9, received=50, settled=55, host="away"),
+    "done before, by the clock of a host that is gone": Attempt(
+        30, 1, 9, received=150, settled=155, host="away"
+    ),
+    "by the tag of a channel that ended, whose clock stepped": Attempt(
+        30, 2, 1, received=400, settled=405
+    ),
+}
+
+
+@pytest.mark.parametrize("late", LATE)
+def test_what_comes_late_by_a_channel_that_ended_is_judged_with_what_came_by_it(
+    store: DuckDBStore, late: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("strayline_collector.detect.order.SILENT_NS", 100)
+    monkeypatch.setattr("strayline_collector.detect.order.GONE_NS", 100)
+    emptied(store)
+    ended = [
+        Attempt(1, 1, 5, received=100, settled=200, host="away"),
+        Attempt(2, 2, 5, received=110, settled=115),
+    ]
+    loads = [ended, [Attempt(n, 3, n, received=300 + n, settled=305 + n) for n in range(3, 20)]]
+    runner = Runner(store, detectors=ORDER)
+    for batch, attempts in enumerate([*loads, [LATE[late]]], 1):
+        rows = rows_of(attempts)
+        for row in (*rows["publish_facts"], *rows["delivery_facts"]):
+            row |= {"batch": batch, "first_batch": batch, "span_id": f"{batch}{row['span_id'][1:]}"}
+            if "delivery_tag" in row:
+                row["epoch"] = f"{row['channel']:016x}"
+        put(store, rows, batch)
+        runner.run()
+    runner.settle()
+    found = told(store)
+    assert found
+    assert found == anew(store, detectors=ORDER)
+
+
+def test_what_another_version_wrote_down_is_judged_anew() -> None:
+    memory = OrderMemory()
+    tables, said = unpacked(memory.written())
+    assert memory.read(packed(tables, said))
+    tables["lanes"] = tables["lanes"].drop_columns(["last_tag"])
+    assert not memory.read(packed(tables, said))
 
 
 @pytest.mark.deep

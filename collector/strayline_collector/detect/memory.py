@@ -40,8 +40,8 @@ class Memory(Protocol):
         """What holds once the last judgements are stored, for ``read`` of another process."""
         ...
 
-    def read(self, written: bytes) -> None:
-        """Remembers what was written."""
+    def read(self, written: bytes) -> bool:
+        """Remembers what was written; no, where another version wrote it that remembered other things."""
         ...
 
     def keep(self) -> None:

@@ -24,6 +24,12 @@ from strayline_collector.store.ports import Row, Session
 
 compute: Final[Any] = pyarrow.compute  # makes its functions at run time, unknown to types
 
+SILENT_NS: Final = 60_000_000_000
+GONE_NS: Final = 600_000_000_000
+"""A consuming channel that took nothing for so long, while others of its host did, has probably ended, and
+so has a host, or a producing channel, of which nothing came for so long. Those that have not only cost
+more: what comes by them is judged from further back."""
+
 _CUTS: Final = pa.schema(
     [
         ("k", pa.int64()),
@@ -41,7 +47,18 @@ _LANES: Final = pa.schema(
             (name, pa.string())
             for name in ("environment", "broker", "vhost", "queue", "clock", "lane", "epoch")
         ),
-        *((name, pa.int64()) for name in ("channel", "first_ns", "last_ns")),
+        *(
+            (name, pa.int64())
+            for name in (
+                "channel",
+                "first_ns",
+                "last_ns",
+                "lane_id",
+                "clock_id",
+                "last_tag",
+                "last_done_ns",
+            )
+        ),
     ]
 )
 _KEYS: Final = pa.schema(
@@ -80,6 +97,7 @@ _TABLES: Final = {
     "leaning": _LEANING,
 }
 """What is remembered, as tables."""
+_COLUMNS: Final = {name: schema.names for name, schema in _TABLES.items()}
 _TOUCHED: Final = pa.schema([("key", pa.string()), ("c", pa.int64()), ("n", pa.int64())])
 
 
@@ -133,11 +151,14 @@ class OrderMemory:
             None if known.said is None else known.said.told(),
         )
 
-    def read(self, written: bytes) -> None:
+    def read(self, written: bytes) -> bool:
         tables, said = unpacked(written)
+        if {name: table.column_names for name, table in tables.items()} != _COLUMNS:
+            return False
         tables = {name: tables[name].cast(schema) for name, schema in _TABLES.items()}
         self._known = _Known(**tables, said=None if said is None else _Said.of(said))
         self._next = self._known
+        return True
 
     def judge(self, session: Session, reach: Reach) -> tuple[pa.Table, pa.Table]:
         known = self._known if reach.since else _Known()
@@ -147,6 +168,7 @@ class OrderMemory:
         )
         session.register("changed", changed)
         session.register("ends", known.lanes)
+        session.register("ends_before", known.lanes)
         lanes = session.table(load("detect/reordered_lanes"), {"since": since}).cast(_LANES)
         session.register("ends", lanes)
         session.register("order_keys", known.keys)
@@ -202,8 +224,9 @@ class OrderMemory:
             told, leans = found.filter(compute.invert(is_leaning)), found.filter(is_leaning)
         touched = session.table(load("detect/reordered_judged")).cast(_TOUCHED)
         session.register("touched", touched)
+        rests = {"newest": newest, "silent_ns": SILENT_NS, "gone_ns": GONE_NS}
         self._next = _Known(
-            cuts=session.table(load("detect/reordered_cuts"), {"newest": newest}).cast(_CUTS),
+            cuts=session.table(load("detect/reordered_cuts"), rests).cast(_CUTS),
             lanes=lanes,
             keys=keys,
             retried=session.table(load("detect/reordered_retries_placed")).cast(_RETRIED),

@@ -296,9 +296,8 @@ class Runner:
 def _recalled(session: Session, detector: Detector, memory: Memory, reach: Reach) -> Reach:
     """From where on a new process judges: what was written down, where that still holds."""
     rows = session.rows(load("detect/memory"), {"detector": detector.name}) if reach.since else []
-    if not rows or rows[0]["batch"] > reach.since:
+    if not rows or rows[0]["batch"] > reach.since or not memory.read(rows[0]["value"]):
         return Reach(0, reach.newest)
-    memory.read(rows[0]["value"])
     return Reach(int(rows[0]["batch"]), reach.newest)
 
 

@@ -1,6 +1,7 @@
 -- The cuts after judging (reordered_starts.sql): of `window_rows` those that hold, and those before them. They
 -- are looked for at the end of each channel, where nothing lies behind yet, and at two places for each doubling
--- of the distance from it; of the older ones as many are kept.
+-- of the distance from it; of the older ones as many are kept. Consuming channels that ended are one row by each
+-- clock, lane -1, and clocks that are gone one in all, clock -1: what is kept does not grow with restarts.
 WITH tops AS (
     SELECT k, c, max(n) AS n FROM window_rows GROUP BY ALL
 ), parts AS (
@@ -42,7 +43,18 @@ WITH tops AS (
     FROM cuts u JOIN starts s ON s.k = u.k AND s.c = u.c AND u.n <= s.n LEFT JOIN tops t ON t.k = u.k AND t.c = u.c
 ), thinned AS (
     SELECT * EXCLUDE (top) FROM all_cuts QUALIFY n = min(n) OVER (PARTITION BY k, c, floor(2 * log2(top - n + 1)))
+), quiet AS (    -- consuming channels that took nothing for `$silent_ns`, and clocks by which nothing came for `$gone_ns`
+    SELECT lane_id, clock_id, last_ns < max(last_ns) OVER (PARTITION BY clock_id) - CAST($silent_ns AS BIGINT) AS silent,
+        max(last_ns) OVER (PARTITION BY clock_id) < max(last_ns) OVER () - CAST($gone_ns AS BIGINT) AS gone
+    FROM (SELECT lane_id, clock_id, max(last_ns) AS last_ns FROM ends GROUP BY ALL)
+), resting AS (     -- of producing channels of which nothing came for so long the last cut stays
+    SELECT u.* FROM cuts u ANTI JOIN starts s USING (k, c)
+    QUALIFY n = max(n) OVER (PARTITION BY k, c) OR max(placed_ns) OVER (PARTITION BY k, c) >= (SELECT max(last_ns) FROM ends) - CAST($gone_ns AS BIGINT)
+), kept AS (
+    SELECT u.* EXCLUDE (clock, lane), CASE WHEN q.gone THEN -1 ELSE u.clock END AS clock, CASE WHEN q.silent OR q.gone THEN -1 ELSE u.lane END AS lane
+    FROM (SELECT * FROM thinned UNION ALL SELECT * FROM resting) u LEFT JOIN quiet q ON q.lane_id = u.lane
 )
-SELECT * FROM thinned
-UNION ALL
-SELECT u.* FROM cuts u ANTI JOIN starts s USING (k, c);
+SELECT k, c, n, clock, lane, CASE WHEN lane = -1 THEN NULL ELSE max(delivery_tag) END AS delivery_tag,
+    max(placed_ns) AS placed_ns, max(completed_ns) AS completed_ns, max(done_ns) AS done_ns, min(since_batch) AS since_batch
+FROM kept
+GROUP BY k, c, n, clock, lane;

@@ -6,5 +6,7 @@ UNION
 SELECT s.k FROM starts s JOIN tried_again r ON r.k = s.k AND r.c = s.c AND r.n > s.n
 UNION
 SELECT s.k FROM starts s JOIN retried_before r ON r.k = s.k AND r.first_channel = s.c
-LEFT JOIN cuts u ON u.k = s.k AND u.c = s.c AND u.n = s.n
-GROUP BY s.k, s.c, r.last_ns HAVING coalesce(min(u.placed_ns), 0) < r.last_ns;
+LEFT JOIN (    -- what is behind a cut came, by each clock, after all that is before it
+    SELECT k, c, n, min(placed_ns) AS placed_ns FROM (SELECT k, c, n, clock, max(placed_ns) AS placed_ns FROM cuts WHERE clock <> -1 GROUP BY ALL) GROUP BY ALL
+) u ON u.k = s.k AND u.c = s.c AND u.n = s.n
+WHERE coalesce(u.placed_ns, 0) < r.last_ns;
