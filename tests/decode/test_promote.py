@@ -60,9 +60,11 @@ def test_a_status_is_the_newer_names(attributes: dict[str, Any], status: str) ->
         (5, {"celery.action": "run", "messaging.system": "redis"}, ("redis", "process")),
         (5, {"celery.action": 1}, (None, None)),
         (1, {"celery.action": "run"}, ("rabbitmq", None)),
+        (5, {"messaging.masstransit.input_address": "rabbitmq://mq/q"}, ("rabbitmq", "process")),
+        (5, {"messaging.masstransit.input_address": "sb://mq/q"}, (None, None)),
     ],
 )
-def test_a_celery_task_is_a_message_of_what_its_span_says(
+def test_celery_and_masstransit_name_no_system_and_are_known_nevertheless(
     kind: int, attributes: dict[str, Any], wanted: tuple[str | None, str | None]
 ) -> None:
     columns = promoted(kind, attributes)

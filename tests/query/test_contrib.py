@@ -1,4 +1,5 @@
-"""What OpenTelemetry's own instrumentations of pika, aio-pika and Celery tell, by themselves."""
+"""What other instrumentations tell, by themselves: contrib's of pika, aio-pika and Celery, .NET's client and
+MassTransit, a wrapper of Go's client."""
 
 from __future__ import annotations
 
@@ -25,10 +26,13 @@ LAYERS = (
 """A blocking channel's publish, both of whose layers are wrapped."""
 
 
-def told(store: DuckDBStore, spans: list[list[Told]], *, rolling: bool = False) -> None:
+def told(
+    store: DuckDBStore, spans: list[list[Told]], *, rolling: bool = False, scope: str = ""
+) -> None:
     for number, step in enumerate(spans, start=1):
         request = ExportTraceServiceRequest.FromString(otlp(step))
         for group in request.resource_spans:  # contrib's names of handlings
+            group.scope_spans[0].scope.name = scope
             for span in group.scope_spans[0].spans:
                 if (came := [a.value.string_value for a in span.attributes if a.key == "messaging.destination"]) and span.kind == CONSUMER:  # fmt: skip
                     span.name = f"{came[0]} receive"
@@ -114,3 +118,87 @@ def test_a_celery_task_is_a_message_and_its_retry_another(
     queue = None if exchange else "bills"  # of a named exchange nothing tells it
     assert deliveries == [{**way, "queue": queue, "redelivered": False}] * 2
     assert len(rows(store, "SELECT DISTINCT message FROM deliveries")) == 2
+
+
+def dotnet(exchange: str, operation: str, name: str) -> dict[str, str | int]:
+    return {
+        "messaging.system": "rabbitmq", "messaging.operation.type": operation, "messaging.operation.name": name,
+        "messaging.destination.name": exchange or "amq.default", "messaging.rabbitmq.destination.routing_key": "jobs",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("exchange", "queue"), [("events", None), ("", "jobs")])
+def test_dotnets_client_names_the_exchange_that_a_message_came_by(
+    store: DuckDBStore, exchange: str, queue: str | None
+) -> None:
+    sent, came = dotnet(exchange, "send", "publish"), dotnet(exchange, "process", "deliver")
+    empty = {
+        **came,
+        "messaging.operation.type": "receive",
+        "messaging.operation.name": "fetch (empty)",
+    }
+    told(store, [[
+        Told("deliver", "mail", CONSUMER, 13, 15, "sent", links=("sent",), attributes=came),
+        Told("fetch", "mail", CONSUMER, 16, 17, attributes=empty),
+    ]], scope="RabbitMQ.Client.Subscriber")  # fmt: skip
+    assert rows(store, "SELECT exchange, queue FROM deliveries") == [{"exchange": exchange, "queue": queue}]  # fmt: skip
+    body = otlp([Told("sent", "shop", PRODUCER, 10, 12, attributes=sent)])
+    store.append(decode([body], 1), Position(1, 9), 9)
+    assert rows(store, "SELECT exchange, queue, message IS NOT NULL AS known FROM deliveries") == [
+        {"exchange": exchange, "queue": queue, "known": True}
+    ]
+
+
+def test_what_masstransit_received_is_a_message_from_the_endpoints_queue(
+    store: DuckDBStore,
+) -> None:
+    sent = {
+        "messaging.system": "rabbitmq",
+        "messaging.operation": "send",
+        "messaging.destination.name": "submit",
+    }
+    came: dict[str, str | int] = {
+        "messaging.operation": "receive", "messaging.destination.name": "submit",
+        "messaging.masstransit.input_address": "rabbitmq://mq/submit?durable=true",
+    }  # fmt: skip
+    told(store, [[
+        Told("send", "shop", PRODUCER, 10, 12, attributes=sent),
+        Told("receive", "mail", CONSUMER, 13, 19, "send", attributes=came),
+        Told("process", "mail", CONSUMER, 14, 18, "receive", attributes={"messaging.operation": "process"}),
+    ]], scope="MassTransit")  # fmt: skip
+    assert rows(store, "SELECT exchange, queue FROM deliveries") == [{"exchange": "submit", "queue": "submit"}]  # fmt: skip
+    assert edges(store)[1][:2] == ("queue:||submit", "service:mail")
+
+
+def test_a_destination_beside_its_exchange_is_the_queue(store: DuckDBStore) -> None:
+    came: dict[str, str | int] = {
+        "messaging.system": "rabbitmq", "messaging.operation": "deliver", "messaging.destination.name": "orders",
+        "messaging.destination_publish.name": "dead", "messaging.rabbitmq.destination.routing_key": "k",
+    }  # fmt: skip
+    told(store, [[Told("came", "mail", CONSUMER, 13, 15, attributes=came)]])
+    assert rows(store, "SELECT exchange, queue FROM deliveries") == [{"exchange": "dead", "queue": "orders"}]  # fmt: skip
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize(
+    ("key", "came", "wanted"),
+    [
+        ("events", {"messaging.destination.name": "events"}, ("", "events", "events")),
+        ("events", {"strayline.exchange": "", "strayline.queue": "events"}, ("", "events", "events")),
+        ("a.b", {"strayline.exchange": "events", "strayline.queue": "mail"}, ("events", "a.b", "mail")),
+        ("a.b", {"messaging.destination.name": "mail"}, ("events", None, "mail")),
+    ],
+)  # fmt: skip
+def test_what_pikas_publish_leaves_open_its_handling_tells(
+    store: DuckDBStore, key: str, came: dict[str, str | int], wanted: tuple[Any, ...], order: tuple[int, ...]
+) -> None:  # fmt: skip
+    way = {"messaging.system": "rabbitmq", "messaging.rabbitmq.destination.routing_key": key}
+    steps = [
+        [Told("sent", "shop", PRODUCER, 10, 12, attributes=PIKA)],
+        [Told("came", "mail", CONSUMER, 13, 15, "sent", attributes={**way, **came})],
+    ]
+    told(store, [steps[n] for n in order])
+    (publish,) = rows(store, "SELECT exchange, routing_key FROM publishes")
+    (delivery,) = rows(store, "SELECT exchange, queue FROM deliveries")
+    assert (publish["exchange"], publish["routing_key"], delivery["queue"]) == wanted
+    assert delivery["exchange"] == wanted[0]

@@ -25,6 +25,7 @@ LAB = (
     "stolen",
     "python_pika",
     "python_celery",
+    "go_faults",
 )
 """Small systems, each with something that goes wrong in it, in ``corpus/lab``."""
 

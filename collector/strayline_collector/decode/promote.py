@@ -48,7 +48,7 @@ def promoted(kind: int, attributes: Mapping[str, Any]) -> dict[str, str | int | 
         attributes, ("server.port", "net.peer.port", "net.host.port"), 0x7FFFFFFF
     )
     columns["url_path"] = _path(attributes)
-    if _tells_task(attributes):
+    if _is_rabbitmqs(attributes):
         columns["messaging_system"] = "rabbitmq"
     columns["messaging_operation"] = _operation(kind, attributes)
     columns["rpc_service"], columns["rpc_method"] = _called(
@@ -94,14 +94,19 @@ def _path(attributes: Mapping[str, Any]) -> str | None:
     return path.partition("?")[0] if path is not None else None
 
 
-def _tells_task(attributes: Mapping[str, Any]) -> bool:
-    """Celery's contrib instrumentation names no messaging system; whatever carries its tasks, Celery
-    gives them AMQP's exchanges, keys and queues."""
-    return "messaging.system" not in attributes and isinstance(attributes.get("celery.action"), str)
+def _is_rabbitmqs(attributes: Mapping[str, Any]) -> bool:
+    """Of spans that name no messaging system: Celery's contrib instrumentation (whatever carries its
+    tasks, Celery gives them AMQP's exchanges, keys and queues), and what MassTransit received."""
+    if "messaging.system" in attributes:
+        return False
+    address = attributes.get("messaging.masstransit.input_address")
+    return isinstance(attributes.get("celery.action"), str) or (
+        isinstance(address, str) and address.startswith("rabbitmq")
+    )
 
 
 def _operation(kind: int, attributes: Mapping[str, Any]) -> str | None:
-    if "messaging.system" not in attributes and not _tells_task(attributes):
+    if "messaging.system" not in attributes and not _is_rabbitmqs(attributes):
         return None
     for name in ("messaging.operation.type", "messaging.operation", "messaging.operation.name"):
         value = attributes.get(name)

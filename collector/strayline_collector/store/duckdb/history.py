@@ -54,6 +54,7 @@ STEPS: Final[tuple[tuple[str, Callable[[Kinds], bool]], ...]] = (
     ("derive/brokers_publishes", lambda k: k.publishes or k.brokers),
     ("derive/brokers_deliveries", lambda k: k.deliveries or k.brokers),
     ("derive/resolve", lambda k: k.publishes or k.deliveries),
+    ("derive/keys", lambda k: k.publishes or k.deliveries),
     ("derive/settlements", lambda k: k.settlements),
     ("derive/settled", lambda k: k.deliveries or k.settlements),
     ("derive/settled_by_tag", lambda k: k.deliveries or k.settlements),

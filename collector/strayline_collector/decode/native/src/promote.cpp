@@ -44,6 +44,7 @@ enum Name : uint8_t {
     kServicePeerName,
     kPeerService,
     kCeleryAction,
+    kInputAddress,
     kNames,
 };
 
@@ -76,9 +77,10 @@ constexpr std::array<std::string_view, kNames> kText = {
     "service.peer.name",
     "peer.service",
     "celery.action",
+    "messaging.masstransit.input_address",
 };
 
-constexpr size_t kLongest = 25;
+constexpr size_t kLongest = 35;
 
 constexpr bool lengths_hold() {
     for (const auto& text : kText)
@@ -214,15 +216,17 @@ std::string_view operation(std::string_view said) {
     return {};
 }
 
-// Celery's contrib instrumentation names no messaging system; whatever carries its tasks, Celery gives
-// them AMQP's exchanges, keys and queues.
-bool tells_task(const Found& found) {
+// Of spans that name no messaging system, see _is_rabbitmqs in promote.py.
+bool is_rabbitmqs(const Found& found) {
+    if (found[kMessagingSystem] != nullptr) return false;
     const Value* action = found[kCeleryAction];
-    return found[kMessagingSystem] == nullptr && action != nullptr && action->kind == Kind::kString;
+    if (action != nullptr && action->kind == Kind::kString) return true;
+    const Value* address = found[kInputAddress];
+    return address != nullptr && address->kind == Kind::kString && address->bytes().substr(0, 8) == "rabbitmq";
 }
 
 void put_operation(Batch& batch, int32_t kind, const Found& found) {
-    if (found[kMessagingSystem] == nullptr && !tells_task(found)) return;
+    if (found[kMessagingSystem] == nullptr && !is_rabbitmqs(found)) return;
     for (const Name name : {kMessagingOperationType, kMessagingOperation, kMessagingOperationName}) {
         const Value* value = found[name];
         if (value == nullptr || value->kind != Kind::kString) continue;
@@ -258,7 +262,7 @@ void promote(Batch& batch, int32_t kind, const std::vector<Attribute>& attribute
     text(batch.rpc_system, {kRpcSystemName, kRpcSystem});
     put_called(batch, found);
     text(batch.rpc_status, {kRpcResponseStatusCode, kRpcGrpcStatusCode});
-    if (tells_task(found))
+    if (is_rabbitmqs(found))
         batch.messaging_system.put(row, "rabbitmq");
     else
         text(batch.messaging_system, {kMessagingSystem});

@@ -14,12 +14,15 @@ WITH picked AS (
             '$."messaging.message.conversation_id"', '$."messaging.conversation_id"',                  -- 20 21
             '$."strayline.received_unix_nano"', '$."strayline.settlement"',                            -- 22 23
             '$."strayline.settled_unix_nano"', '$."messaging.url"',                                    -- 24 25
-            '$."celery.action"', '$."celery.delivery_info"'                                            -- 26 27
+            '$."celery.action"', '$."celery.delivery_info"',                                           -- 26 27
+            '$."messaging.destination_publish.name"'                                                   -- 28
         ]) AS a,
         json_extract_string(links, ['$[0].trace_id', '$[0].span_id', '$[1].span_id']) AS l
     FROM told s
     WHERE s.messaging_system = 'rabbitmq'
       AND s.messaging_operation IN ('process', 'receive') AND s.kind IN (3, 5)
+      -- .NET's client tells that it asked an empty queue
+      AND (s.attributes->>'$."messaging.operation.name"') IS DISTINCT FROM 'fetch (empty)'
       -- the handling of a batch: its deliveries are told one by one elsewhere
       AND (s.attributes->>'$."strayline.batch"') IS NULL
     QUALIFY row_number() OVER (PARTITION BY s.trace_id, s.span_id ORDER BY s.end_ns, s.name) = 1
@@ -30,9 +33,14 @@ WITH picked AS (
         CASE WHEN of_task THEN coalesce(nullif(regexp_extract(a[27], '''routing_key'': ''([^'']*)''', 1), ''), a[6])
              -- pika's names the key where the exchange is the default one; only a queue is called so
              ELSE coalesce(a[7], a[8], CASE WHEN starts_with(a[6], 'amq.gen-') THEN a[6] END) END AS key_name,
+        -- .NET's client names the exchange where others name the queue
+        scope_name = 'RabbitMQ.Client.Subscriber' AS of_exchange,
         CASE WHEN of_task THEN regexp_extract(a[27], '''exchange'': ''([^'']*)''', 1)
-             WHEN starts_with(a[6], 'amq.gen-') OR a[6] IN ('amq.default', '<default>', '(default)') THEN ''
-             ELSE a[6] END AS exchange_name,
+             WHEN starts_with(a[6], 'amq.gen-') THEN '' ELSE coalesce(CASE WHEN of_exchange THEN a[5] END, a[28], a[6]) END AS told_exchange,
+        CASE WHEN told_exchange NOT IN ('amq.default', '<default>', '(default)') THEN told_exchange
+             WHEN told_exchange IS NOT NULL THEN '' END AS exchange_name,
+        -- the destination is surely the queue where the exchange is told beside it, and in MassTransit's spans
+        CASE WHEN a[28] IS NOT NULL OR scope_name = 'MassTransit' THEN a[5] END AS queue_name,
         CASE WHEN length(a[1]) <= 128 AND regexp_full_match(a[1],
             '1\.[0-9a-f]{16}\.[1-9][0-9]{0,17}\.[1-9][0-9]{0,17}\.[0-9a-f]{4}(\.[0-9a-f]{8}\.[1-9][0-9]{0,17})?')
             THEN a[1] END AS stamp,
@@ -51,7 +59,7 @@ SELECT
     -- a URL without a path means the vhost `/`
     coalesce(a[3], url_decode(nullif(regexp_extract(a[25], '^amqps?://[^/?]*/([^?]+)', 1), '')),
         CASE WHEN regexp_matches(a[25], '^amqps?://[^/?]+/?([?]|$)') THEN '/' END) AS vhost,
-    a[9] AS queue,
+    coalesce(a[9], queue_name) AS queue,
     coalesce(a[4], exchange_name) AS exchange,
     coalesce(key_name, CASE WHEN a[4] IS NOT NULL THEN '' END) AS routing_key,
     service, process AS instance, host, a[10] AS epoch,
@@ -76,8 +84,8 @@ SELECT
     CASE WHEN linked THEN l[2] ELSE parent_span_id END AS context_span_id,
     -- what names the queue when no attribute does: `queue process` of old, `{exchange}:{key}:{queue}` of now
     CASE
-        WHEN a[9] IS NOT NULL THEN NULL
-        WHEN of_task THEN CASE WHEN exchange_name = '' THEN 'destination:' || key_name END
+        WHEN a[9] IS NOT NULL OR queue_name IS NOT NULL THEN NULL
+        WHEN of_task OR of_exchange THEN CASE WHEN exchange_name = '' THEN 'destination:' || key_name END
         WHEN a[5] IS NOT NULL AND (contains(a[5], ':') OR starts_with(name, 'process ') OR starts_with(name, 'consume ') OR starts_with(name, 'receive '))
             THEN 'destination:' || a[5]
         WHEN regexp_matches(name, '.+ (process|receive|consume|deliver)$')

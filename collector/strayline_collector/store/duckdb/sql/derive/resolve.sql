@@ -25,7 +25,8 @@ FROM (
         UNION ALL
         SELECT o.trace_id, o.span_id, o.stamped, o.name_hint, o.batch,
             -- contrib's aio-pika and pika call the key of the default exchange by the exchange's attribute
-            CASE WHEN p.exchange = '' AND p.routing_key = o.exchange THEN '' ELSE coalesce(o.exchange, p.exchange) END, coalesce(o.routing_key, p.routing_key),
+            CASE WHEN p.exchange = '' AND p.routing_key = o.exchange THEN ''
+                 WHEN o.exchange IS NULL AND p.routing_key IS NULL AND p.exchange = o.routing_key THEN '' ELSE coalesce(o.exchange, p.exchange) END, coalesce(o.routing_key, p.routing_key),
             p.vhost, p.message, p.trace_id, p.span_id, p.batch
         FROM open_deliveries o
         LEFT JOIN publish_facts p ON p.first_batch >= $since AND p.trace_id = o.context_trace_id AND p.span_id = o.context_span_id
