@@ -152,7 +152,7 @@ def test_dotnets_client_names_the_exchange_that_a_message_came_by(
 def test_what_masstransit_received_is_a_message_from_the_endpoints_queue(
     store: DuckDBStore,
 ) -> None:
-    sent = {
+    sent: dict[str, str | int] = {
         "messaging.system": "rabbitmq",
         "messaging.operation": "send",
         "messaging.destination.name": "submit",
