@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from strayline_collector.detect.runner import Runner
+from strayline_collector.store.duckdb.roll import forget_loads
 from strayline_collector.store.duckdb.store import DuckDBStore
 from tests.detect.histories import Attempt, put
 from tests.detect.order_oracle import Queue
@@ -63,6 +64,8 @@ def arrive(
         put(store, told, batch)
         _correct(store, corrections[number], batch)
         _reach(store, batch)
+        if batch % 3 == 0:
+            _forget_loads(store, batch)
         if restarts and chance.random() < restarts:
             runner = start()
         if chance.random() < 0.8:
@@ -90,6 +93,12 @@ def _reach(store: DuckDBStore, batch: int) -> None:
             f"UPDATE loaded SET about_since = coalesce((SELECT min(f.batch) FROM ({_FIRST}) f WHERE f.message IN (SELECT message FROM publish_facts WHERE batch = $batch UNION ALL SELECT substr(stamp, 3, 16) || '.' || split_part(stamp, '.', 3) || '.' || split_part(stamp, '.', 4) FROM delivery_facts WHERE batch = $batch)), $batch) WHERE batch = $batch",
             {"batch": batch},
         )
+
+
+def _forget_loads(store: DuckDBStore, until: int) -> None:
+    """As a roll does while detectors have not come that far."""
+    with store.write() as session:
+        forget_loads(session, rolled=max(0, until - 3), until=until)
 
 
 def told(store: DuckDBStore) -> list[tuple[Any, ...]]:

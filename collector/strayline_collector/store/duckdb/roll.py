@@ -41,10 +41,17 @@ def roll(session: Session, *, spans: int = ROLL_SPANS, loads: int = ROLL_LOADS) 
         {"until": bounds["until"]},
     )
     roll_messages(session, bounds["until"])
-    for name in ("roll/done", "roll/forget_loads"):
-        session.execute(load(name), {"until": bounds["until"]})
+    session.execute(load("roll/done"), {"until": bounds["until"]})
+    forget_loads(session, **bounds)
     session.execute(load("roll/forget_operations"))
     return True
+
+
+def forget_loads(session: Session, *, rolled: int, until: int) -> None:
+    """Puts what is known of the loads after ``rolled`` up to ``until`` together in that one. How far
+    back they reach stays known: a detector that has not come that far yet looks there."""
+    for name in ("roll/reach", "roll/forget_loads"):
+        session.execute(load(name), {"rolled": rolled, "until": until})
 
 
 def _since(session: Session, bounds: dict[str, int]) -> dict[str, int]:
