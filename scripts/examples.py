@@ -78,6 +78,7 @@ def main() -> None:
             "get /api/v1/status": collector.get("/api/v1/status"),
             "post /api/v1/detection/settle": settled,
             "get /api/v1/services": collector.get("/api/v1/services"),
+            "get /api/v1/services/seen": collector.get("/api/v1/services/seen"),
             "get /api/v1/operations": collector.get("/api/v1/operations", service="billing"),
             "get /api/v1/rates": collector.get("/api/v1/rates", steps=2),
             "get /api/v1/graph": collector.get("/api/v1/graph", level="messaging"),

@@ -20,6 +20,7 @@ from strayline_dashboard.live import Live, add_live
 from strayline_dashboard.login import Sessions, add_login
 from strayline_dashboard.pages import page_of
 from strayline_dashboard.protect import protect
+from strayline_dashboard.services import Services
 from strayline_dashboard.through import add_api
 
 _RENDER: Final = "function(data) { return window.strayline.show(data); }"
@@ -76,7 +77,7 @@ def build_app(
     # callbacks go over HTTP; offered a websocket, Dash's renderer would try it on every page
     app.backend.websocket_capability = False
     app.layout = _layout(locked=client.locked, demo=demo is not None)
-    _callbacks(app, client)
+    _callbacks(app, client, Services(client))
     # Dash 4.4 finds the assets at the first request of "/" alone; a deep link would come without
     app._setup_server()  # pyright: ignore[reportPrivateUsage]
     # the hashes of inline scripts are known only once every callback is
@@ -100,7 +101,7 @@ def _layout(*, locked: bool, demo: bool) -> html.Div:
     )
 
 
-def _callbacks(app: Dash, client: Client) -> None:
+def _callbacks(app: Dash, client: Client, services: Services) -> None:
     @app.callback(
         Output("data", "data"),
         Input("url", "pathname"),
@@ -109,13 +110,14 @@ def _callbacks(app: Dash, client: Client) -> None:
     )
     async def data(path: str | None, search: str | None, refresh: Any) -> Any:
         # on a thread: one slow answer must not hold up every other page and stream
-        return await asyncio.to_thread(envelope, client, path or "/", search or "")
+        return await asyncio.to_thread(envelope, client, services, path or "/", search or "")
 
     app.clientside_callback(_RENDER, Output("drawn", "data"), Input("data", "data"))
 
 
-def envelope(client: Client, path: str, search: str) -> dict[str, Any]:
-    """What the browser draws: the page's name and parameters, its data or why there is none."""
+def envelope(client: Client, services: Services, path: str, search: str) -> dict[str, Any]:
+    """What the browser draws: the page's name and parameters, its data or why there is none, and
+    the services that get their colours first."""
     found = page_of(path)
     base: dict[str, Any] = {
         "path": path,
@@ -124,12 +126,14 @@ def envelope(client: Client, path: str, search: str) -> dict[str, Any]:
         "data": None,
         "error": None,
         "away": False,
+        "services": [],
     }
     if found is None:
         return {**base, "page": "missing"}
     page, rest = found
     try:
-        return {**base, "page": page.name, "data": page.fetch(client, rest, base["params"])}
+        fetched = page.fetch(client, rest, base["params"])
+        return {**base, "page": page.name, "data": fetched, "services": services.names()}
     except ApiProblem as problem:
         why = {"error": str(problem), "away": problem.away, "locked": problem.locked}
         return {**base, "page": page.name, **why}

@@ -90,3 +90,27 @@ def test_a_range_of_time_stands_in_the_url_and_goes_along(page: Page) -> None:
     expect(page).to_have_url("/queues?start=2026-01-02T03%3A04%3A05.000Z")
     page.select_option("#range", "")
     expect(page).to_have_url("/queues")
+
+
+def test_a_service_has_one_colour_whichever_page_is_opened_first(
+    browser: Browser, ui: str, collector: RunningCollector
+) -> None:
+    """Each page in a tab of its own: on all of them other services come first."""
+    trace = collector.get("/api/v1/traces", limit=1)["items"][0]["trace_id"]
+    names = [item["name"] for item in collector.get("/api/v1/services/seen")["items"]]
+    assert {item["name"] for item in collector.get("/api/v1/services")["items"]} == set(names)
+    colours: list[list[str]] = []
+    for path, sign in (("/", "#tail tr"), (f"/trace/{trace}", ".wf-row"), ("/map", ".map .node")):
+        with clean_page(browser, ui) as page:
+            page.goto(path)
+            expect(page.locator(sign).first).to_be_visible()
+            colours.append(page.evaluate("(names) => names.map(window.strayline.colour)", names))
+    assert colours[0] == colours[1] == colours[2]
+    assert len(set(colours[0])) == len(names)
+
+
+def test_a_length_of_time_has_three_figures_and_one_unit(page: Page) -> None:
+    page.goto("/")
+    lengths = {0: "0 ns", 999_600: "1000 µs", 99_970_000: "100 ms", 9_996_000_000: "10.0 s", 119e9: "119 s", 1305e9: "21.8 min", 7e12: "117 min", 9e12: "2.50 h", 3e14: "3.47 d"}  # fmt: skip
+    said = page.evaluate("(ns) => ns.map(window.strayline.duration)", list(lengths))
+    assert said == list(lengths.values())

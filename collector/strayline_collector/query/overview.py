@@ -15,7 +15,7 @@ from strayline_collector.query.calls import (
     read_given_back,
     seen_range,
 )
-from strayline_collector.query.wire import RatePoint, Rates, Service
+from strayline_collector.query.wire import RatePoint, Rates, Service, ServiceSeen
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
 
@@ -23,6 +23,12 @@ from strayline_collector.store.ports import Row, Session
 def read_services(session: Session, range_ns: Mapping[str, int]) -> list[Service]:
     """Services with their counts, by name."""
     return [Service(**row) for row in session.rows(load("query/services"), range_ns)]
+
+
+def read_services_seen(session: Session, *, limit: int) -> list[ServiceSeen]:
+    """Services by when they were first heard of: those seen before keep their places."""
+    rows = session.rows(load("query/services_seen"), {"limit": limit})
+    return [ServiceSeen(**row) for row in rows]
 
 
 def read_operations(

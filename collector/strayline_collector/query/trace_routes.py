@@ -12,7 +12,12 @@ from strayline_collector.query import wire
 from strayline_collector.query.export import MEDIA, Format, Wanted, export
 from strayline_collector.query.graph import read_graph
 from strayline_collector.query.graph_change import read_graph_beside
-from strayline_collector.query.overview import read_operations, read_rates, read_services
+from strayline_collector.query.overview import (
+    read_operations,
+    read_rates,
+    read_services,
+    read_services_seen,
+)
 from strayline_collector.query.params import Cursor, Limit, Picked_, Read, Text, Time
 from strayline_collector.query.search import compile_search
 from strayline_collector.query.spread import parse_picked
@@ -30,6 +35,13 @@ def add_trace_routes(app: FastAPI, read: Read) -> None:
         """Services seen, with counts."""
         range_ns = time_range(start, end)
         return await read(lambda s: {"items": read_services(s, range_ns), "next_cursor": None})
+
+    @app.get("/api/v1/services/seen", response_model=wire.ServicesSeen, tags=["traces"])
+    async def services_seen(limit: Limit = 200) -> Response:
+        """Names of all services by when each was first heard of, without counts: cheap, and in an
+        order to which new ones are added at the end. A service whose spans name no process comes
+        with the next roll-up."""
+        return await read(lambda s: {"items": read_services_seen(s, limit=limit)})
 
     @app.get("/api/v1/operations", tags=["traces"])
     async def operations(service: str, start: Time = None, end: Time = None) -> Response:

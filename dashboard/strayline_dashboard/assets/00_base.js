@@ -45,17 +45,20 @@ window.strayline = (() => {
     fill(root, {}, children);
   };
 
-  /* Formats. Durations in ns; three significant figures, one unit. */
+  /* Formats. Durations in ns; three significant figures, one unit; minutes from two of them on. */
   function duration(ns) {
     if (ns === null || ns === undefined) return "–";
-    for (const [unit, size] of [
-      ["s", 1e9],
-      ["ms", 1e6],
-      ["µs", 1e3],
+    for (const [unit, size, from] of [
+      ["d", 86400e9, 48 * 3600e9],
+      ["h", 3600e9, 2 * 3600e9],
+      ["min", 60e9, 120e9],
+      ["s", 1e9, 1e9],
+      ["ms", 1e6, 1e6],
+      ["µs", 1e3, 1e3],
     ])
-      if (Math.abs(ns) >= size) {
-        const value = ns / size;
-        return `${value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)} ${unit}`;
+      if (Math.abs(ns) >= from) {
+        const value = Math.abs(ns / size);
+        return `${(ns / size).toFixed(value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2)} ${unit}`;
       }
     return `${Math.round(ns)} ns`;
   }
@@ -103,7 +106,8 @@ window.strayline = (() => {
     return `${n} bytes`;
   };
 
-  /* A service keeps its colour wherever it appears: the name decides. */
+  /* A service keeps its colour wherever it appears: its name decides, and of those whose names fall together
+     the one that was heard of first (01_shell.js). */
   const HUES = [
     "#6478e8",
     "#12a594",

@@ -293,6 +293,7 @@
     const root = document.getElementById("page");
     delete document.getElementById("shell").dataset.loading;
     nav(envelope.page);
+    for (const name of envelope.services || []) sl.colour(name);
     if (envelope.away) connection("away");
     if (envelope.locked) connection("locked");
     const same = shown && shown.path === envelope.path && shown.search === envelope.search;

@@ -298,6 +298,9 @@
             ? `${sl.many(f.count, "message")}${f.messages_truncated ? `, the first ${f.messages.length} shown` : ""}`
             : `${sl.many(f.count, "message")}, none of them seen`,
         ),
+        f.messages_truncated
+          ? h("a", { class: "quiet", id: "all-messages", href: sl.url("/sql", { q: f.sql }) }, "All of them, in SQL")
+          : null,
       ),
       f.messages.length ? messages(f) : null,
       h(

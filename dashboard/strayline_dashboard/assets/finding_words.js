@@ -44,6 +44,41 @@
     discarded: "They were rejected, and no dead-letter exchange keeps them.",
     unknown: "What was recorded does not tell.",
   };
+  /* What else tells findings of the same title apart, by id: "order.created from orders". */
+  const APART = [
+    ["exchange", (v) => `exchange ${v || "(default)"}`],
+    ["routing_key", (v) => `key ${v || "“”"}`],
+    ["producer_service", (v) => `from ${v || "an unknown sender"}`],
+    ["consumer_service", (v) => `to ${v || "an unknown consumer"}`],
+    ["environment", (v) => v || "no environment"],
+    ["broker", (v) => v || "unknown broker"],
+    ["vhost", (v) => v || "unknown vhost"],
+  ];
+  sl.findingsApart = (items) => {
+    const called = new Map(),
+      told = new Map();
+    for (const f of items) called.set(f.title, [...(called.get(f.title) || []), f]);
+    for (const same of called.values())
+      if (same.length > 1)
+        for (const f of same)
+          told.set(
+            f.id,
+            APART.filter(([name]) => same.some((other) => other.subject[name] !== f.subject[name]))
+              .map(([name, say]) => say(f.subject[name]))
+              .join(" · "),
+          );
+    return told;
+  };
+  /* The line below a finding's title: of what kind, where, and what tells it from its namesakes. */
+  sl.findingLine = (f, apart) =>
+    [
+      sl.words([f.kind, f.verdict, f.cause].filter(Boolean).join(" · ")),
+      f.subject.queue && !f.title.includes(f.subject.queue) ? f.subject.queue : null,
+      apart.get(f.id),
+    ]
+      .filter(Boolean)
+      .join(" · ");
+
   sl.findingCause = (f) => CAUSES[f.cause] || sl.words(f.cause);
   sl.findingDocs = (f) => `/docs/detectors/${f.kind === "misrouted" && f.verdict ? f.verdict : f.kind}`;
 

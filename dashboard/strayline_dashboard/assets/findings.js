@@ -52,7 +52,8 @@
     ];
   }
 
-  function entry(f, current, params) {
+  function entry(f, current, params, apart) {
+    const line = sl.findingLine(f, apart);
     return h(
       "a",
       {
@@ -63,12 +64,7 @@
       },
       h("span", { class: "title" }, f.title),
       sl.badge(f.severity),
-      h(
-        "span",
-        { class: "quiet clip" },
-        words([f.kind, f.verdict, f.cause].filter(Boolean).join(" · ")),
-        f.subject.queue ? ` · ${f.subject.queue}` : "",
-      ),
+      h("span", { class: "quiet clip", title: line }, line),
       h("span", { class: "quiet" }, sl.count(f.count)),
       h("span", { class: "quiet" }, sl.moment(f.last_seen)),
       h("span", { class: "quiet" }, f.triage === "new" ? "" : f.triage, f.status === "open" ? "" : ` ${f.status}`),
@@ -132,10 +128,11 @@
             ),
           ),
     );
+    const apart = sl.findingsApart(data.items);
     const list = h(
       "nav",
       { class: "pane scroll list", id: "list", "aria-label": "Findings" },
-      data.items.map((f) => entry(f, data.selected && f.id === data.selected.id, params)),
+      data.items.map((f) => entry(f, data.selected && f.id === data.selected.id, params, apart)),
       data.next_cursor || params.cursor
         ? h(
             "p",

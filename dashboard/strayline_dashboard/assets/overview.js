@@ -75,20 +75,17 @@
     );
   }
 
-  sl.findingLink = (f, current) =>
-    h(
+  function findingLink(f, apart) {
+    const line = sl.findingLine(f, apart);
+    return h(
       "a",
-      { href: `/findings/${f.id}`, "aria-current": current ? "true" : null, "data-finding": f.id },
+      { href: `/findings/${f.id}`, "data-finding": f.id },
       h("span", { class: "title" }, f.title),
       sl.badge(f.severity),
-      h(
-        "span",
-        { class: "quiet clip" },
-        [f.kind, f.verdict, f.cause].filter(Boolean).join(" · ").replaceAll("_", " "),
-        f.subject.queue ? ` · ${f.subject.queue}` : "",
-      ),
-      h("span", { class: "quiet" }, sl.count(f.count)),
+      h("span", { class: "quiet clip", title: line }, line),
+      h("span", { class: "quiet" }, sl.many(f.count, "message")),
     );
+  }
 
   sl.traceColumns = () => [
     ["Trace", (t) => [sl.chip(t.root_service), h("b", {}, t.root_service), " ", t.root_name], {}],
@@ -121,7 +118,7 @@
         { width: "86px" },
       ],
       [took[0], took[1], { width: "90px", n: true }],
-      ["Wait", wait[1], { width: "80px", n: true }],
+      ["Wait", wait[1], { width: "84px", n: true }],
       ["Spans", spans[1], { width: "58px", n: true }],
       [
         "Errors",
@@ -363,7 +360,7 @@
       ? h(
           "div",
           { class: "list" },
-          items.map((f) => sl.findingLink(f)),
+          items.map((f) => findingLink(f, sl.findingsApart(items))),
         )
       : h("p", { class: "quiet pad" }, "Nothing is off: every message judged so far went where it should, in order.");
   sl.keys.page("overview", [

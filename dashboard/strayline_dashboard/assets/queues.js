@@ -162,7 +162,7 @@
                     ["Judged", (q) => judged(covered.get(key(q))), { width: "76px" }],
                     [
                       head("findings", "Findings"),
-                      (q) => (q.findings ? sl.badge("warning", sl.count(q.findings)) : ""),
+                      (q) => (q.findings ? sl.badge(q.worst_severity || "warning", sl.count(q.findings)) : ""),
                       { width: "84px", n: true },
                     ],
                   ],

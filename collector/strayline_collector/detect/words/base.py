@@ -35,7 +35,7 @@ def exchange(incident: Row) -> str:
 
 
 def quoted(name: str | None) -> str:
-    return f"“{name}”" if name else "“” (empty)"
+    return f"“{name or ''}”"
 
 
 def queues(names: list[str] | None) -> str:

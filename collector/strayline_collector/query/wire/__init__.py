@@ -60,7 +60,14 @@ from strayline_collector.query.wire.queues import (
     RouteEnd,
     RouteWay,
 )
-from strayline_collector.query.wire.rates import LiveRates, RatePoint, Rates, Service
+from strayline_collector.query.wire.rates import (
+    LiveRates,
+    RatePoint,
+    Rates,
+    Service,
+    ServiceSeen,
+    ServicesSeen,
+)
 from strayline_collector.query.wire.search import (
     Completion,
     Completions,
@@ -215,6 +222,8 @@ __all__ = [
     "Said",
     "SegmentKind",
     "Service",
+    "ServiceSeen",
+    "ServicesSeen",
     "Settled",
     "Severity",
     "Span",

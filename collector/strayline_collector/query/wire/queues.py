@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from strayline_collector.query.wire.messages import FindingRef
-from strayline_collector.query.wire.words import TypedDict
+from strayline_collector.query.wire.words import Severity, TypedDict
 
 
 class OrderPoint(TypedDict):
@@ -166,12 +166,15 @@ class Queue(Flow):
     redelivered: int
     """Messages that were given out again, or given back."""
     late: int
+    """In the range, by delivery, completion or ordering key."""
     wait_p50_ms: float | None
     wait_p95_ms: float | None
     handle_p95_ms: float | None
     consumers: list[str]
     producers: list[str]
     findings: int
+    worst_severity: Severity | None
+    """Of its findings."""
 
 
 class Queues(TypedDict):

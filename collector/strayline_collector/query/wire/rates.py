@@ -36,3 +36,13 @@ class RatePoint(TypedDict):
 class Rates(TypedDict):
     step_s: float
     points: list[RatePoint]
+
+
+class ServiceSeen(TypedDict):
+    name: str
+    first_seen_unix_nano: int
+    """Of what it told of itself: event time."""
+
+
+class ServicesSeen(TypedDict):
+    items: list[ServiceSeen]
