@@ -214,6 +214,7 @@ class OrderMemory:
             session.register("older", session.table(load("detect/reordered_rows"), older))
             window = pa.concat_tables([changed, session.table(load("detect/reordered_behind"))])
         session.register("window_rows", window)
+        session.register("placed", _placed(session, window))
         needed = session.table(load("detect/reordered_needed"))
         session.register("needed", needed)
         told, leans = needed.slice(0, 0), needed.slice(0, 0)
@@ -249,6 +250,16 @@ class OrderMemory:
             for key, message in moved
         ]
         return pa.Table.from_pylist(rows, _MESSAGES)
+
+
+def _placed(session: Session, window: pa.Table) -> pa.Table:
+    """``window_rows`` with ``placed_ns``: when each came, mended where a clock stepped back. Few do, and
+    then nothing is copied: a third of what is needed was spent on it."""
+    stepped = session.table(load("detect/reordered_stepped"))
+    if not stepped.num_rows:
+        return window.append_column("placed_ns", window["received_ns"])
+    session.register("stepped", stepped)
+    return session.table(load("detect/reordered_placed"))
 
 
 def _said(session: Session, before: _Said | None) -> _Said:

@@ -1,17 +1,11 @@
--- The deliveries that `reordered` needs to see of `window_rows` (reordered_rows.sql): nearly all messages come
+-- The deliveries that `reordered` needs to see of `placed` (reordered_placed.sql): nearly all messages come
 -- in order, and judging is dear. A superset, found by sorting narrow rows. Whatever overtakes, or is overtaken by,
 -- another of its channel, by delivery or by completion: everything between two such is one or the
 -- other, so that extents are counted right. Blocks of 256 messages by `n` that are sorted, and that no
 -- other block reaches into, are put aside first. Ordering keys of which a later message began before
 -- an earlier one was done. Retries, with all that was sent since their first try. Then every delivery
--- of those messages. `placed_ns`: a clock that steps back must not undo the order that the tags prove.
-WITH stepped AS (     -- streams on consuming channels whose clock stepped back
-    SELECT DISTINCT k, c, lane FROM (SELECT k, c, lane, received_ns < lag(received_ns) OVER (PARTITION BY k, c, lane ORDER BY delivery_tag) AS back FROM window_rows) WHERE back
-), placed AS (
-    SELECT *, received_ns AS placed_ns FROM window_rows ANTI JOIN stepped USING (k, c, lane)
-    UNION ALL
-    SELECT *, max(received_ns) OVER (PARTITION BY k, c, lane ORDER BY delivery_tag ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) FROM window_rows SEMI JOIN stepped USING (k, c, lane)
-), numbered AS (
+-- of those messages.
+WITH numbered AS (
     SELECT k, c, n, clock, placed_ns, completed_ns, row_number() OVER by_n // 256 AS block,
         coalesce(placed_ns <= lag(placed_ns) OVER by_n OR completed_ns <= lag(completed_ns) OVER by_n, false) AS turned
     FROM placed WINDOW by_n AS (PARTITION BY k, c, clock ORDER BY n)
