@@ -23,6 +23,7 @@ from strayline_collector.errors import (
     StraylineError,
 )
 from strayline_collector.model import Control
+from strayline_collector.query.columns import Columns
 from strayline_collector.query.coverage import add_coverage_route
 from strayline_collector.query.finding_routes import add_finding_routes
 from strayline_collector.query.guard import Gate, Guard, problem
@@ -53,6 +54,7 @@ def build_api(store: Store, control: Control, gate: Gate) -> FastAPI:
         # FastAPI's own spans know no suppressing; older versions keep what they do not know
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
+    app.add_middleware(Columns)
     app.add_middleware(Guard, gate=gate)
     _errors(app)
 

@@ -22,7 +22,7 @@ def add_finding_routes(app: FastAPI, store: Store, read: Read) -> None:
 
     @app.get("/api/v1/findings", response_model=wire.Findings, tags=["findings"])
     async def findings(
-        kind: Text = None,
+        kind: wire.FindingKind | None = None,
         severity: Literal["info", "warning", "error"] | None = None,
         status: Literal["provisional", "open", "retracted"] | None = None,
         triage: Literal["new", "acknowledged", "muted"] | None = None,

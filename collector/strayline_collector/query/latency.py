@@ -38,5 +38,6 @@ def read_latency(
                 network_p95_ms=row["network_p95_ms"],
             )
             for row in rows
-        ]
+        ],
+        next_cursor=None,
     )

@@ -30,7 +30,7 @@ from strayline_collector.store.ports import Store
 def add_trace_routes(app: FastAPI, read: Read) -> None:
     """Adds them to the API."""
 
-    @app.get("/api/v1/services", tags=["traces"])
+    @app.get("/api/v1/services", response_model=wire.Services, tags=["traces"])
     async def services(start: Time = None, end: Time = None) -> Response:
         """Services seen, with counts."""
         range_ns = time_range(start, end)
@@ -41,9 +41,11 @@ def add_trace_routes(app: FastAPI, read: Read) -> None:
         """Names of all services by when each was first heard of, without counts: cheap, and in an
         order to which new ones are added at the end. A service whose spans name no process comes
         with the next roll-up."""
-        return await read(lambda s: {"items": read_services_seen(s, limit=limit)})
+        return await read(
+            lambda s: {"items": read_services_seen(s, limit=limit), "next_cursor": None}
+        )
 
-    @app.get("/api/v1/operations", tags=["traces"])
+    @app.get("/api/v1/operations", response_model=wire.Operations, tags=["traces"])
     async def operations(service: str, start: Time = None, end: Time = None) -> Response:
         """Span names of one service, with counts."""
         range_ns = time_range(start, end)

@@ -62,9 +62,12 @@ from strayline_collector.query.wire.queues import (
 )
 from strayline_collector.query.wire.rates import (
     LiveRates,
+    Operation,
+    Operations,
     RatePoint,
     Rates,
     Service,
+    Services,
     ServiceSeen,
     ServicesSeen,
 )
@@ -128,6 +131,7 @@ from strayline_collector.query.wire.traces import (
 from strayline_collector.query.wire.words import (
     ClockMode,
     Confidence,
+    FindingKind,
     FindingStatus,
     NodeKind,
     Protocol,
@@ -169,6 +173,7 @@ __all__ = [
     "Finding",
     "FindingChange",
     "FindingDelivery",
+    "FindingKind",
     "FindingMessage",
     "FindingRef",
     "FindingStatus",
@@ -196,6 +201,8 @@ __all__ = [
     "NearestBinding",
     "Node",
     "NodeKind",
+    "Operation",
+    "Operations",
     "OrderPoint",
     "Outage",
     "Outline",
@@ -223,6 +230,7 @@ __all__ = [
     "SegmentKind",
     "Service",
     "ServiceSeen",
+    "Services",
     "ServicesSeen",
     "Settled",
     "Severity",

@@ -46,3 +46,22 @@ class ServiceSeen(TypedDict):
 
 class ServicesSeen(TypedDict):
     items: list[ServiceSeen]
+    next_cursor: str | None
+
+
+class Services(TypedDict):
+    items: list[Service]
+    next_cursor: str | None
+
+
+class Operation(TypedDict):
+    name: str
+    kind: int
+    """OTLP: 0 unspecified, 1 internal, 2 server, 3 client, 4 producer, 5 consumer."""
+    spans: int
+    errors: int
+
+
+class Operations(TypedDict):
+    items: list[Operation]
+    next_cursor: str | None

@@ -13,6 +13,7 @@ else:  # pydantic reads field requirements only from this one before 3.12
 __all__ = [
     "ClockMode",
     "Confidence",
+    "FindingKind",
     "FindingStatus",
     "NodeKind",
     "Protocol",
@@ -28,6 +29,18 @@ __all__ = [
 Severity = Literal["info", "warning", "error"]
 Confidence = Literal["proven", "inferred"]
 FindingStatus = Literal["provisional", "open", "retracted"]
+FindingKind = Literal[
+    "reordered",
+    "misrouted",
+    "unroutable",
+    "lost",
+    "stalled",
+    "duplicated",
+    "redelivery_loop",
+    "dead_lettered",
+    "context_lost",
+    "uninstrumented",
+]
 Triage = Literal["new", "acknowledged", "muted"]
 NodeKind = Literal["service", "exchange", "queue", "external"]
 Protocol = Literal["http", "grpc", "amqp", "other"]
