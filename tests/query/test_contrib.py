@@ -1,4 +1,4 @@
-"""What other instrumentations tell, by themselves: contrib's of pika, aio-pika and Celery, .NET's client and
+"""What other instrumentations tell, by themselves: contrib's of pika, aio-pika and Celery, FastStream's, .NET's client and
 MassTransit, a wrapper of Go's client."""
 
 from __future__ import annotations
@@ -67,6 +67,52 @@ def test_two_producer_spans_of_one_publish_are_one_whichever_comes_first(
     (publish,) = rows(store, "SELECT message, operation FROM publishes")
     assert publish["operation"] == "outer"
     assert rows(store, "SELECT message FROM deliveries") == [{"message": publish["message"]}]
+
+
+@pytest.mark.parametrize("rolling", [False, True])
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_a_messages_creation_and_its_sending_are_one_publish(
+    store: DuckDBStore, order: tuple[int, ...], rolling: bool
+) -> None:
+    """The creation's context travels, the sending says when it ended."""
+    way = {**PIKA, "messaging.rabbitmq.destination.routing_key": "k"}
+    came: dict[str, str | int] = {
+        "messaging.system": "rabbitmq", "messaging.operation": "process",
+        "messaging.destination_publish.name": "events", "messaging.rabbitmq.destination.routing_key": "k",
+    }  # fmt: skip
+    steps = [
+        Told("x create", "shop", PRODUCER, 10, 10.5, attributes=way),
+        Told("publish", "shop", PRODUCER, 11, 12, "x create", attributes=way),
+        Told("handling", "mail", CONSUMER, 13, 15, "x create", attributes=came),
+    ]
+    told(store, [[steps[n]] for n in order], rolling=rolling)
+    assert edges(store) == [
+        ("exchange:||events", "service:mail", 1),
+        ("service:shop", "exchange:||events", 1),
+    ]
+    (publish,) = rows(store, 'SELECT message, operation, "end" - start AS took FROM publishes')
+    assert (publish["operation"], publish["took"]) == ("x create", 2_000_000)
+    assert rows(store, "SELECT message FROM deliveries") == [{"message": publish["message"]}]
+
+
+@pytest.mark.parametrize(("exchange", "key", "queue"), [
+    ("", "jobs", "jobs"), ("events", "a.b", None), ("", "amq.rabbitmq.reply-to.g1.x", "amq.rabbitmq.reply-to"),
+])  # fmt: skip
+def test_faststreams_names_are_no_queues(
+    store: DuckDBStore, exchange: str, key: str, queue: str | None
+) -> None:
+    came: dict[str, str | int] = {
+        "messaging.system": "rabbitmq", "messaging.operation": "process",
+        "messaging.destination_publish.name": exchange, "messaging.rabbitmq.destination.routing_key": key,
+    }  # fmt: skip
+    request = ExportTraceServiceRequest.FromString(
+        otlp([Told("came", "mail", CONSUMER, 13, 15, attributes=came)])
+    )
+    request.resource_spans[0].scope_spans[0].spans[
+        0
+    ].name = f"{exchange or 'default'}.{key} process"
+    store.append(decode([request.SerializeToString()], 1), Position(1, 1), 1)
+    assert rows(store, "SELECT exchange, queue FROM deliveries") == [{"exchange": exchange, "queue": queue}]  # fmt: skip
 
 
 def test_a_publish_within_anothers_span_to_elsewhere_is_its_own(store: DuckDBStore) -> None:

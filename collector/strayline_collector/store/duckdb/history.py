@@ -46,8 +46,6 @@ STEPS: Final[tuple[tuple[str, Callable[[Kinds], bool]], ...]] = (
     ("derive/links", lambda k: k.links),
     ("derive/brokers", lambda k: k.brokers),
     ("derive/publishes", lambda k: k.publishes),
-    ("derive/wrapped", lambda k: k.publishes),
-    ("derive/unwrapped", lambda k: k.publishes),
     ("derive/returns", lambda k: k.returns),
     ("derive/returned", lambda k: k.publishes or k.returns),
     ("derive/deliveries", lambda k: k.deliveries),
@@ -83,10 +81,23 @@ def derive(session: Session, batch: int, spans: pa.Table) -> int:
         for name, wanted in STEPS:
             if wanted(kinds):
                 _run(session, name, values)
+            if name == "derive/publishes" and kinds.publishes:
+                _unwrap(session, values)
     climbed = _operations(session, batch, since)
     if replies or climbed < since:
         _replies(session, batch, min(since, climbed))
     return about_since
+
+
+def _unwrap(session: Session, values: dict[str, int]) -> None:
+    """Leaves one row of two PRODUCER spans that tell one publish."""
+    wrapping = session.table(
+        load("derive/wrapping"), {"batch": values["batch"], "since": values["since"]}
+    )
+    if wrapping.num_rows:
+        session.register("wrapping", wrapping)
+        _run(session, "derive/wrapped", values)
+        _run(session, "derive/unwrapped", values)
 
 
 def _replies(session: Session, batch: int, since: int) -> None:
