@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from strayline_collector.detect import DETECTORS
 from strayline_collector.detect.detector import Detector
 from strayline_collector.detect.runner import Runner
 from strayline_collector.errors import BadInput
 from strayline_collector.store.duckdb.store import DuckDBStore
-from tests.detect.histories import put
+from tests.detect.histories import publish_row, put
 from tests.detect.said import MINUTE_NS, Judge, verdict
 
 
@@ -236,3 +237,18 @@ def test_a_detector_that_fails_midway_leaves_the_others_their_verdicts(store: Du
     with store.read() as session:
         assert len(session.rows("SELECT * FROM findings")) == 1
         assert not session.rows("SELECT * FROM meta WHERE key = 'judged:overflowing'")
+
+
+def test_a_verdict_that_lacks_what_each_must_have_stops_its_detector_alone(
+    store: DuckDBStore,
+) -> None:
+    judge = Judge(store)
+    judge.rows = [verdict("m1", facts_until_ns=None)]
+    put(store, {"publish_facts": [publish_row(n) for n in range(1, 21)]}, batch=2)
+    runner = Runner(store, detectors=(*judge.detectors, *DETECTORS))
+    runner.settle()
+    assert list(runner.failures) == ["told"]
+    assert "a verdict without facts_until_ns" in runner.failures["told"]
+    with store.read() as session:
+        (finding,) = session.rows("SELECT kind FROM findings")
+    assert finding["kind"] == "uninstrumented"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -236,3 +237,47 @@ def test_answers_go_to_whoever_asked(store: DuckDBStore) -> None:
     histories.emptied(store)
     put(store, [*asked, *answers], got)
     assert verdicts(store) == []
+
+
+def test_what_was_rejected_and_came_back_by_a_retry_queue_overtakes_nobody(
+    store: DuckDBStore,
+) -> None:
+    """Its last place is behind the other's, by another key: where it stands in its stream nobody knows."""
+    put(
+        store,
+        [publish(1, 0, 1), publish(2, 2, 3)],
+        [
+            delivery(2, 1, 10, 11, settlement="nack_drop"),
+            delivery(1, 2, 20, 21),
+            delivery(2, 3, 30, 31, exchange="", routing_key="q"),
+        ],
+    )
+    assert verdicts(store) == []
+
+
+def test_a_delivery_whose_end_nobody_saw_can_be_late(store: DuckDBStore) -> None:
+    """A `basic.get`, or a handler that its instrumentation gave up waiting for."""
+    put(
+        store,
+        [publish(1, 0, 1), publish(2, 2, 3)],
+        [delivery(2, 1, 10, 11), delivery(1, 2, 20, 21, handled_end_ns=None)],
+    )
+    assert [(v["message"], v["cause"], v["late_by"]) for v in verdicts(store)] == [
+        ("m1", "unknown", ["delivery"])
+    ]
+
+
+@pytest.mark.parametrize(("tries", "found"), [(19, 0), (20, 1)])
+def test_rejections_that_went_round_are_a_loop_when_they_go_on_four_times_as_long(
+    store: DuckDBStore, tries: int, found: int
+) -> None:
+    """amqplib's instrumentation calls a rejection an error and knows no `x-death`."""
+    put(
+        store,
+        [publish(1, 0, 1)],
+        [
+            delivery(1, n, 10 * n, 10 * n + 1, settlement="nack_drop", failed=True)
+            for n in range(1, tries + 1)
+        ],
+    )
+    assert len([v for v in verdicts(store) if v["kind"] == "redelivery_loop"]) == found

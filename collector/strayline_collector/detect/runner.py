@@ -86,6 +86,12 @@ class _Asked:
         return self._touched[key]
 
 
+_REQUIRED: Final = (
+    "key", "kind", "severity", "confidence", "role", "message", "evidence", "event_ns", "facts_until_ns", "batch",
+)  # fmt: skip
+"""What a row of ``judgements`` must have."""
+
+
 class Runner:
     """Judges a store's history. One at a time: ``run`` and ``settle`` exclude each other."""
 
@@ -233,6 +239,7 @@ class Runner:
             began = time.monotonic()
             try:
                 result = self._judge(session, detector, known, newest, asked)
+                _refuse_gaps(result)
             except Exception as error:
                 self.failures[detector.name] = traceback.format_exc()
                 told = "detector %s failed; its verdicts stay as they were"
@@ -331,6 +338,15 @@ def _replace(session: Session, result: _Judged, incidents: Incidents) -> None:
     if result.rows.num_rows:
         session.register("judged", result.rows)
         incidents.replace(session, load("detect/keep_judged"), name)
+
+
+def _refuse_gaps(result: _Judged | None) -> None:
+    """A verdict that lacks what every verdict has would stop what all detectors say from being kept."""
+    if result is None:
+        return
+    for name in _REQUIRED:
+        if name in result.rows.column_names and result.rows[name].null_count:
+            raise ValueError(f"a verdict without {name}")
 
 
 def _remember(session: Session, values: dict[str, str]) -> None:

@@ -2,7 +2,8 @@
 -- identity that each ended in an error or gave it back. Ten within ten seconds turn a loop that
 -- wastes work into one that burns it. These numbers are `thresholds`. A retry that its queue arranged,
 -- with a pause (`x-death` tells of a queue in which it waited), is a policy until it has gone on four
--- times as long.
+-- times as long. Other SDKs' spans tell nothing of `x-death`, and call a rejection an error: one that came
+-- again went round.
 WITH near AS MATERIALIZED (   -- by eight bytes first: keys are long
     SELECT * FROM delivery_facts
     WHERE first_batch >= $from AND hash(coalesce(message, array_to_string(string_split(stamp, '.')[2:4], '.'))) IN (SELECT hash(split_part(key, '|', -1)) FROM touched)
@@ -17,7 +18,7 @@ WITH near AS MATERIALIZED (   -- by eight bytes first: keys are long
 ), waited AS (
     SELECT DISTINCT queue, environment, broker, vhost, coalesce(message, array_to_string(string_split(stamp, '.')[2:4], '.')) AS met FROM near WHERE contains(death, '|expired|')
 ), timed AS (
-    SELECT t.* EXCLUDE (met), w.met IS NOT NULL AND t.settlement IN ('nack_drop', 'reject_drop') AS paused, done_ns - lag(done_ns, (SELECT greatest(1, ceil(loop_rate_per_s * loop_rate_window_s)::INTEGER - 1) FROM thresholds)) OVER (PARTITION BY key ORDER BY done_ns, span_id) AS ten_took_ns
+    SELECT t.* EXCLUDE (met), (w.met IS NOT NULL OR t.source = 'spans') AND t.settlement IN ('nack_drop', 'reject_drop') AS paused, done_ns - lag(done_ns, (SELECT greatest(1, ceil(loop_rate_per_s * loop_rate_window_s)::INTEGER - 1) FROM thresholds)) OVER (PARTITION BY key ORDER BY done_ns, span_id) AS ten_took_ns
     FROM tried t
     LEFT JOIN waited w ON w.met = t.met AND w.queue = t.queue AND w.environment IS NOT DISTINCT FROM t.environment AND w.broker IS NOT DISTINCT FROM t.broker
         AND w.vhost IS NOT DISTINCT FROM t.vhost

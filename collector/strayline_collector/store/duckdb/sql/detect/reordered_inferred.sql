@@ -6,18 +6,18 @@
 WITH seen AS (
     SELECT d.*, p.service AS producer_service, p.instance AS producer_instance, p.start_ns AS published_ns, p.end_ns AS confirmed_ns,
         p.message_id AS p_message_id, p.outcome, p.batch AS publish_batch,
-        concat_ws('|', 'spans', coalesce(d.environment, ''), coalesce(d.broker, ''), coalesce(d.vhost, ''), d.queue, p.service, p.instance) AS key
+        concat_ws('|', 'spans', coalesce(d.environment, ''), coalesce(d.broker, ''), coalesce(d.vhost, ''), d.queue, p.service, p.instance) AS key,
+        -- what arrives by another exchange or key than it was published with was dead-lettered (a delay by way
+        -- of a waiting queue) or sent on by somebody unseen: its place is not its publish's
+        d.death IS NULL AND coalesce(d.exchange = p.exchange, true) AND coalesce(d.routing_key = p.routing_key, true) AS straight
     FROM delivery_facts d JOIN publish_facts p ON p.trace_id = d.publish_trace_id AND p.span_id = d.publish_span_id
     WHERE d.stamp IS NULL AND d.queue <> '*' AND NOT starts_with(d.queue, 'amq.rabbitmq.reply-to')
-      AND p.instance IS NOT NULL AND d.instance IS NOT NULL AND p.delay_ms IS NULL AND d.death IS NULL
-      -- what arrives by another exchange or key than it was published with was dead-lettered (a delay by way
-      -- of a waiting queue) or sent on by somebody unseen: its place is not its publish's
-      AND coalesce(d.exchange = p.exchange, true) AND coalesce(d.routing_key = p.routing_key, true)
+      AND p.instance IS NOT NULL AND d.instance IS NOT NULL AND p.delay_ms IS NULL
 ), attempts AS (
     SELECT d.*,
         row_number() OVER (PARTITION BY key, message ORDER BY handled_start_ns DESC, span_id DESC) AS from_last,
         count(*) FILTER (WHERE settlement IN ('nack_requeue', 'reject_requeue')) OVER whole AS requeues,
-        count(*) OVER whole AS tries,
+        count(*) OVER whole AS tries, bool_and(straight) OVER whole AS all_straight,
         max(batch) OVER whole AS newest_batch,
         to_json(list({consumer_span_id: span_id, trace_id: trace_id, delivery_tag: delivery_tag, redelivered: redelivered,
             settled: settlement, time_ns: handled_start_ns}) OVER (PARTITION BY key, message ORDER BY handled_start_ns, span_id
@@ -34,8 +34,8 @@ WITH seen AS (
     FROM attempts
     WHERE from_last = 1 AND coalesce(settlement, 'ack') NOT IN ('nack_requeue', 'reject_requeue')
       -- tries that no requeue explains (a round trip through a dead-letter queue, a copy, a closed
-      -- channel) leave the message's place unknown
-      AND requeues = tries - 1
+      -- channel) leave the message's place unknown, and that of the try before a round trip too
+      AND requeues = tries - 1 AND all_straight
     WINDOW lane AS (PARTITION BY key, exchange, service, instance)
 ), later AS (   -- of everything published from here on, what was handled first
     SELECT key, exchange, service, instance, published_ns,
@@ -66,7 +66,8 @@ SELECT key, 'reordered' AS kind, NULL AS verdict, cause,
         late_ns: CASE WHEN late_delivery THEN handled_start_ns - started.at_ns ELSE handled_end_ns - ended.at_ns END,
         deliveries: deliveries}) AS evidence,
     CASE WHEN late_delivery THEN handled_start_ns ELSE handled_end_ns END AS event_ns,
-    handled_end_ns AS facts_until_ns, newest_batch AS batch
+    -- of a `basic.get`, and of a handler that outlasted its instrumentation's patience, nobody saw the end
+    coalesce(handled_end_ns, handled_start_ns) AS facts_until_ns, newest_batch AS batch
 FROM rows
 UNION ALL
 SELECT r.key, 'reordered', NULL, r.cause, 'info', 'inferred', 'overtaker',
