@@ -248,3 +248,78 @@ def test_what_pikas_publish_leaves_open_its_handling_tells(
     (delivery,) = rows(store, "SELECT exchange, queue FROM deliveries")
     assert (publish["exchange"], publish["routing_key"], delivery["queue"]) == wanted
     assert delivery["exchange"] == wanted[0]
+
+
+CAME: dict[str, str | int] = {
+    "messaging.system": "rabbitmq", "messaging.operation.type": "receive", "messaging.destination.name": "events:k:mail",
+    "messaging.rabbitmq.destination.routing_key": "k",
+}  # fmt: skip
+HANDLED = {**CAME, "messaging.operation.type": "process"}
+SENT = {**PIKA, "messaging.rabbitmq.destination.routing_key": "k"}
+TAKEN = {
+    "both linked": (
+        Told("taken", "mail", 3, 13, 14, links=("sent",), attributes=CAME),
+        Told("handled", "mail", CONSUMER, 15, 19, "taken", links=("sent",), attributes=HANDLED),
+    ),
+    "the taking is the publish's child": (
+        Told("taken", "mail", CONSUMER, 13, 20, "sent", attributes=CAME),
+        Told("handled", "mail", CONSUMER, 15, 19, "taken", attributes=HANDLED),
+    ),
+    "the handling alone is linked": (
+        Told("taken", "mail", 3, 13, 14, attributes=CAME),
+        Told("handled", "mail", CONSUMER, 15, 19, "taken", links=("sent",), attributes=HANDLED),
+    ),
+}
+
+
+@pytest.mark.parametrize("rolling", [False, True])
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+@pytest.mark.parametrize("way", TAKEN)
+def test_how_a_message_was_taken_and_how_handled_is_one_delivery(
+    store: DuckDBStore, way: str, order: tuple[int, ...], rolling: bool
+) -> None:
+    steps = [Told("sent", "shop", PRODUCER, 10, 12, attributes=SENT), *TAKEN[way]]
+    told(store, [[steps[n]] for n in order], rolling=rolling)
+    assert edges(store) == [
+        ("exchange:||events", "queue:||mail", 1),
+        ("queue:||mail", "service:mail", 1),
+        ("service:shop", "exchange:||events", 1),
+    ]
+    (delivery,) = rows(store, "SELECT handled_end - handled_start AS took, message FROM deliveries")
+    assert delivery["took"] == 4_000_000
+    assert rows(store, "SELECT message FROM publishes") == [{"message": delivery["message"]}]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (1, 2, 0)])
+def test_rubys_handling_names_its_message_by_a_link_alone(
+    store: DuckDBStore, order: tuple[int, ...]
+) -> None:
+    came = {**SENT, "messaging.operation": "receive"}
+    spans = [
+        Told("sent", "shop", PRODUCER, 10, 12, attributes=SENT),
+        Told("taken", "mail", CONSUMER, 13, 14, trace="b", attributes=came),
+        Told("x process"[1:], "mail", CONSUMER, 15, 19, "taken", trace="b", links=("a:sent",)),
+    ]
+    told(store, [[spans[n]] for n in order])
+    (delivery,) = rows(store, "SELECT exchange, routing_key, queue, handled_end - handled_start AS took, message FROM deliveries")  # fmt: skip
+    (publish,) = rows(store, "SELECT message FROM publishes")
+    assert delivery == {
+        "exchange": "events",
+        "routing_key": "k",
+        "queue": None,
+        "took": 4_000_000,
+        **publish,
+    }
+
+
+def test_a_batch_that_was_taken_at_once_is_its_messages(store: DuckDBStore) -> None:
+    sent = [Told(f"sent{n}", "shop", PRODUCER, 10 + n, 11 + n, attributes=SENT) for n in range(3)]
+    taken = Told("taken", "mail", 3, 20, 21, links=("sent0", "sent1", "sent2"), attributes=CAME)
+    handled = [
+        Told(f"did{n}", "mail", CONSUMER, 22 + n, 23 + n, "taken", links=(f"sent{n}",), attributes=HANDLED)
+        for n in range(3)
+    ]  # fmt: skip
+    told(store, [[*sent, taken, *handled]])
+    found = rows(store, "SELECT DISTINCT message, queue FROM deliveries")
+    assert len(found) == len(rows(store, "SELECT * FROM deliveries")) == 3
+    assert {row["queue"] for row in found} == {"mail"}

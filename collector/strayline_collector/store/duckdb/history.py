@@ -78,11 +78,14 @@ def derive(session: Session, batch: int, spans: pa.Table) -> int:
         # a broker's name learned now holds for everything told by its address before
         values = {"batch": batch, "since": since, "renamed": 0 if kinds.brokers else batch}
         about_since = 0 if kinds.brokers else since
+        handed_over = False
         for name, wanted in STEPS:
-            if wanted(kinds):
+            if wanted(kinds) or (handed_over and name in ("derive/resolve", "derive/keys")):
                 _run(session, name, values)
             if name == "derive/publishes" and kinds.publishes:
                 _unwrap(session, values)
+            if name == "derive/deliveries" and (kinds.deliveries or kinds.links):
+                handed_over = _hand_over(session, values)
     climbed = _operations(session, batch, since)
     if replies or climbed < since:
         _replies(session, batch, min(since, climbed))
@@ -98,6 +101,23 @@ def _unwrap(session: Session, values: dict[str, int]) -> None:
         session.register("wrapping", wrapping)
         _run(session, "derive/wrapped", values)
         _run(session, "derive/unwrapped", values)
+
+
+def _hand_over(session: Session, values: dict[str, int]) -> bool:
+    """Leaves one row of two CONSUMER spans that tell one delivery: how it was taken, how handled.
+    Whether there were any."""
+    bounds = {"batch": values["batch"], "since": values["since"]}
+    taking = session.table(load("derive/taking"), bounds)
+    if taking.num_rows:
+        session.register("taking", taking)
+        for name in (
+            "derive/taken",
+            "derive/taken_silently",
+            "load/taken_directory",
+            "derive/untaken",
+        ):
+            _run(session, name, values)
+    return bool(taking.num_rows)
 
 
 def _replies(session: Session, batch: int, since: int) -> None:

@@ -85,8 +85,9 @@ SELECT
     -- what names the queue when no attribute does: `queue process` of old, `{exchange}:{key}:{queue}` of now
     CASE
         WHEN a[9] IS NOT NULL OR queue_name IS NOT NULL THEN NULL
-        -- FastStream's names say exchange and key
-        WHEN of_task OR of_exchange OR told_exchange IS NOT NULL AND starts_with(name, coalesce(nullif(told_exchange, ''), 'default') || '.' || key_name || ' ')
+        -- FastStream's and Ruby's names say exchange and key
+        WHEN of_task OR of_exchange OR told_exchange IS NOT NULL AND (starts_with(name, told_exchange || '.' || key_name || ' ')
+            OR told_exchange = '' AND starts_with(name, 'default.' || key_name || ' '))
             THEN CASE WHEN exchange_name = '' AND starts_with(key_name, 'amq.rabbitmq.reply-to') THEN 'name:amq.rabbitmq.reply-to'
                  WHEN exchange_name = '' THEN 'destination:' || key_name END
         WHEN a[5] IS NOT NULL AND (contains(a[5], ':') OR starts_with(name, 'process ') OR starts_with(name, 'consume ') OR starts_with(name, 'receive '))
