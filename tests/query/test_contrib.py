@@ -3,7 +3,6 @@ MassTransit, a wrapper of Go's client."""
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import pytest
@@ -17,6 +16,8 @@ from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
 from tests.support.story import CONSUMER, PRODUCER, Told, otlp
 
+ORDERS = [(0, 1, 2), (1, 2, 0), (2, 1, 0)]
+"""In which three loads come, each rolled up before the next."""
 PIKA: dict[str, str | int] = {"messaging.system": "rabbitmq", "messaging.destination": "events"}
 LAYERS = (
     Told("outer", "shop", PRODUCER, 10, 14, attributes=PIKA),
@@ -54,12 +55,11 @@ def rows(store: DuckDBStore, sql: str) -> list[dict[str, Any]]:
         return session.rows(sql)
 
 
-@pytest.mark.parametrize("rolling", [False, True])
-@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+@pytest.mark.parametrize("order", ORDERS)
 def test_two_producer_spans_of_one_publish_are_one_whichever_comes_first(
-    store: DuckDBStore, order: tuple[int, ...], rolling: bool
+    store: DuckDBStore, order: tuple[int, ...]
 ) -> None:
-    told(store, [[LAYERS[n]] for n in order], rolling=rolling)
+    told(store, [[LAYERS[n]] for n in order], rolling=True)
     assert edges(store) == [
         ("exchange:||events", "service:mail", 1),  # no span names the queue
         ("service:shop", "exchange:||events", 1),
@@ -69,10 +69,9 @@ def test_two_producer_spans_of_one_publish_are_one_whichever_comes_first(
     assert rows(store, "SELECT message FROM deliveries") == [{"message": publish["message"]}]
 
 
-@pytest.mark.parametrize("rolling", [False, True])
-@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+@pytest.mark.parametrize("order", ORDERS)
 def test_a_messages_creation_and_its_sending_are_one_publish(
-    store: DuckDBStore, order: tuple[int, ...], rolling: bool
+    store: DuckDBStore, order: tuple[int, ...]
 ) -> None:
     """The creation's context travels, the sending says when it ended."""
     way = {**PIKA, "messaging.rabbitmq.destination.routing_key": "k"}
@@ -85,7 +84,7 @@ def test_a_messages_creation_and_its_sending_are_one_publish(
         Told("publish", "shop", PRODUCER, 11, 12, "x create", attributes=way),
         Told("handling", "mail", CONSUMER, 13, 15, "x create", attributes=came),
     ]
-    told(store, [[steps[n]] for n in order], rolling=rolling)
+    told(store, [[steps[n]] for n in order], rolling=True)
     assert edges(store) == [
         ("exchange:||events", "service:mail", 1),
         ("service:shop", "exchange:||events", 1),
@@ -272,14 +271,13 @@ TAKEN = {
 }
 
 
-@pytest.mark.parametrize("rolling", [False, True])
-@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+@pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("way", TAKEN)
 def test_how_a_message_was_taken_and_how_handled_is_one_delivery(
-    store: DuckDBStore, way: str, order: tuple[int, ...], rolling: bool
+    store: DuckDBStore, way: str, order: tuple[int, ...]
 ) -> None:
     steps = [Told("sent", "shop", PRODUCER, 10, 12, attributes=SENT), *TAKEN[way]]
-    told(store, [[steps[n]] for n in order], rolling=rolling)
+    told(store, [[steps[n]] for n in order], rolling=True)
     assert edges(store) == [
         ("exchange:||events", "queue:||mail", 1),
         ("queue:||mail", "service:mail", 1),
