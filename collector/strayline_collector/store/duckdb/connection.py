@@ -13,7 +13,7 @@ import duckdb
 from strayline_collector.errors import StoreError
 from strayline_collector.store.duckdb.queries import statements
 
-SCHEMA_VERSION: Final = 9
+SCHEMA_VERSION: Final = 10
 _MIGRATIONS: Final = {
     2: statements("migrate/2"),
     3: statements("migrate/3"),
@@ -23,6 +23,7 @@ _MIGRATIONS: Final = {
     7: statements("migrate/7"),
     8: statements("migrate/8"),
     9: statements("migrate/9"),
+    10: statements("migrate/10"),
 }
 """What makes a file of the version before one of this."""
 MEMORY: Final = ":memory:"

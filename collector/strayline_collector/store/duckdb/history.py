@@ -35,6 +35,7 @@ class Kinds:
     publishes: bool
     returns: bool
     deliveries: bool
+    listeners: bool
     settlements: bool
     topology: bool
     census: bool
@@ -86,6 +87,8 @@ def derive(session: Session, batch: int, spans: pa.Table) -> int:
                 _unwrap(session, values)
             if name == "derive/deliveries" and (kinds.deliveries or kinds.links):
                 handed_over = _hand_over(session, values)
+            if name == "derive/resolve" and kinds.listeners:
+                _listeners(session, values)
     climbed = _operations(session, batch, since)
     if replies or climbed < since:
         _replies(session, batch, min(since, climbed))
@@ -118,6 +121,15 @@ def _hand_over(session: Session, values: dict[str, int]) -> bool:
         ):
             _run(session, name, values)
     return bool(taking.num_rows)
+
+
+def _listeners(session: Session, values: dict[str, int]) -> None:
+    """The Java agent tells one delivery twice under Spring: by the client that hands it over, and by
+    the listener that handles it."""
+    bounds = {name: values[name] for name in ("batch", "since")}
+    session.register("handing", session.table(load("derive/handing"), bounds))
+    for name in ("derive/handed_over", "derive/handed_on", "derive/listened"):
+        _run(session, name, values)
 
 
 def _replies(session: Session, batch: int, since: int) -> None:

@@ -29,6 +29,7 @@ _TABLES: Final = (
     ("span_links", "batch"),
     ("publish_facts", "first_batch"),
     ("delivery_facts", "first_batch"),
+    ("handover_facts", "first_batch"),
     ("settlement_facts", "batch"),
     ("return_facts", "batch"),
     ("open_operations", "first_batch"),

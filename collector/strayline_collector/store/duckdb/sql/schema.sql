@@ -156,6 +156,16 @@ CREATE TABLE delivery_facts (
     failed BOOLEAN, settlement VARCHAR, settled_ns BIGINT
 );
 
+-- The Java agent's first of two spans a delivery under Spring: the client handing a message over. It names
+-- the queue; the delivery is the listener's span (derive/handed_over.sql).
+CREATE TABLE handover_facts (
+    batch BIGINT NOT NULL,               -- the load in which the listener was known
+    first_batch BIGINT NOT NULL,
+    service VARCHAR NOT NULL, instance VARCHAR, trace_id VARCHAR NOT NULL, span_id VARCHAR NOT NULL,
+    context_trace_id VARCHAR, context_span_id VARCHAR,
+    queue VARCHAR, exchange VARCHAR, routing_key VARCHAR, received_ns BIGINT NOT NULL
+);
+
 -- Settlements that happened after the handling span had ended, until their delivery is known.
 CREATE TABLE settlement_facts (
     batch BIGINT NOT NULL, trace_id VARCHAR NOT NULL, span_id VARCHAR NOT NULL,   -- of the delivery, or its epoch and `channel.tag`

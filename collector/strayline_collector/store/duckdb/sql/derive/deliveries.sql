@@ -17,7 +17,8 @@ WITH picked AS (
             '$."celery.action"', '$."celery.delivery_info"',                                           -- 26 27
             '$."messaging.destination_publish.name"'                                                   -- 28
         ]) AS a,
-        json_extract_string(links, ['$[0].trace_id', '$[0].span_id', '$[1].span_id']) AS l
+        json_extract_string(links, ['$[0].trace_id', '$[0].span_id', '$[1].span_id']) AS l,
+        coalesce(scope_name = 'io.opentelemetry.rabbitmq-2.7', false) AS agent, coalesce(scope_name = 'io.opentelemetry.spring-rabbit-1.0', false) AS spring
     FROM told s
     WHERE s.messaging_system = 'rabbitmq'
       AND s.messaging_operation IN ('process', 'receive') AND s.kind IN (3, 5)
@@ -32,9 +33,11 @@ WITH picked AS (
         a[26] IS NOT NULL AND a[4] IS NULL AS of_task,
         CASE WHEN of_task THEN coalesce(nullif(regexp_extract(a[27], '''routing_key'': ''([^'']*)''', 1), ''), a[6])
              -- pika's names the key where the exchange is the default one; only a queue is called so
-             ELSE coalesce(a[7], a[8], CASE WHEN starts_with(a[6], 'amq.gen-') THEN a[6] END) END AS key_name,
-        -- .NET's client names the exchange where others name the queue
-        scope_name = 'RabbitMQ.Client.Subscriber' AS of_exchange,
+             -- the Java agent leaves out the empty key, and of a Spring listener says the key as destination
+             WHEN spring THEN coalesce(a[5], '')
+             ELSE coalesce(a[7], a[8], CASE WHEN starts_with(a[6], 'amq.gen-') THEN a[6] WHEN agent THEN '' END) END AS key_name,
+        -- .NET's client and the Java agent's name the exchange where others name the queue
+        scope_name = 'RabbitMQ.Client.Subscriber' OR agent AS of_exchange,
         CASE WHEN of_task THEN regexp_extract(a[27], '''exchange'': ''([^'']*)''', 1)
              WHEN starts_with(a[6], 'amq.gen-') THEN '' ELSE coalesce(CASE WHEN of_exchange THEN a[5] END, a[28], a[6]) END AS told_exchange,
         CASE WHEN told_exchange NOT IN ('amq.default', '<default>', '(default)') THEN told_exchange
@@ -85,6 +88,9 @@ SELECT
     -- what names the queue when no attribute does: `queue process` of old, `{exchange}:{key}:{queue}` of now
     CASE
         WHEN a[9] IS NOT NULL OR queue_name IS NOT NULL THEN NULL
+        WHEN agent AND regexp_matches(name, '.+ (process|receive|deliver)$')
+            THEN 'queue:' || regexp_replace(name, ' (process|receive|deliver)$', '')
+        WHEN spring THEN 'key:' || key_name
         -- FastStream's and Ruby's names say exchange and key
         WHEN of_task OR of_exchange OR told_exchange IS NOT NULL AND (starts_with(name, told_exchange || '.' || key_name || ' ')
             OR told_exchange = '' AND starts_with(name, 'default.' || key_name || ' '))

@@ -57,7 +57,8 @@ SELECT
     coalesce(key_name, CASE
         WHEN of_task OR starts_with(destination, 'amq.gen-') THEN destination
         WHEN contains(destination, ',') AND a[4] IS NULL THEN split_part(destination, ',', 2)
-        WHEN a[4] IS NOT NULL THEN '' END) AS routing_key,
+        -- the Java agent leaves out the empty key
+        WHEN a[4] IS NOT NULL OR scope_name = 'io.opentelemetry.rabbitmq-2.7' THEN '' END) AS routing_key,
     coalesce(a[9], a[26]) AS type,
     service, process AS instance, host,
     coalesce(stamp[2], a[10]) AS epoch,

@@ -11,7 +11,7 @@ WITH seen AS (
         -- of a waiting queue) or sent on by somebody unseen: its place is not its publish's
         d.death IS NULL AND coalesce(d.exchange = p.exchange, true) AND coalesce(d.routing_key = p.routing_key, true) AS straight
     FROM delivery_facts d JOIN publish_facts p ON p.trace_id = d.publish_trace_id AND p.span_id = d.publish_span_id
-    WHERE d.stamp IS NULL AND d.queue <> '*' AND NOT starts_with(d.queue, 'amq.rabbitmq.reply-to')
+    WHERE d.stamp IS NULL AND NOT starts_with(d.queue, '*') AND NOT starts_with(d.queue, 'amq.rabbitmq.reply-to')
       AND p.instance IS NOT NULL AND d.instance IS NOT NULL AND p.delay_ms IS NULL
 ), attempts AS (
     SELECT d.*,

@@ -1,0 +1,157 @@
+"""What the OpenTelemetry Java agent says of messages, as recorded from agents 1.33, 2.20 and 2.33."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from strayline_collector.decode.otlp import decode
+from strayline_collector.store.duckdb.store import DuckDBStore
+from strayline_collector.store.ports import Position
+
+CLIENT, SPRING = "io.opentelemetry.rabbitmq-2.7", "io.opentelemetry.spring-rabbit-1.0"
+
+
+def span(scope: str, kind: int, name: str, number: int, service: str, parent: int = 0, **attributes: str | None) -> bytes:  # fmt: skip
+    """Started at ``number``, which is its id eight times; an attribute of None has no value."""
+    request = ExportTraceServiceRequest()
+    spans = request.resource_spans.add()
+    for key, value in {"service.name": service, "service.instance.id": service}.items():
+        spans.resource.attributes.add(key=key).value.string_value = value
+    told = spans.scope_spans.add()
+    told.scope.name = scope
+    one = told.spans.add(
+        name=name, kind=kind, trace_id=b"\x01" * 16, span_id=bytes([number] * 8),
+        start_time_unix_nano=number, end_time_unix_nano=number + 1,
+    )  # fmt: skip
+    if parent:
+        one.parent_span_id = bytes([parent] * 8)
+    for key, value in {"messaging.system": "rabbitmq", **attributes}.items():
+        item = one.attributes.add(key=key.replace("__", ".")).value
+        if value is not None:
+            item.string_value = value
+    return request.SerializeToString()
+
+
+def publish(number: int, exchange: str, key: str = "", parent: int = 0, service: str = "shop") -> bytes:  # fmt: skip
+    return span(
+        CLIENT, 4, f"{exchange} publish", number, service, parent, messaging__operation="publish",
+        messaging__destination__name=exchange, **({"messaging.rabbitmq.destination.routing_key": key} if key else {}),
+    )  # fmt: skip
+
+
+def client(number: int, queue: str, exchange: str, key: str = "", parent: int = 1, service: str = "billing") -> bytes:  # fmt: skip
+    return span(
+        CLIENT, 5, f"{queue} process", number, service, parent, messaging__operation="process",
+        messaging__destination__name=exchange, **({"messaging.rabbitmq.destination.routing_key": key} if key else {}),
+    )  # fmt: skip
+
+
+def listener(number: int, key: str | None, parent: int = 1, service: str = "billing") -> bytes:
+    return span(
+        SPRING, 5, f"{key or ''} process", number, service, parent,
+        messaging__operation="process", messaging__destination__name=key,
+    )  # fmt: skip
+
+
+def deliveries(store: DuckDBStore, *loads: bytes) -> list[tuple[Any, ...]]:
+    for offset, body in enumerate(loads, start=1):
+        store.append(decode([body], 1), Position(1, offset), 1)
+    with store.read() as session:
+        rows = session.rows(
+            "SELECT span_id, queue, exchange, routing_key, received FROM deliveries ORDER BY handled_start"
+        )
+    return [
+        (int(r["span_id"][:2], 16), r["queue"], r["exchange"], r["routing_key"], r["received"])
+        for r in rows
+    ]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_under_spring_handing_over_and_handling_are_one_delivery(
+    store: DuckDBStore, order: tuple[int, ...]
+) -> None:
+    told = [publish(1, "ev", "paid"), client(2, "bills", "ev", "paid"), listener(3, "paid")]
+    found = deliveries(store, *(told[place] for place in order))
+    assert found == [(3, "bills", "ev", "paid", 2)]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_each_listener_has_the_handing_over_of_its_place(store: DuckDBStore, reverse: bool) -> None:
+    told = [
+        publish(1, "ev", "paid"),
+        client(2, "bills", "ev", "paid"),
+        listener(3, "paid"),
+        client(4, "audit", "ev", "paid"),
+        listener(5, "paid"),
+    ]
+    found = deliveries(store, *(reversed(told) if reverse else told))
+    assert found == [(3, "bills", "ev", "paid", 2), (5, "audit", "ev", "paid", 4)]
+
+
+def test_another_process_has_a_delivery_of_its_own(store: DuckDBStore) -> None:
+    told = [
+        publish(1, "fan"),
+        client(2, "bills", "fan"),
+        listener(3, None),
+        client(4, "mail", "fan", service="post"),
+    ]
+    assert deliveries(store, *told) == [(3, "bills", "fan", "", 2), (4, "mail", "fan", "", 4)]
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_listener_alone_names_its_queue_only_behind_the_default_exchange(
+    store: DuckDBStore, reverse: bool
+) -> None:
+    told = [
+        publish(1, "<default>", "jobs"),
+        listener(2, "jobs"),
+        publish(3, "ev", "paid"),
+        listener(4, "paid", 3),
+        listener(5, "paid.again", 3),
+        listener(6, "unheard", 99),
+        publish(7, "<default>", "amq.rabbitmq.reply-to.g1.token"),
+        listener(8, "amq.rabbitmq.reply-to.g1.token", 7),
+    ]
+    assert deliveries(store, *(reversed(told) if reverse else told)) == [
+        (2, "jobs", "", "jobs", 2),
+        (4, "* (billing)", "ev", "paid", 4),
+        (5, "* (billing)", None, "paid.again", 5),
+        (6, "* (billing)", None, "unheard", 6),
+        (8, "amq.rabbitmq.reply-to", "", "amq.rabbitmq.reply-to.g1.token", 8),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("queue", "exchange", "told"),
+    [
+        ("orders", "orders", "orders"),
+        ("bills", "Shop:OrderPaid", "bills"),
+        ("<generated>", "ev", "*"),
+    ],
+)
+def test_the_clients_span_names_the_queue_whatever_its_exchange_is_called(
+    store: DuckDBStore, queue: str, exchange: str, told: str
+) -> None:
+    found = deliveries(store, publish(1, exchange), client(2, queue, exchange))
+    assert found == [(2, told, exchange, "", 2)]
+    with store.read() as session:
+        assert session.rows("SELECT routing_key FROM publishes") == [{"routing_key": ""}]
+
+
+def test_an_answer_into_a_queue_that_the_broker_named_needs_no_correlation_id(
+    store: DuckDBStore,
+) -> None:
+    told = [
+        publish(1, "<default>", "calc"),
+        client(2, "calc", "<default>", "calc", service="calc"),
+        publish(3, "<default>", "amq.gen-x", 2, service="calc"),
+        client(4, "<generated>", "<default>", "amq.gen-x", 3, service="shop"),
+    ]
+    deliveries(store, *told)
+    with store.read() as session:
+        rows = session.rows("SELECT reply_to FROM publishes ORDER BY start")
+    assert [row["reply_to"] for row in rows] == ["amq.gen-x", None]
