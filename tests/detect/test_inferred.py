@@ -281,3 +281,9 @@ def test_rejections_that_went_round_are_a_loop_when_they_go_on_four_times_as_lon
         ],
     )
     assert len([v for v in verdicts(store) if v["kind"] == "redelivery_loop"]) == found
+
+
+def test_a_retry_within_the_millisecond_of_its_rejection_is_one(store: DuckDBStore) -> None:
+    back = delivery(1, 2, 3 * MS, 5 * MS, exchange="", routing_key="q")
+    put(store, [publish(1, 0, 1)], [delivery(1, 1, 2 * MS, 3 * MS, settlement="reject_drop"), back])
+    assert verdicts(store) == []

@@ -55,7 +55,8 @@ WITH dying AS MATERIALIZED (   -- by eight bytes first: most messages never die
         coalesce(bool_or(s.succeeded), false) AS handled,
         coalesce(bool_or(s.queue <> x.queue), false) AS went_on
     FROM deaths x JOIN seen s ON s.met = x.met AND s.environment IS NOT DISTINCT FROM x.environment AND s.received_ns >= x.died_ns - CASE s.source WHEN 'spans' THEN 1000000 ELSE 0 END
-        AND (s.queue <> x.queue OR len(s.deaths) > 0 OR s.received_ns > x.died_ns)
+        -- the way tells it too, within the millisecond that both share
+        AND (s.queue <> x.queue OR len(s.deaths) > 0 OR s.received_ns > x.died_ns OR s.source = 'spans' AND (s.exchange <> x.exchange OR s.routing_key <> x.routing_key))
     GROUP BY ALL
 ), consumed AS (
     SELECT DISTINCT environment, broker, vhost, queue FROM delivery_facts
