@@ -155,3 +155,25 @@ def test_traces_and_map_fit_into_a_narrow_window(
             expect(page.locator(sign).first).to_be_visible()
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
             assert page.evaluate("document.documentElement.scrollHeight <= window.innerHeight"), path  # fmt: skip
+
+
+def test_a_service_says_where_the_time_of_its_calls_goes(
+    browser: Browser, collector: RunningCollector, ui: str
+) -> None:
+    told = collector.get("/api/v1/critical_path", service="billing", limit=50)
+    with clean_page(browser, ui) as page:
+        page.goto("/map?node=service:billing")
+        parts = page.locator("#where-time-goes a.share")
+        expect(parts).to_have_count(min(10, len(told["items"])))
+        expect(page.locator("#where-time-goes")).to_contain_text(f"of {told['traces']} calls")
+        worst = told["items"][0]["worst_trace_id"]
+        expect(parts.first).to_have_attribute("href", f"/trace/{worst}")
+        parts.first.click()
+        expect(page.locator(".wf-row").first).to_be_visible()
+
+
+def test_a_range_with_nothing_before_it_says_so(browser: Browser, changed: str) -> None:
+    first = f"start={START_NS}&end={START_NS + MINUTE_MS * 10**6 - 1}"
+    with clean_page(browser, changed) as page:
+        page.goto(f"/map?{first}&against=before")
+        expect(page.locator("#changes")).to_have_text("Nothing is stored of the other range.")

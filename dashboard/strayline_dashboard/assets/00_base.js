@@ -155,6 +155,16 @@ window.strayline = (() => {
       for (const name of RANGE) if (here.has(name)) to.searchParams.set(name, here.get(name));
     return to.pathname + to.search;
   }
+  /* The range of the address as the API takes it. */
+  function between() {
+    const params = new URLSearchParams(location.search);
+    const told = { start: params.get("start"), end: params.get("end") };
+    if (params.get("last")) {
+      const [, n, unit] = /^(\d+)([smhd])$/.exec(params.get("last")) || [null, 1, "h"];
+      told.start = new Date(Date.now() - n * { s: 1e3, m: 6e4, h: 36e5, d: 864e5 }[unit]).toISOString();
+    }
+    return told;
+  }
   function go(target, replace) {
     if (target === location.pathname + location.search) return;
     history[replace ? "replaceState" : "pushState"]({}, "", target);
@@ -334,6 +344,7 @@ window.strayline = (() => {
     chip,
     RANGE,
     ranged,
+    between,
     url,
     go,
     say,

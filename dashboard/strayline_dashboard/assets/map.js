@@ -63,6 +63,8 @@
     const tally = new Map();
     for (const part of graph.compared ? [...graph.compared.nodes, ...graph.compared.edges] : [])
       if (part.change !== "same") tally.set(part.change, (tally.get(part.change) || 0) + 1);
+    const alone =
+      graph.compared && graph.compared.nodes.length && graph.compared.nodes.every((node) => !node.before_calls);
     return [
       h(
         "div",
@@ -108,12 +110,14 @@
           ? h(
               "span",
               { class: "quiet", id: "changes" },
-              tally.size
-                ? [...tally].map(([change, n]) => [
-                    h("span", { class: `change ${change}` }, `${sl.count(n)} ${change}`),
-                    " ",
-                  ])
-                : "Nothing changed.",
+              alone
+                ? "Nothing is stored of the other range."
+                : tally.size
+                  ? [...tally].map(([change, n]) => [
+                      h("span", { class: `change ${change}` }, `${sl.count(n)} ${change}`),
+                      " ",
+                    ])
+                  : "Nothing changed.",
             )
           : null,
         parts.length ? find : null,

@@ -131,6 +131,7 @@
           .filter(Boolean)
           .map(([href, label]) => h("a", { class: "button small", href }, label, " →")),
       ),
+      node.kind === "service" && node.calls ? sl.whereTimeGoes(node.name) : null,
       neighbours("From", into, "source", names, open),
       neighbours("To", out, "target", names, open),
     );

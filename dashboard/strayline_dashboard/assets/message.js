@@ -124,7 +124,7 @@
             `handled in ${sl.duration(ended - started)}`,
             d.settled ? `, ${words(d.settled)}${settledAt ? ` at ${since(settledAt)}` : ""}` : ", settlement not told",
             d.failed ? ", failed" : "",
-            d.delivery_tag === null ? "" : ` · delivery ${d.delivery_tag}`,
+            d.delivery_tag === null ? "" : ` · tag ${d.delivery_tag}`,
           ],
           sl.trace(d.trace_id, d.consumer_span_id),
           [

@@ -244,12 +244,8 @@
       });
       return;
     }
-    const between = { start: params.start, end: params.end };
+    const between = sl.between();
     const fixed = Boolean(params.end);
-    if (params.last) {
-      const [, n, unit] = /^(\d+)([smhd])$/.exec(params.last) || [null, 1, "h"];
-      between.start = new Date(Date.now() - n * { s: 1e3, m: 6e4, h: 36e5, d: 864e5 }[unit]).toISOString();
-    }
     if (!flow.length) flow = [data.status.ingest.spans_per_s];
     const rates = h("div", { class: "cards" }, cards(data.rates, flow));
     const traceList = h(

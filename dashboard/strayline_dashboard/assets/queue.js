@@ -133,8 +133,14 @@
               { class: "wide-table ways" },
               sl.table(
                 [
-                  ["Exchange", (w) => w.exchange || "(default)", { width: "12%" }],
-                  ["Key", (w) => h("span", { class: "mono" }, w.routing_key || "(empty)"), { width: "14%" }],
+                  [
+                    "Key and exchange",
+                    (w) => [
+                      h("span", { class: "mono" }, w.routing_key || "(empty)"),
+                      h("div", { class: "quiet" }, w.exchange || "(default)"),
+                    ],
+                    { width: "18%" },
+                  ],
                   ["Published", (w) => sl.count(w.published), { width: "84px", n: true }],
                   [
                     "Expected",

@@ -150,6 +150,11 @@
                       { width: "54px", n: true },
                     ],
                     [
+                      head("findings", "Findings"),
+                      (q) => (q.findings ? sl.badge(q.worst_severity || "warning", sl.count(q.findings)) : ""),
+                      { width: "84px", n: true },
+                    ],
+                    [
                       "Handling",
                       (q) => h("span", { class: "mono", title: "p95" }, sl.ms(q.handle_p95_ms)),
                       { width: "84px", n: true },
@@ -160,11 +165,6 @@
                       { width: "108px" },
                     ],
                     ["Judged", (q) => judged(covered.get(key(q))), { width: "76px" }],
-                    [
-                      head("findings", "Findings"),
-                      (q) => (q.findings ? sl.badge(q.worst_severity || "warning", sl.count(q.findings)) : ""),
-                      { width: "84px", n: true },
-                    ],
                   ],
                   items,
                   sl.queueLink,

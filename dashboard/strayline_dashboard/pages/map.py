@@ -32,7 +32,8 @@ def _beside(within: Mapping[str, Any], against: str | None) -> dict[str, Any]:
         raise ApiProblem("Choose a range of time first: without one there is nothing before it.")
     start_ns = _ns(within["start"], "start")
     end_ns = time.time_ns() if within["end"] is None else _ns(within["end"], "end")
-    back_ns = AGAINST_NS[against] or end_ns - start_ns
+    # both ends belong to a range
+    back_ns = AGAINST_NS[against] or end_ns - start_ns + 1
     return {"compare_start": start_ns - back_ns, "compare_end": end_ns - back_ns}
 
 
