@@ -354,6 +354,33 @@ def test_what_was_rejected_and_sent_again_or_dead_lettered_is_not(store: DuckDBS
     assert claims(store) == {}
 
 
+@pytest.mark.parametrize(
+    ("way", "found"),
+    [
+        pytest.param({"exchange": "dlx"}, {}, id="by the dead-letter exchange"),
+        pytest.param({"exchange": "", "routing_key": "dead"}, {}, id="by a key of its own"),
+        pytest.param({}, {2: ("discarded", "warning", "inferred")}, id="a copy"),
+    ],
+)
+@pytest.mark.parametrize("later", [False, True])
+def test_what_a_policy_dead_letters_to_a_consumer_that_tells_no_x_death_is_not_discarded(
+    store: DuckDBStore, way: dict[str, str], found: dict[int, Any], later: bool
+) -> None:
+    """Nobody declared it, and another SDK's span in another queue has only the way."""
+    attempts = [*got(1, 2), Attempt(2, 2, 1, 1500, 1505, queue="elsewhere", service="other")]
+    attempts[1] = attempts[1].but(settlement="reject_drop")
+    rows = rows_of(attempts, None, sent(1, 2), [census(2000, 2, last=True)], topology())
+    copy = rows["delivery_facts"].pop() | {"source": "spans", "stamp": None, "settlement": None}
+    copy |= {"exchange": "x", "routing_key": "k", **way}
+    if not later:
+        rows["delivery_facts"].append(copy)
+    put(store, rows)
+    if later:
+        assert claims(store) == {2: ("discarded", "warning", "inferred")}
+        put(store, {"delivery_facts": [copy | {"batch": 2, "first_batch": 2}]}, batch=2)
+    assert claims(store) == found
+
+
 def test_a_queue_with_a_dead_letter_exchange_discards_nothing(store: DuckDBStore) -> None:
     attempts = got(1, 2)
     attempts[1] = attempts[1].but(settlement="nack_drop")

@@ -252,6 +252,13 @@ LEFT JOIN publish_facts p ON p.trace_id = r.publish_trace_id AND p.span_id = r.p
 -- its dead letters were seen: some policy gives it a dead-letter exchange all the same
 ANTI JOIN (SELECT DISTINCT environment, broker, vhost, split_part(unnest(CAST(death AS VARCHAR[])), '|', 1) AS queue FROM delivery_facts WHERE death IS NOT NULL) x
     ON x.queue = r.queue AND x.broker IS NOT DISTINCT FROM r.broker AND x.vhost IS NOT DISTINCT FROM r.vhost AND x.environment IS NOT DISTINCT FROM r.environment
+-- other SDKs' spans tell no x-death: by another exchange or key than it was rejected with, and thereafter
+ANTI JOIN (
+    SELECT DISTINCT s.environment, s.broker, s.vhost, s.queue
+    FROM rejected s JOIN delivery_facts o ON o.message = s.message AND o.broker IS NOT DISTINCT FROM s.broker AND o.vhost IS NOT DISTINCT FROM s.vhost
+        AND o.environment IS NOT DISTINCT FROM s.environment AND (o.exchange <> s.exchange OR o.routing_key <> s.routing_key)
+    WHERE o.source = 'spans' AND o.received_ns >= coalesce(s.settled_ns, s.received_ns) - 1000000   -- starts of whole milliseconds
+) y ON y.queue = r.queue AND y.broker IS NOT DISTINCT FROM r.broker AND y.vhost IS NOT DISTINCT FROM r.vhost AND y.environment IS NOT DISTINCT FROM r.environment
 -- it was accepted there in another delivery, or whoever refused it sent it on
 ANTI JOIN (
     SELECT d.message, d.environment, d.broker, d.vhost, d.queue FROM delivery_facts d SEMI JOIN rejected r ON r.message = d.message WHERE d.settlement IN ('ack', 'auto', 'sent')

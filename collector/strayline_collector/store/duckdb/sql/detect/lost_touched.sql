@@ -19,6 +19,9 @@ FROM (
     SELECT environment, broker, vhost, queue FROM delivery_facts, news
     WHERE queue IS NOT NULL AND (everywhere OR batch > $since OR received_ns > judged_ns - 120000000000)
     GROUP BY ALL
+    UNION ALL    -- where one of its rejected messages comes to light elsewhere
+    SELECT environment, broker, vhost, queue FROM delivery_facts
+    WHERE settlement IN ('nack_drop', 'reject_drop') AND message IN (SELECT message FROM delivery_facts WHERE batch > $since)
     UNION ALL
     SELECT environment, broker, vhost, name FROM queue_traits, news WHERE everywhere OR ttl_ms IS NOT NULL
 );
