@@ -267,6 +267,16 @@ def test_a_delivery_whose_end_nobody_saw_can_be_late(store: DuckDBStore) -> None
     ]
 
 
+@pytest.mark.parametrize(("tries", "found"), [(4, 0), (5, 1)])
+def test_errors_of_which_nobody_tells_the_settlement_are_a_loop(
+    store: DuckDBStore, tries: int, found: int
+) -> None:
+    """A Spring listener that throws, under the Java agent."""
+    failed = [delivery(1, n, 10 * n, 10 * n + 1, failed=True) for n in range(1, tries + 1)]
+    put(store, [publish(1, 0, 1)], failed)
+    assert len([v for v in verdicts(store) if v["kind"] == "redelivery_loop"]) == found
+
+
 @pytest.mark.parametrize(("tries", "found"), [(19, 0), (20, 1)])
 def test_rejections_that_went_round_are_a_loop_when_they_go_on_four_times_as_long(
     store: DuckDBStore, tries: int, found: int

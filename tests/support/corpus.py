@@ -26,6 +26,8 @@ LAB = (
     "python_pika",
     "python_celery",
     "go_faults",
+    "java",
+    "spring",
 )
 """Small systems, each with something that goes wrong in it, in ``corpus/lab``."""
 

@@ -18,7 +18,7 @@ WITH near AS MATERIALIZED (   -- by eight bytes first: keys are long
 ), waited AS (
     SELECT DISTINCT queue, environment, broker, vhost, coalesce(message, array_to_string(string_split(stamp, '.')[2:4], '.')) AS met FROM near WHERE contains(death, '|expired|')
 ), timed AS (
-    SELECT t.* EXCLUDE (met), (w.met IS NOT NULL OR t.source = 'spans') AND t.settlement IN ('nack_drop', 'reject_drop') AS paused, done_ns - lag(done_ns, (SELECT greatest(1, ceil(loop_rate_per_s * loop_rate_window_s)::INTEGER - 1) FROM thresholds)) OVER (PARTITION BY key ORDER BY done_ns, span_id) AS ten_took_ns
+    SELECT t.* EXCLUDE (met), (w.met IS NOT NULL OR t.source = 'spans') AND coalesce(t.settlement IN ('nack_drop', 'reject_drop'), false) AS paused, done_ns - lag(done_ns, (SELECT greatest(1, ceil(loop_rate_per_s * loop_rate_window_s)::INTEGER - 1) FROM thresholds)) OVER (PARTITION BY key ORDER BY done_ns, span_id) AS ten_took_ns
     FROM tried t
     LEFT JOIN waited w ON w.met = t.met AND w.queue = t.queue AND w.environment IS NOT DISTINCT FROM t.environment AND w.broker IS NOT DISTINCT FROM t.broker
         AND w.vhost IS NOT DISTINCT FROM t.vhost
