@@ -142,6 +142,15 @@ def test_the_clients_span_names_the_queue_whatever_its_exchange_is_called(
         assert session.rows("SELECT routing_key FROM publishes") == [{"routing_key": ""}]
 
 
+def test_a_basic_get_has_its_publishs_key(store: DuckDBStore) -> None:
+    taken = span(
+        CLIENT, 5, "jobs receive", 2, "billing", 1, messaging__operation="receive",
+        messaging__destination__name="<default>",
+    )  # fmt: skip
+    found = deliveries(store, publish(1, "<default>", "jobs"), taken)
+    assert found == [(2, "jobs", "", "jobs", 2)]
+
+
 def test_an_answer_into_a_queue_that_the_broker_named_needs_no_correlation_id(
     store: DuckDBStore,
 ) -> None:

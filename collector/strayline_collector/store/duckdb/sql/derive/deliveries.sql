@@ -33,9 +33,9 @@ WITH picked AS (
         a[26] IS NOT NULL AND a[4] IS NULL AS of_task,
         CASE WHEN of_task THEN coalesce(nullif(regexp_extract(a[27], '''routing_key'': ''([^'']*)''', 1), ''), a[6])
              -- pika's names the key where the exchange is the default one; only a queue is called so
-             -- the Java agent leaves out the empty key, and of a Spring listener says the key as destination
+             -- the Java agent leaves out the empty key, of a basicGet every key, and of a Spring listener says it as destination
              WHEN spring THEN coalesce(a[5], '')
-             ELSE coalesce(a[7], a[8], CASE WHEN starts_with(a[6], 'amq.gen-') THEN a[6] WHEN agent THEN '' END) END AS key_name,
+             ELSE coalesce(a[7], a[8], CASE WHEN starts_with(a[6], 'amq.gen-') THEN a[6] WHEN agent AND messaging_operation = 'process' THEN '' END) END AS key_name,
         -- .NET's client and the Java agent's name the exchange where others name the queue
         scope_name = 'RabbitMQ.Client.Subscriber' OR agent AS of_exchange,
         CASE WHEN of_task THEN regexp_extract(a[27], '''exchange'': ''([^'']*)''', 1)
