@@ -107,6 +107,14 @@ Contracts = Annotated[
     list[Path] | None,
     repeatable("AsyncAPI 3.0 document that says which message goes where", "CONTRACT"),
 ]
+Reference = Annotated[
+    list[Path] | None,
+    repeatable(
+        "RabbitMQ definitions document of a whole broker, as rabbitmqctl export_definitions writes it, that says "
+        "what is meant to be there",
+        "TOPOLOGY",
+    ),
+]
 Webhook = Annotated[
     list[str] | None,
     repeatable(

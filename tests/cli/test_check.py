@@ -197,3 +197,50 @@ def test_a_wrong_option_says_what_it_may_be(option: str, value: str, misrouted: 
     done = check(misrouted, option, value)
     assert done.returncode == 2
     assert f"{option} {value}: expected " in done.stderr
+
+
+def _definitions(*keys: str, vhost: str | None = "/") -> str:
+    """All that the recording's broker is meant to have for orders that are paid or created."""
+    of = {} if vhost is None else {"vhost": vhost}
+    return json.dumps({
+        "exchanges": [{"name": "orders.events", "type": "topic", "durable": True, **of}],
+        "queues": [{"name": "billing.orders", "durable": True, **of}],
+        "bindings": [
+            {"source": "orders.events", "destination": "billing.orders", "destination_type": "queue", "routing_key": key, **of}
+            for key in keys
+        ],
+    })  # fmt: skip
+
+
+def test_a_topology_says_what_is_meant(misrouted: Path, tmp_path: Path) -> None:
+    path = tmp_path / "definitions.json"
+
+    def stale(*keys: str) -> list[tuple[str, str]]:
+        path.write_text(_definitions(*keys))
+        done = check(misrouted, "--topology", path, "--format", "json")
+        assert done.returncode == 1, done.stderr
+        found = [json.loads(line) for line in done.stdout.splitlines()]
+        return [(f["severity"], f["subject"]["routing_key"]) for f in found if f["verdict"] == "stale_binding" and f["subject"]["queue"] == "billing.orders"]  # fmt: skip
+
+    assert stale("order.created") == []
+    assert stale("order.cancelled") == [("error", "order.created")]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("{", "Expecting property name"),
+        ("[]", "expected an object, as rabbitmqctl export_definitions writes it"),
+        ('{"queues": [{"vhost": "/"}]}', "queues[0]: 'name' is missing"),
+        (_definitions("k", vhost=None), "the definitions of one vhost, which they do not name"),
+    ],
+    ids=["broken", "a list", "a queue without a name", "one vhost"],
+)
+def test_a_topology_that_cannot_be_read_is_named(
+    misrouted: Path, tmp_path: Path, content: str, why: str
+) -> None:
+    path = tmp_path / "definitions.json"
+    path.write_text(content)
+    done = check(misrouted, "--topology", path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"strayline: --topology {path}: {why}")

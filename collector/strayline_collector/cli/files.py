@@ -17,6 +17,7 @@ from strayline_collector.options import (
     ClientCert,
     ClientKey,
     Contracts,
+    Reference,
     ThresholdValues,
     Token,
     option,
@@ -32,6 +33,7 @@ def check(
         ),
     ],
     contract: Contracts = None,
+    topology: Reference = None,
     threshold: ThresholdValues = None,
     fail_on: Annotated[
         str, option("Exit with 1 at info, warning or error.", "FAIL_ON")
@@ -49,7 +51,12 @@ def check(
     contracts = list(contract or map(Path, several(None, "CONTRACT")))
     raise typer.Exit(
         need("strayline_collector.commands.check", "collector").run(
-            files, contracts, fail_on, form, several(threshold, "THRESHOLD")
+            files,
+            contracts,
+            fail_on,
+            form,
+            several(threshold, "THRESHOLD"),
+            list(topology or map(Path, several(None, "TOPOLOGY"))),
         )
     )
 

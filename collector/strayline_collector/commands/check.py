@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from strayline_collector.commands import UsageProblem, reports
 from strayline_collector.contract.asyncapi import read_contract
@@ -16,6 +17,8 @@ from strayline_collector.decode.otlp import decode
 from strayline_collector.detect import detectors
 from strayline_collector.detect.runner import Runner
 from strayline_collector.detect.thresholds import parse_thresholds
+from strayline_collector.detect.topology_document import put_topology, read_definitions
+from strayline_collector.errors import BadInput
 from strayline_collector.formats.files import files_of, read
 from strayline_collector.query.findings import read_findings
 from strayline_collector.query.wire import Finding
@@ -34,10 +37,11 @@ def run(
     fail_on: str | None,
     form: str,
     thresholds: Iterable[str] = (),
+    references: Iterable[Path] = (),
 ) -> int:
     """Prints what is found; 1 when a finding reaches ``fail_on``, else 0. Raises ``UsageProblem``
     and ``BadInput`` naming file and line."""
-    judged = judge(files, contracts, thresholds)
+    judged = judge(files, contracts, thresholds, references)
     items = judged.findings
     sys.stdout.write(reports.FORMATS[form](items, fail_on))
     sys.stdout.flush()
@@ -59,12 +63,16 @@ class Judged(NamedTuple):
 
 
 def judge(
-    files: Iterable[Path], contracts: Iterable[Path] = (), thresholds: Iterable[str] = ()
+    files: Iterable[Path],
+    contracts: Iterable[Path] = (),
+    thresholds: Iterable[str] = (),
+    references: Iterable[Path] = (),
 ) -> Judged:
     """The findings of all files together, as complete telemetry: nothing is provisional. Every
     message is named. A detector that fails, or no span at all, is an error: silence would be taken
     for health."""
     contract, numbers = read_contract(contracts), parse_thresholds(thresholds)
+    meant = [_definitions(path) for path in references]
     files, counts = files_of(files), Counter[Path]()
     kept = 0
     with TemporaryDirectory(prefix="strayline-check-") as directory:
@@ -78,6 +86,8 @@ def judge(
                 store.append(spans, Position(1, number), now)
             if not kept:
                 raise UsageProblem(_nothing(files, counts.total()))
+            for document in meant:
+                put_topology(store, document, role="intended", complete=True, valid_from_ns=0)
             runner = Runner(store, detectors=detectors(contract), thresholds=numbers)
             runner.settle()
             if runner.failures:
@@ -91,6 +101,26 @@ def judge(
             )  # fmt: skip
         finally:
             store.close()
+
+
+def _definitions(path: Path) -> dict[str, Any]:
+    """Raises ``UsageProblem`` naming the file."""
+    try:
+        document = json.loads(path.read_bytes())
+        if not isinstance(document, dict):
+            raise BadInput("expected an object, as rabbitmqctl export_definitions writes it")
+        told = cast(dict[str, Any], document)
+        if any(row["vhost"] is None for row in read_definitions(told, None)):
+            raise BadInput(
+                "the definitions of one vhost, which they do not name: export the whole broker's"
+            )
+    except OSError as error:
+        raise UsageProblem(
+            f"--topology {path}: cannot be read: {error.strerror or error}"
+        ) from None
+    except (ValueError, BadInput) as error:
+        raise UsageProblem(f"--topology {path}: {error}") from None
+    return told
 
 
 def _nothing(files: list[Path], refused: int) -> str:
