@@ -1,4 +1,4 @@
-"""What the OpenTelemetry Java agent says of messages, as recorded from agents 1.33, 2.20 and 2.33."""
+"""What the OpenTelemetry Java agent says of messages, as recorded from agents 1.33, 2.20 and 2.33, and Spring itself."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
 
 CLIENT, SPRING = "io.opentelemetry.rabbitmq-2.7", "io.opentelemetry.spring-rabbit-1.0"
+BOOT = "org.springframework.boot"
 
 
 def span(scope: str, kind: int, name: str, number: int, service: str, parent: int = 0, **attributes: str | None) -> bytes:  # fmt: skip
@@ -29,7 +30,8 @@ def span(scope: str, kind: int, name: str, number: int, service: str, parent: in
     )  # fmt: skip
     if parent:
         one.parent_span_id = bytes([parent] * 8)
-    for key, value in {"messaging.system": "rabbitmq", **attributes}.items():
+    system = {} if scope == BOOT else {"messaging.system": "rabbitmq"}
+    for key, value in {**system, **attributes}.items():
         item = one.attributes.add(key=key.replace("__", ".")).value
         if value is not None:
             item.string_value = value
@@ -140,6 +142,24 @@ def test_the_clients_span_names_the_queue_whatever_its_exchange_is_called(
     assert found == [(2, told, exchange, "", 2)]
     with store.read() as session:
         assert session.rows("SELECT routing_key FROM publishes") == [{"routing_key": ""}]
+
+
+@pytest.mark.parametrize(
+    ("exchange", "key"), [("ev", "paid"), ("paid", "paid"), ("fan", None), (None, "bills")]
+)
+def test_springs_own_observations_are_messages(
+    store: DuckDBStore, exchange: str | None, key: str | None
+) -> None:
+    """Without the agent, by Micrometer: what is empty has no value."""
+    sent = span(
+        BOOT, 4, f"{exchange or ''}/{key or ''} send", 1, "shop", spring__rabbit__template__name="rabbitTemplate",
+        messaging__destination__name=exchange, messaging__rabbitmq__destination__routing_key=key,
+    )  # fmt: skip
+    taken = span(
+        BOOT, 5, "bills receive", 2, "billing", 1, spring__rabbit__listener__id="x",
+        messaging__destination__name="bills",
+    )  # fmt: skip
+    assert deliveries(store, sent, taken) == [(2, "bills", exchange or "", key or "", 2)]
 
 
 def test_a_basic_get_has_its_publishs_key(store: DuckDBStore) -> None:

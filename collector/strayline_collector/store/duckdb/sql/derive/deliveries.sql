@@ -15,7 +15,7 @@ WITH picked AS (
             '$."strayline.received_unix_nano"', '$."strayline.settlement"',                            -- 22 23
             '$."strayline.settled_unix_nano"', '$."messaging.url"',                                    -- 24 25
             '$."celery.action"', '$."celery.delivery_info"',                                           -- 26 27
-            '$."messaging.destination_publish.name"'                                                   -- 28
+            '$."messaging.destination_publish.name"', '$."spring.rabbit.listener.id"'                  -- 28 29
         ]) AS a,
         json_extract_string(links, ['$[0].trace_id', '$[0].span_id', '$[1].span_id']) AS l,
         coalesce(scope_name = 'io.opentelemetry.rabbitmq-2.7', false) AS agent, coalesce(scope_name = 'io.opentelemetry.spring-rabbit-1.0', false) AS spring
@@ -42,8 +42,8 @@ WITH picked AS (
              WHEN starts_with(a[6], 'amq.gen-') THEN '' ELSE coalesce(CASE WHEN of_exchange THEN a[5] END, a[28], a[6]) END AS told_exchange,
         CASE WHEN told_exchange NOT IN ('amq.default', '<default>', '(default)') THEN told_exchange
              WHEN told_exchange IS NOT NULL THEN '' END AS exchange_name,
-        -- the destination is surely the queue where the exchange is told beside it, and in MassTransit's spans
-        CASE WHEN a[28] IS NOT NULL OR scope_name = 'MassTransit' THEN a[5] END AS queue_name,
+        -- the destination is surely the queue where the exchange is told beside it, and in MassTransit's and Spring's spans
+        CASE WHEN a[28] IS NOT NULL OR a[29] IS NOT NULL OR scope_name = 'MassTransit' THEN a[5] END AS queue_name,
         CASE WHEN length(a[1]) <= 128 AND regexp_full_match(a[1],
             '1\.[0-9a-f]{16}\.[1-9][0-9]{0,17}\.[1-9][0-9]{0,17}\.[0-9a-f]{4}(\.[0-9a-f]{8}\.[1-9][0-9]{0,17})?')
             THEN a[1] END AS stamp,

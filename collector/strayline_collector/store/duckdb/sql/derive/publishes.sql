@@ -14,7 +14,8 @@ WITH picked AS (
             '$."strayline.reply_to"', '$."strayline.priority"', '$."strayline.expiration_ms"',         -- 17 18 19
             '$."strayline.delay_ms"', '$."strayline.mandatory"', '$."strayline.body_hash"',            -- 20 21 22
             '$."strayline.routing_headers"', '$."strayline.outcome"', '$."messaging.url"',             -- 23 24 25
-            '$."messaging.message.type"', '$."celery.action"', '$."celery.exchange"'                   -- 26 27 28
+            '$."messaging.message.type"', '$."celery.action"', '$."celery.exchange"',                  -- 26 27 28
+            '$."spring.rabbit.template.name"'                                                          -- 29
         ]) AS a
     FROM told s
     WHERE s.kind = 4 AND s.messaging_system = 'rabbitmq'
@@ -28,7 +29,9 @@ WITH picked AS (
         coalesce(a[7], a[8]) AS key_name,
         coalesce(a[4], a[5], a[6]) AS destination,
         -- Celery's contrib instrumentation by itself: the task's id, which its retries keep, and the key
-        a[27] IS NOT NULL AND a[4] IS NULL AS of_task
+        a[27] IS NOT NULL AND a[4] IS NULL AS of_task,
+        -- the Java agent and Spring say exactly the exchange, and leave out the empty key
+        a[4] IS NULL AND (a[29] IS NOT NULL OR scope_name IS NOT DISTINCT FROM 'io.opentelemetry.rabbitmq-2.7') AS exact
     FROM picked p
 )
 SELECT
@@ -43,6 +46,7 @@ SELECT
     CASE
         WHEN a[4] IS NOT NULL THEN a[4]
         WHEN of_task THEN coalesce(a[28], '')
+        WHEN exact THEN coalesce(nullif(a[5], '<default>'), '')
         WHEN lower(destination) IN ('', 'amq.default', '<default>', '(default)') THEN ''
         -- conventions 1.44: `{exchange}:{routing key}`, equal parts and empty ones left out
         WHEN a[5] IS NOT NULL AND key_name = a[5] THEN ''
@@ -55,10 +59,10 @@ SELECT
         ELSE destination
     END AS exchange,
     coalesce(key_name, CASE
+        WHEN exact THEN ''
         WHEN of_task OR starts_with(destination, 'amq.gen-') THEN destination
         WHEN contains(destination, ',') AND a[4] IS NULL THEN split_part(destination, ',', 2)
-        -- the Java agent leaves out the empty key
-        WHEN a[4] IS NOT NULL OR scope_name = 'io.opentelemetry.rabbitmq-2.7' THEN '' END) AS routing_key,
+        WHEN a[4] IS NOT NULL THEN '' END) AS routing_key,
     coalesce(a[9], a[26]) AS type,
     service, process AS instance, host,
     coalesce(stamp[2], a[10]) AS epoch,
