@@ -1,8 +1,8 @@
 -- A CONSUMER span that processes what a `receive` span of its own process took, its parent, tells the same
 -- delivery. Of `told` at least one of the two; `handling` is null where the inner span names no messaging
--- system (Ruby's bunny), and only its link says which message it was.
+-- system (Ruby's bunny), and only its link says which message it was. The shim's spans never need it.
 WITH traces AS (
-    SELECT DISTINCT trace_id FROM told WHERE kind IN (3, 5) AND (messaging_operation IN ('receive', 'process') OR messaging_system IS NULL AND links IS NOT NULL)
+    SELECT DISTINCT trace_id FROM told WHERE kind IN (3, 5) AND NOT contains(attributes, '"strayline.queue"') AND (messaging_operation IN ('receive', 'process') OR messaging_system IS NULL AND links IS NOT NULL)
 ), near AS MATERIALIZED (
     SELECT batch, trace_id, span_id, parent_span_id, service, process, messaging_system, messaging_operation, start_ns, end_ns, status_code, links
     FROM spans
