@@ -162,6 +162,21 @@ def test_springs_own_observations_are_messages(
     assert deliveries(store, sent, taken) == [(2, "bills", exchange or "", key or "", 2)]
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_publish_went_to_the_broker_that_handed_its_message_out(
+    store: DuckDBStore, reverse: bool
+) -> None:
+    taken = span(
+        "strayline", 5, "process q", 2, "billing", 1, messaging__operation__type="process",
+        strayline__broker="rabbit@shop", strayline__vhost="/", strayline__queue="q", strayline__exchange="ev",
+    )  # fmt: skip
+    told = [publish(1, "ev", "paid"), taken]
+    deliveries(store, *(reversed(told) if reverse else told))
+    with store.read() as session:
+        rows = session.rows("SELECT broker, vhost FROM publishes")
+    assert rows == [{"broker": "rabbit@shop", "vhost": "/"}]
+
+
 def test_a_basic_get_has_its_publishs_key(store: DuckDBStore) -> None:
     taken = span(
         CLIENT, 5, "jobs receive", 2, "billing", 1, messaging__operation="receive",

@@ -54,6 +54,7 @@ STEPS: Final[tuple[tuple[str, Callable[[Kinds], bool]], ...]] = (
     ("derive/brokers_deliveries", lambda k: k.deliveries or k.brokers),
     ("derive/resolve", lambda k: k.publishes or k.deliveries),
     ("derive/keys", lambda k: k.publishes or k.deliveries),
+    ("derive/senders", lambda k: k.publishes or k.deliveries),
     ("derive/settlements", lambda k: k.settlements),
     ("derive/settled", lambda k: k.deliveries or k.settlements),
     ("derive/settled_by_tag", lambda k: k.deliveries or k.settlements),
@@ -61,6 +62,8 @@ STEPS: Final[tuple[tuple[str, Callable[[Kinds], bool]], ...]] = (
     ("derive/census", lambda k: k.census),
 )
 """Each step with the loads that need it."""
+JOINING: Final = ("derive/resolve", "derive/keys", "derive/senders")
+"""Those that join deliveries to publishes, however they were told."""
 
 
 def derive(session: Session, batch: int, spans: pa.Table) -> int:
@@ -81,7 +84,7 @@ def derive(session: Session, batch: int, spans: pa.Table) -> int:
         about_since = 0 if kinds.brokers else since
         handed_over = False
         for name, wanted in STEPS:
-            if wanted(kinds) or (handed_over and name in ("derive/resolve", "derive/keys")):
+            if wanted(kinds) or (handed_over and name in JOINING):
                 _run(session, name, values)
             if name == "derive/publishes" and kinds.publishes:
                 _unwrap(session, values)
