@@ -17,7 +17,6 @@ import pyarrow as pa
 
 from strayline_collector.decode import otlp_json, python
 from strayline_collector.decode.examined import Examined
-from strayline_collector.decode.spring import with_system
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ def decode(requests: Sequence[bytes], received_ns: int) -> pa.Table:
     ``batch``. Spans whose ids are invalid are left out (``valid_ids``); the rest is kept whole.
     Raises ``BadInput`` when a request is no such message.
     """
-    return with_system(_decoder.decode(requests, received_ns))
+    return _decoder.decode(requests, received_ns)
 
 
 def from_json(body: bytes) -> bytes:

@@ -34,6 +34,8 @@ _OPERATIONS: Final = {
     "receive": "receive",
     "settle": "settle",
 }
+_RABBITMQS: Final = ("celery.action", "spring.rabbit.template.name", "spring.rabbit.listener.id")
+"""Attributes of which a text makes a span one of these."""
 
 
 def promoted(kind: int, attributes: Mapping[str, Any]) -> dict[str, str | int | None]:
@@ -96,11 +98,12 @@ def _path(attributes: Mapping[str, Any]) -> str | None:
 
 def _is_rabbitmqs(attributes: Mapping[str, Any]) -> bool:
     """Of spans that name no messaging system: Celery's contrib instrumentation (whatever carries its
-    tasks, Celery gives them AMQP's exchanges, keys and queues), and what MassTransit received."""
+    tasks, Celery gives them AMQP's exchanges, keys and queues), Spring AMQP 3's own observations of
+    its template and its listeners (Micrometer), and what MassTransit received."""
     if "messaging.system" in attributes:
         return False
     address = attributes.get("messaging.masstransit.input_address")
-    return isinstance(attributes.get("celery.action"), str) or (
+    return any(isinstance(attributes.get(name), str) for name in _RABBITMQS) or (
         isinstance(address, str) and address.startswith("rabbitmq")
     )
 

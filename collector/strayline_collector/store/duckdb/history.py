@@ -13,7 +13,7 @@ facts those first loaded since ``$since``, before which nothing is about the sam
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pyarrow as pa
@@ -43,16 +43,54 @@ class Kinds:
     replies: bool
 
 
-STEPS: Final[tuple[tuple[str, Callable[[Kinds], bool]], ...]] = (
+def _unwrap(session: Session, kinds: Kinds, values: dict[str, int]) -> Kinds:
+    """Leaves one row of two PRODUCER spans that tell one publish."""
+    if _found(session, "wrapping", values):
+        for name in ("derive/wrapped", "derive/unwrapped"):
+            _run(session, name, values)
+    return kinds
+
+
+def _hand_over(session: Session, kinds: Kinds, values: dict[str, int]) -> Kinds:
+    """Leaves one row of two CONSUMER spans that tell one delivery: how it was taken, how handled.
+    Either may bring it into this load, also a span that says of itself only that it has a link."""
+    if not _found(session, "taking", values):
+        return kinds
+    for name in ("derive/taken", "derive/taken_silently", "load/taken_directory", "derive/untaken"):
+        _run(session, name, values)
+    return replace(kinds, deliveries=True)
+
+
+def _listeners(session: Session, kinds: Kinds, values: dict[str, int]) -> Kinds:
+    """The Java agent tells one delivery twice under Spring: by the client that hands it over, and by
+    the listener that handles it."""
+    if _found(session, "handing", values):
+        for name in ("derive/handed_over", "derive/handed_on", "derive/listened"):
+            _run(session, name, values)
+    return kinds
+
+
+def _found(session: Session, name: str, values: dict[str, int]) -> bool:
+    """Whether ``derive/<name>`` has rows; they are registered by that name."""
+    rows = session.table(load(f"derive/{name}"), {key: values[key] for key in ("batch", "since")})
+    session.register(name, rows)
+    return bool(rows.num_rows)
+
+
+_Step = str | Callable[[Session, Kinds, dict[str, int]], Kinds]
+STEPS: Final[tuple[tuple[_Step, Callable[[Kinds], bool]], ...]] = (
     ("derive/links", lambda k: k.links),
     ("derive/brokers", lambda k: k.brokers),
     ("derive/publishes", lambda k: k.publishes),
+    (_unwrap, lambda k: k.publishes),
     ("derive/returns", lambda k: k.returns),
     ("derive/returned", lambda k: k.publishes or k.returns),
     ("derive/deliveries", lambda k: k.deliveries),
+    (_hand_over, lambda k: k.deliveries or k.links),
     ("derive/brokers_publishes", lambda k: k.publishes or k.brokers),
     ("derive/brokers_deliveries", lambda k: k.deliveries or k.brokers),
     ("derive/resolve", lambda k: k.publishes or k.deliveries),
+    (_listeners, lambda k: k.listeners),
     ("derive/keys", lambda k: k.publishes or k.deliveries),
     ("derive/senders", lambda k: k.publishes or k.deliveries),
     ("derive/settlements", lambda k: k.settlements),
@@ -61,9 +99,8 @@ STEPS: Final[tuple[tuple[str, Callable[[Kinds], bool]], ...]] = (
     ("derive/topology", lambda k: k.topology),
     ("derive/census", lambda k: k.census),
 )
-"""Each step with the loads that need it."""
-JOINING: Final = ("derive/resolve", "derive/keys", "derive/senders")
-"""Those that join deliveries to publishes, however they were told."""
+"""Each step with the loads that need it: a statement, or several that rest on what one finds, which
+may tell of more kinds than the load's own spans did."""
 
 
 def derive(session: Session, batch: int, spans: pa.Table) -> int:
@@ -82,57 +119,16 @@ def derive(session: Session, batch: int, spans: pa.Table) -> int:
         # a broker's name learned now holds for everything told by its address before
         values = {"batch": batch, "since": since, "renamed": 0 if kinds.brokers else batch}
         about_since = 0 if kinds.brokers else since
-        handed_over = False
-        for name, wanted in STEPS:
-            if wanted(kinds) or (handed_over and name in JOINING):
-                _run(session, name, values)
-            if name == "derive/publishes" and kinds.publishes:
-                _unwrap(session, values)
-            if name == "derive/deliveries" and (kinds.deliveries or kinds.links):
-                handed_over = _hand_over(session, values)
-            if name == "derive/resolve" and kinds.listeners:
-                _listeners(session, values)
+        for step, wanted in STEPS:
+            if wanted(kinds):
+                if isinstance(step, str):
+                    _run(session, step, values)
+                else:
+                    kinds = step(session, kinds, values)
     climbed = _operations(session, batch, since)
     if replies or climbed < since:
         _replies(session, batch, min(since, climbed))
     return about_since
-
-
-def _unwrap(session: Session, values: dict[str, int]) -> None:
-    """Leaves one row of two PRODUCER spans that tell one publish."""
-    wrapping = session.table(
-        load("derive/wrapping"), {"batch": values["batch"], "since": values["since"]}
-    )
-    if wrapping.num_rows:
-        session.register("wrapping", wrapping)
-        _run(session, "derive/wrapped", values)
-        _run(session, "derive/unwrapped", values)
-
-
-def _hand_over(session: Session, values: dict[str, int]) -> bool:
-    """Leaves one row of two CONSUMER spans that tell one delivery: how it was taken, how handled.
-    Whether there were any."""
-    bounds = {"batch": values["batch"], "since": values["since"]}
-    taking = session.table(load("derive/taking"), bounds)
-    if taking.num_rows:
-        session.register("taking", taking)
-        for name in (
-            "derive/taken",
-            "derive/taken_silently",
-            "load/taken_directory",
-            "derive/untaken",
-        ):
-            _run(session, name, values)
-    return bool(taking.num_rows)
-
-
-def _listeners(session: Session, values: dict[str, int]) -> None:
-    """The Java agent tells one delivery twice under Spring: by the client that hands it over, and by
-    the listener that handles it."""
-    bounds = {name: values[name] for name in ("batch", "since")}
-    session.register("handing", session.table(load("derive/handing"), bounds))
-    for name in ("derive/handed_over", "derive/handed_on", "derive/listened"):
-        _run(session, name, values)
 
 
 def _replies(session: Session, batch: int, since: int) -> None:

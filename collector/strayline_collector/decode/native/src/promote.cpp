@@ -44,6 +44,8 @@ enum Name : uint8_t {
     kServicePeerName,
     kPeerService,
     kCeleryAction,
+    kSpringTemplate,
+    kSpringListener,
     kInputAddress,
     kNames,
 };
@@ -77,6 +79,8 @@ constexpr std::array<std::string_view, kNames> kText = {
     "service.peer.name",
     "peer.service",
     "celery.action",
+    "spring.rabbit.template.name",
+    "spring.rabbit.listener.id",
     "messaging.masstransit.input_address",
 };
 
@@ -219,8 +223,10 @@ std::string_view operation(std::string_view said) {
 // Of spans that name no messaging system, see _is_rabbitmqs in promote.py.
 bool is_rabbitmqs(const Found& found) {
     if (found[kMessagingSystem] != nullptr) return false;
-    const Value* action = found[kCeleryAction];
-    if (action != nullptr && action->kind == Kind::kString) return true;
+    for (const Name name : {kCeleryAction, kSpringTemplate, kSpringListener}) {
+        const Value* value = found[name];
+        if (value != nullptr && value->kind == Kind::kString) return true;
+    }
     const Value* address = found[kInputAddress];
     return address != nullptr && address->kind == Kind::kString && address->bytes().substr(0, 8) == "rabbitmq";
 }
