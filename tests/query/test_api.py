@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -12,16 +11,8 @@ from pydantic import TypeAdapter
 
 from strayline_collector.decode.otlp import DECODER
 from strayline_collector.query import wire
-from tests.support.collector import RunningCollector, running_collector
+from tests.support.collector import RunningCollector
 from tests.support.corpus import truth
-
-
-@pytest.fixture(scope="module")
-def collector() -> Iterator[RunningCollector]:
-    with running_collector() as running:
-        running.replay("d_reorder_nack")
-        running.settle()
-        yield running
 
 
 def test_status_and_health(collector: RunningCollector) -> None:

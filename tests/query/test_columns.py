@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -12,15 +11,7 @@ import pytest
 
 from strayline_collector.query.columns import arrow_type
 from strayline_collector.query.sql import ARROW
-from tests.support.collector import RunningCollector, running_collector
-
-
-@pytest.fixture(scope="module")
-def collector() -> Iterator[RunningCollector]:
-    with running_collector() as running:
-        running.replay("d_reorder_nack")
-        running.settle()
-        yield running
+from tests.support.collector import RunningCollector
 
 
 def _arrow(collector: RunningCollector, path: str, **asked: Any) -> tuple[pa.Table, httpx.Headers]:

@@ -7,7 +7,6 @@ shapes those of Jaeger's own query service.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -16,7 +15,7 @@ from pydantic import ConfigDict, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from strayline_collector.formats.jaeger import jaeger_to_otlp
-from tests.support.collector import RunningCollector, collector_command, running_collector
+from tests.support.collector import RunningCollector, collector_command
 from tests.support.corpus import truth
 
 STRICT = ConfigDict(extra="forbid", strict=True)
@@ -80,14 +79,6 @@ class Traces(TypedDict):
     limit: int
     offset: int
     errors: list[Any] | None
-
-
-@pytest.fixture(scope="module")
-def collector() -> Iterator[RunningCollector]:
-    with running_collector() as running:
-        running.replay("d_reorder_nack")
-        running.settle()
-        yield running
 
 
 def _search(collector: RunningCollector, **params: Any) -> list[Any]:

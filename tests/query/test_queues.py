@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,6 @@ from strayline_collector.query.routes import compare_words, ways
 from strayline_collector.settings import CollectorSettings
 from tests.support.collector import RunningCollector, running_collector
 from tests.support.story import CONSUMER, PRODUCER, Told, send
-
-
-@pytest.fixture(scope="module")
-def collector() -> Iterator[RunningCollector]:
-    with running_collector() as running:
-        running.replay("d_reorder_nack")
-        running.settle()
-        yield running
 
 
 def order(collector: RunningCollector, **params: Any) -> dict[str, Any]:

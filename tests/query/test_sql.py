@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -13,21 +12,13 @@ import pytest
 from strayline_collector.query.sql import LIMITS
 from strayline_collector.store.duckdb.sandbox import allowed
 from strayline_collector.store.duckdb.store import DuckDBStore
-from tests.support.collector import RunningCollector, running_collector
+from tests.support.collector import RunningCollector
 from tests.support.corpus import truth
 
 # of more relations the planner puts together products of millions of rows first, and memory ends before time
 SLOW = "SELECT count(*) FROM " + ", ".join(
     f"(SELECT message FROM deliveries) d{i}" for i in range(4)
 )
-
-
-@pytest.fixture(scope="module")
-def collector() -> Iterator[RunningCollector]:
-    with running_collector() as running:
-        running.replay("d_reorder_nack")
-        running.settle()
-        yield running
 
 
 def post(collector: RunningCollector, body: Any, **headers: str) -> httpx.Response:

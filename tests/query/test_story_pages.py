@@ -8,15 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.collector import RunningCollector, running_collector
-
-
-@pytest.fixture(scope="module")
-def collector() -> Iterator[RunningCollector]:
-    with running_collector() as running:
-        running.replay("d_reorder_nack")
-        running.settle()
-        yield running
+from tests.support.collector import RunningCollector
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.collector import RunningCollector, running_collector
+from tests.support.collector import RunningCollector
 
 ENDLESS = {"/api/v1/stream"}
 """What does not end by itself."""
@@ -26,14 +26,6 @@ WORDS = (
     '{"a": 1}', '{"a": "b"}', "[" * 3000, "a:b", ":", "f" * 32, "0" * 32, "f" * 16, "0" * 33, "all", "none", "jaeger", "start", "-duration",
 )  # fmt: skip
 values = st.sampled_from(WORDS) | st.text(max_size=30) | st.integers(-(2**70), 2**70).map(str)
-
-
-@pytest.fixture(scope="module")
-def collector() -> Iterator[RunningCollector]:
-    with running_collector() as running:
-        running.replay("d_reorder_nack")
-        running.settle()
-        yield running
 
 
 @pytest.fixture(scope="module")
