@@ -45,7 +45,7 @@ class Kinds:
 
 def _unwrap(session: Session, kinds: Kinds, values: dict[str, int]) -> Kinds:
     """Leaves one row of two PRODUCER spans that tell one publish."""
-    if _found(session, "wrapping", values):
+    if _found(session, "derive/wrapping", values):
         for name in ("derive/wrapped", "derive/unwrapped"):
             _run(session, name, values)
     return kinds
@@ -54,7 +54,7 @@ def _unwrap(session: Session, kinds: Kinds, values: dict[str, int]) -> Kinds:
 def _hand_over(session: Session, kinds: Kinds, values: dict[str, int]) -> Kinds:
     """Leaves one row of two CONSUMER spans that tell one delivery: how it was taken, how handled.
     Either may bring it into this load, also a span that says of itself only that it has a link."""
-    if not _found(session, "taking", values):
+    if not _found(session, "derive/taking", values):
         return kinds
     for name in ("derive/taken", "derive/taken_silently", "load/taken_directory", "derive/untaken"):
         _run(session, name, values)
@@ -64,16 +64,16 @@ def _hand_over(session: Session, kinds: Kinds, values: dict[str, int]) -> Kinds:
 def _listeners(session: Session, kinds: Kinds, values: dict[str, int]) -> Kinds:
     """The Java agent tells one delivery twice under Spring: by the client that hands it over, and by
     the listener that handles it."""
-    if _found(session, "handing", values):
+    if _found(session, "derive/handing", values):
         for name in ("derive/handed_over", "derive/handed_on", "derive/listened"):
             _run(session, name, values)
     return kinds
 
 
 def _found(session: Session, name: str, values: dict[str, int]) -> bool:
-    """Whether ``derive/<name>`` has rows; they are registered by that name."""
-    rows = session.table(load(f"derive/{name}"), {key: values[key] for key in ("batch", "since")})
-    session.register(name, rows)
+    """Whether this statement has rows; they are registered by its last word."""
+    rows = session.table(load(name), {key: values[key] for key in ("batch", "since")})
+    session.register(name.rpartition("/")[2], rows)
     return bool(rows.num_rows)
 
 
