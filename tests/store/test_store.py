@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import tempfile
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import duckdb
@@ -105,3 +108,30 @@ def test_sql_cannot_reach_files_or_settings(store: DuckDBStore, tmp_path: Path) 
     ):
         with store.read() as session, pytest.raises(StoreError):
             session.execute(sql)
+
+
+def test_stores_in_memory_spill_each_into_a_place_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB would have both write the same file, of the directory that they were started in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    stores = [DuckDBStore.open(":memory:", memory_limit="48MB") for _ in range(2)]
+    with ExitStack() as held:
+        sessions = [held.enter_context(store.write()) for store in stores]
+        for add, session in enumerate(sessions):
+            session.execute(
+                "CREATE TEMP TABLE much AS SELECT i + $add AS n, hash(i) AS h, hash(-i) AS g FROM range(3_000_000) r(i)",
+                {"add": add},
+            )
+        places = [*tmp_path.iterdir()]
+        assert [place.name[:10] for place in places] == ["strayline-"] * 2
+        assert all(place.stat().st_mode & 0o077 == 0 and any(place.iterdir()) for place in places)
+        for add, session in enumerate(sessions):
+            (row,) = session.rows("SELECT sum(n)::BIGINT AS n FROM much WHERE h = hash(n - $add)", {"add": add})  # fmt: skip
+            assert row["n"] == 3_000_000 * 2_999_999 // 2 + 3_000_000 * add
+    for store in stores:
+        store.close()
+    del store, stores, session, sessions, held
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
+import tempfile
 import time
+import weakref
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +16,7 @@ import duckdb
 from strayline_collector.errors import StoreError
 from strayline_collector.store.duckdb.queries import statements
 
-SCHEMA_VERSION: Final = 10
+SCHEMA_VERSION: Final = 11
 _MIGRATIONS: Final = {
     2: statements("migrate/2"),
     3: statements("migrate/3"),
@@ -24,6 +27,7 @@ _MIGRATIONS: Final = {
     8: statements("migrate/8"),
     9: statements("migrate/9"),
     10: statements("migrate/10"),
+    11: statements("migrate/11"),
 }
 """What makes a file of the version before one of this."""
 MEMORY: Final = ":memory:"
@@ -59,13 +63,20 @@ def open_database(path: str, memory_limit: str | None) -> duckdb.DuckDBPyConnect
     config: dict[str, str | bool | int | float | list[str]] = dict(_SETTINGS)
     if memory_limit is not None:
         config["memory_limit"] = memory_limit
-    if path != MEMORY:
+    spilled = tempfile.mkdtemp(prefix="strayline-") if path == MEMORY else None
+    if spilled is None:
         _check_place(path)
+    else:
+        # DuckDB would take `.tmp` where the process was started: two of them there, or one
+        # beside another program's, read what the other has spilled
+        config["temp_directory"] = spilled
     fresh = path == MEMORY or not Path(path).exists()
     try:
         connection = duckdb.connect(path, config=config)
     except duckdb.Error as error:
         raise StoreError(_refusal(path, error)) from None
+    if spilled is not None:
+        weakref.finalize(connection, shutil.rmtree, spilled, ignore_errors=True)
     try:
         if fresh:
             _create(connection)
