@@ -24,8 +24,9 @@ from tests.support.synthetic import tables
 ALWAYS = {"start_ns": BEGINNING, "end_ns": END}
 
 
-def _loaded(seed: int, *, parts: int = 12, roll_each: int = 2) -> DuckDBStore:
-    """Four minutes of traffic, shuffled to the last span, a quarter of it sent twice."""
+def _loaded(seed: int, *, parts: int = 12, roll_each: int = 2, by_minute: int = 0) -> DuckDBStore:
+    """Four minutes of traffic, shuffled to the last span, a quarter of it sent twice. Up to the load
+    ``by_minute`` the file is of before calls were known by their own times."""
     whole = pa.concat_tables(tables(2_000, seed=seed, per_s=8))
     shuffle = random.Random(seed)
     order = [*range(whole.num_rows), *shuffle.sample(range(whole.num_rows), whole.num_rows // 4)]
@@ -37,6 +38,9 @@ def _loaded(seed: int, *, parts: int = 12, roll_each: int = 2) -> DuckDBStore:
         if number % roll_each == 0:
             with store.write() as session:
                 assert roll(session, spans=1)
+                if number == by_minute:
+                    session.execute("DELETE FROM call_starts")
+                    session.execute("INSERT INTO calls_by_minute VALUES ($n)", {"n": number})
     return store
 
 
@@ -69,8 +73,9 @@ def test_the_graph_has_the_calls_of_the_exact_one(seed: int) -> None:
     store.close()
 
 
-def test_a_part_of_a_minute_may_be_the_minute_less_its_rest() -> None:
-    store = _loaded(5, parts=13)
+@pytest.mark.parametrize("by_minute", [0, 6, 12])
+def test_parts_of_minutes_are_counted_by_each_call(by_minute: int) -> None:
+    store = _loaded(5, parts=13, by_minute=by_minute)
     whole = 1_795_400_040_000_000_000
     seconds = (0, 10, 29, 30, 31, 50)
     with store.read() as session:

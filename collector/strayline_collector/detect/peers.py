@@ -10,6 +10,7 @@ from typing import Final
 import pyarrow as pa
 
 from strayline_collector.store.duckdb.queries import load
+from strayline_collector.store.duckdb.roll import changed_calls
 from strayline_collector.store.ports import Row, Session
 
 _INSIDE: Final = (
@@ -47,12 +48,8 @@ def register_peers(session: Session) -> None:
     state = session.rows(load("roll/last"))
     rows: list[Row] = []
     if state:
-        rolled = int(state[0]["rolled"])
-        bounds = {"rolled": rolled, "until": int(state[0]["newest"])}
-        since = session.rows(load("roll/since"), {"rolled": rolled})[0]
-        always = {"start_ns": 0, "end_ns": 2**63 - 1}
-        waiting = session.table(load("roll/calls"), {**bounds, **since, **always})
-        session.register("calls_waiting", waiting)
+        rolled, newest = int(state[0]["rolled"]), int(state[0]["newest"])
+        session.register("calls_waiting", changed_calls(session, rolled=rolled, until=newest))
         session.register("suspects", session.table(load("detect/call_suspects")))
         since_then = {"recent": recent_batch(session)}
         heard = session.rows(load("detect/services_heard"), since_then)

@@ -1,8 +1,8 @@
 """Calls between services and what each service did, over any range, without adding up every span.
 
-Whole minutes that are rolled up come from their rows, what lies beside them from its spans, and
-what came since the last roll as the roll would add it: counts are exact, quantiles within the
-width of a bucket (9 %). Where nothing is rolled up yet both are exact.
+Whole minutes that are rolled up come from their rows, what lies beside them from single calls (of what
+each service did from its spans), and what came since the last roll as the roll would add it: counts are
+exact, quantiles within the width of a bucket (9 %). Where nothing is rolled up yet both are exact.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import pyarrow as pa
 
 from strayline_collector.store.duckdb.queries import load
+from strayline_collector.store.duckdb.roll import changed_calls
 from strayline_collector.store.ports import Row, Session
 
 MINUTE_NS: Final = 60_000_000_000
@@ -43,6 +44,8 @@ class Minutes:
     """Loads up to this are rolled up."""
     waiting: bool
     """Whether there are later ones."""
+    by_minute: int
+    """Of loads up to this calls are known by the minute alone; 0: of none."""
     first: int
     last: int
     before: tuple[int, int]
@@ -56,16 +59,17 @@ class Minutes:
         if not state or not state[0]["rolled"]:
             return None
         rolled = int(state[0]["rolled"])
-        waiting = int(state[0]["newest"]) > rolled
+        waiting, by_minute = int(state[0]["newest"]) > rolled, int(state[0]["by_minute"])
         start, end = range_ns["start_ns"], range_ns["end_ns"]
         ends = session.rows(load("query/all_starts"))[0]
         first, last = whole_minutes(range_ns, ends)
         if last < first:
             # its spans alone: a join of everything stored took 12 s at ten million
-            return cls(rolled, waiting, 1, 0, before=(start, end), after=(end + 1, end))
+            return cls(rolled, waiting, by_minute, 1, 0, before=(start, end), after=(end + 1, end))
         return cls(
             rolled=rolled,
             waiting=waiting,
+            by_minute=by_minute,
             first=first,
             last=last,
             before=(start, first * MINUTE_NS - 1),
@@ -75,12 +79,11 @@ class Minutes:
 
 def seen_range(session: Session, range_ns: Mapping[str, int]) -> dict[str, int] | None:
     """``start_ns`` and ``end_ns`` of the first and last span within the range; None without any."""
-    ends = [
-        session.rows(load(name), range_ns) for name in ("query/oldest_start", "query/newest_start")
-    ]
-    if not all(ends):
+    first = session.rows(load("query/oldest_start"), range_ns)
+    if not first:
         return None
-    return {"start_ns": int(ends[0][0]["start_ns"]), "end_ns": int(ends[1][0]["start_ns"])}
+    last = session.rows(load("query/newest_start"), range_ns)
+    return {"start_ns": int(first[0]["start_ns"]), "end_ns": int(last[0]["start_ns"])}
 
 
 def read_calls(session: Session, range_ns: Mapping[str, int]) -> list[Row]:
@@ -88,52 +91,31 @@ def read_calls(session: Session, range_ns: Mapping[str, int]) -> list[Row]:
     minutes = Minutes.of(session, range_ns)
     if minutes is None:
         return session.rows(load("query/graph_calls"), range_ns)
-    first, last, parts = _parts(minutes)
-    rows = session.rows(load("query/graph_minutes"), {"first_minute": first, "last_minute": last})
+    whole = {"first_minute": minutes.first, "last_minute": minutes.last}
+    rows = session.rows(load("query/graph_minutes"), whole)
+    for start_ns, end_ns in (minutes.before, minutes.after):
+        if start_ns <= end_ns:
+            part = {"start_ns": start_ns, "end_ns": end_ns}
+            rows += session.rows(load("query/graph_starts"), part)
+            if minutes.by_minute:
+                rows += _of_spans(session, minutes.by_minute, part)
     if minutes.waiting:
-        since = session.rows(load("roll/since"), {"rolled": minutes.rolled})[0]
-        bounds = {**range_ns, **since, "rolled": minutes.rolled, "until": 2**62}
-        rows += session.rows(load("roll/calls"), bounds)
-    for (start_ns, end_ns), times in parts:
-        for row in _between(session, minutes.rolled, start_ns, end_ns):
-            rows.append({**row, "calls": times * row["calls"], "errors": times * row["errors"]})
+        changed = changed_calls(session, rolled=minutes.rolled, until=2**62, range_ns=range_ns)
+        rows += changed.to_pylist()
     return _added_up(rows)
 
 
-Part = tuple[tuple[int, int], Literal[1, -1]]
-"""First and last nanosecond, and whether its calls are added or taken away."""
-
-
-def _parts(minutes: Minutes) -> tuple[int, int, list[Part]]:
-    """The first and the last minute to take from the roll-up, and the parts of minutes to count one
-    by one, which is what a graph takes longest for: more than half of a minute is the whole minute
-    less its rest."""
-    first, last = minutes.first, minutes.last
-    parts: list[Part] = []
-    start, end = minutes.before
-    if first <= last and end - start >= MINUTE_NS // 2:
-        first -= 1
-        parts.append(((first * MINUTE_NS, start - 1), -1))
-    elif start <= end:
-        parts.append((minutes.before, 1))
-    start, end = minutes.after
-    if first <= last and end - start >= MINUTE_NS // 2:
-        last += 1
-        parts.append(((end + 1, (last + 1) * MINUTE_NS - 1), -1))
-    elif start <= end:
-        parts.append((minutes.after, 1))
-    return first, last, parts
-
-
-def _between(session: Session, rolled: int, start_ns: int, end_ns: int) -> list[Row]:
-    bounds = {"rolled": rolled, "start_ns": start_ns, "end_ns": end_ns}
-    session.register("found", session.table(load("query/graph_traces_between"), bounds))
+def _of_spans(session: Session, until: int, part: Mapping[str, int]) -> list[Row]:
+    """Calls that started in ``part`` by the spans of the loads up to ``until`` alone, whose calls are not known
+    by their own times: of a file from before these were written down."""
+    found = session.table(load("query/graph_traces_between"), {"rolled": until, **part})
+    session.register("found", found)
     loads = session.rows(load("query/trace_loads"))[0]
     if loads["first_batch"] is None:
         return []
-    params = {"start_ns": start_ns, "end_ns": end_ns, "first_batch": loads["first_batch"]}
-    last = min(rolled, int(loads["last_batch"]))
-    return session.rows(load("query/graph_calls_between"), {**params, "last_batch": last})
+    last = min(until, int(loads["last_batch"]))
+    between = {"first_batch": loads["first_batch"], "last_batch": last}
+    return session.rows(load("query/graph_calls_between"), {**part, **between})
 
 
 def _added_up(rows: Iterable[Row]) -> list[Row]:

@@ -48,7 +48,10 @@ def read_ways(
             session.rows(load("query/graph_publishes"), range_ns),
             session.rows(load("query/graph_steps"), {**seen, "step_ns": step_ns}),
         )
-    session.register("ways", _ways(session, range_ns, rolled))
+    ends = session.rows(load("query/message_ends"))[0]
+    if ends["oldest_ns"] is None:  # nothing to plan ten statements for
+        return Ways([], [], [])
+    session.register("ways", _ways(session, range_ns, rolled, ends))
     sums = session.rows(load("query/message_way_sums"))
     steps = {"start_ns": seen["start_ns"], "step_ns": step_ns}
     return Ways(
@@ -61,9 +64,10 @@ def read_ways(
     )  # fmt: skip
 
 
-def _ways(session: Session, range_ns: Mapping[str, int], rolled: int) -> pa.Table:
+def _ways(
+    session: Session, range_ns: Mapping[str, int], rolled: int, ends: Mapping[str, Any]
+) -> pa.Table:
     start, end = range_ns["start_ns"], range_ns["end_ns"]
-    ends = session.rows(load("query/message_ends"))[0]
     first, last = whole_minutes(range_ns, ends)
     parts = {m for m in (start // MINUTE_NS, end // MINUTE_NS) if not first <= m <= last}
     again = sorted({*changed_minutes(session, rolled), *parts})

@@ -21,6 +21,7 @@ _ORDER: Final = {
     "trace_directory": "trace_key, batch",
     "message_directory": "message_key, batch",
     "call_minutes": "minute, batch",
+    "call_starts": "start_ns, batch",
     "service_minutes": "minute, batch",
     "message_minutes": "minute, batch",
 }

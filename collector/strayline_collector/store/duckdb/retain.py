@@ -38,6 +38,8 @@ _TABLES: Final = (
     ("trace_directory", "batch"),
     ("message_directory", "batch"),
     ("call_minutes", "batch"),
+    ("call_starts", "batch"),
+    ("calls_by_minute", "batch"),
     ("service_minutes", "batch"),
     ("message_minutes", "batch"),
     ("messages_rolled", "batch"),

@@ -89,6 +89,15 @@ CREATE TABLE call_minutes (
     protocol VARCHAR NOT NULL, bucket SMALLINT NOT NULL, calls BIGINT NOT NULL, errors BIGINT NOT NULL
 );
 
+-- The same calls by the time they started at, for the parts of minutes at a range's ends.
+CREATE TABLE call_starts (
+    batch BIGINT NOT NULL, start_ns BIGINT NOT NULL, source VARCHAR NOT NULL, target VARCHAR NOT NULL, external BOOLEAN NOT NULL,
+    protocol VARCHAR NOT NULL, bucket SMALLINT NOT NULL, calls BIGINT NOT NULL, errors BIGINT NOT NULL
+);
+
+-- The load up to which a file of before had calls by the minute alone: none, or one row while those loads last.
+CREATE TABLE calls_by_minute (batch BIGINT NOT NULL);
+
 -- Spans of each service by the minute they started in; `served`: SERVER and CONSUMER spans.
 CREATE TABLE service_minutes (
     batch BIGINT NOT NULL, minute BIGINT NOT NULL, service VARCHAR NOT NULL, served BOOLEAN NOT NULL,

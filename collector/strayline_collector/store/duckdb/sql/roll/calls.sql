@@ -1,6 +1,6 @@
 -- What the loads after the last roll change in the graph of calls: the calls of their traces as they
 -- are now, less those that the traces' earlier spans alone made. A call is told as in
--- query/graph_calls.sql.
+-- query/graph_calls.sql; calls of every $grain nanoseconds are one row.
 WITH fresh AS MATERIALIZED (
     SELECT trace_id, span_id, parent_span_id, kind, service, start_ns, end_ns, status_code, http_method, rpc_system, db_system, messaging_system, server_address, server_port, peer_service
     FROM distinct_spans WHERE batch > $rolled AND batch <= $until
@@ -25,7 +25,7 @@ WITH fresh AS MATERIALIZED (
 ), call AS (
     SELECT * FROM served UNION ALL SELECT * FROM sent WHERE target IS NOT NULL
 )
-SELECT start_ns // 60_000_000_000 AS minute, source, target, external, protocol, bucket_of(end_ns - start_ns) AS bucket,
+SELECT start_ns // $grain * $grain AS start_ns, source, target, external, protocol, bucket_of(end_ns - start_ns) AS bucket,
     sum(state)::BIGINT AS calls, coalesce(sum(state) FILTER (WHERE status_code = 2), 0)::BIGINT AS errors
 FROM call
 WHERE start_ns BETWEEN $start_ns AND $end_ns
