@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,6 +25,8 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 START_S: Final = 90.0
+LAST_LINES: Final = 12
+LOOK_S: Final = 1.0
 PLUGINS: Final = "[rabbitmq_management,rabbitmq_consistent_hash_exchange,rabbitmq_random_exchange]."
 _INSTALLS: Final = (
     "/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server",
@@ -37,6 +39,50 @@ class BrokerError(Exception):
     """No broker can be had; the text says what to do."""
 
 
+def ended(code: int, said: str) -> str:
+    """How a child ended that should not have: its exit code or signal, and what it said last."""
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+    lines = [line for line in said.splitlines() if line.strip()][-LAST_LINES:]
+    return f"{how}. {'Its last lines:' if lines else 'It had logged nothing.'}" + "".join(
+        f"\n  {line}" for line in lines
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A private node's process and what it says."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def check(self) -> None:
+        """Raises ``BrokerError`` when it has ended."""
+        if self.process.poll() is not None:
+            said = self.log.read_text(errors="replace")
+            raise BrokerError(f"the broker {ended(self.process.returncode, said)}")
+
+
+@dataclass(slots=True)
+class Reachable:
+    """Somebody else's broker, of which only its port is known."""
+
+    host: str
+    port: int
+    looked_s: float = 0.0
+
+    def check(self) -> None:
+        """Raises ``BrokerError`` when it takes no connections; looks every ``LOOK_S`` at most."""
+        if time.monotonic() - self.looked_s < LOOK_S:
+            return
+        try:
+            socket.create_connection((self.host, self.port), timeout=5).close()
+        except OSError as error:
+            raise BrokerError(
+                f"the broker at {self.host}:{self.port}, which AMQP_URL names, can no longer be reached ({error})"
+            ) from None
+        self.looked_s = time.monotonic()
+
+
 @dataclass(frozen=True, slots=True)
 class Broker:
     """A running RabbitMQ: ``url`` of its default vhost, base URL and login of its management."""
@@ -45,6 +91,11 @@ class Broker:
     management: str
     user: str
     password: str
+    alive: Node | Reachable
+
+    def check(self) -> None:
+        """Raises ``BrokerError`` when it has ended, or no longer takes connections."""
+        self.alive.check()
 
     def vhost_url(self, vhost: str) -> str:
         """The AMQP URL of a vhost."""
@@ -81,8 +132,11 @@ class Broker:
         )
         try:
             yield self.vhost_url(name)
-        finally:
-            self.api("DELETE", path)
+        except BaseException:
+            with suppress(BrokerError):  # what went wrong first says more
+                self.api("DELETE", path)
+            raise
+        self.api("DELETE", path)
 
 
 @contextmanager
@@ -108,7 +162,11 @@ def _given(url: str) -> Broker:
     management = os.environ.get("RABBITMQ_MANAGEMENT_URL", f"http://{parts.hostname}:15672")
     base = url if parts.path else url + "/"
     return Broker(
-        base, management.rstrip("/"), parts.username or "guest", parts.password or "guest"
+        base,
+        management.rstrip("/"),
+        parts.username or "guest",
+        parts.password or "guest",
+        Reachable(parts.hostname, parts.port or 5672),
     )
 
 
@@ -146,6 +204,7 @@ def private_node() -> Generator[Broker]:
             f"http://127.0.0.1:{management_port}",
             "guest",
             "guest",
+            Node(children[-1], log),
         )
     finally:
         for child in reversed(children):

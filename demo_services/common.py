@@ -86,6 +86,11 @@ class Service:
         self.truth.write("requeue", **_delivery(queue, message))
         await message.nack(requeue=True)
 
+    async def reject(self, queue: str, message: AbstractIncomingMessage) -> None:
+        """Gives up on a message: without a dead-letter exchange it is gone."""
+        self.truth.write("reject", **_delivery(queue, message))
+        await message.reject(requeue=False)
+
 
 def _delivery(queue: str, message: AbstractIncomingMessage) -> dict[str, Any]:
     return {

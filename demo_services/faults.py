@@ -11,6 +11,7 @@ KINDS: Final = {
     "stale_binding": "shipping.orders is still bound to order.updated, as an older release had it",
     "unroutable": "order.cancelled is published with a misspelt key (one order in 20, 25 at most)",
     "requeue": "billing gives order.created back with requeue (one order in 15)",
+    "discard": "notifications rejects a mail, and no dead-letter exchange keeps it (one order in 30)",
     "concurrent": "notifications handles its audit queue with eight handlers at once",
 }
 ALIASES: Final = {"reorder": ("requeue", "concurrent")}
@@ -63,6 +64,9 @@ class Faults:
             and order % 15 == 7
             and not redelivered
         )
+
+    def discarded(self, order: int, kind: str) -> bool:
+        return "discard" in self.kinds and kind == "order.closed" and order % 30 == 17
 
     @property
     def stale_binding(self) -> bool:

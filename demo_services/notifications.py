@@ -22,6 +22,9 @@ async def main(service: Service) -> None:
 
     async def mail(message: AbstractIncomingMessage) -> None:
         service.handling(EMAIL, message)
+        if service.faults.discarded(order_of(message), message.type or ""):
+            await service.reject(EMAIL, message)
+            return
         await service.ack(EMAIL, message)
 
     await email.consume(mail)

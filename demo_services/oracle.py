@@ -96,16 +96,26 @@ def returned(logs: Mapping[str, Sequence[Fact]]) -> set[str]:
     }
 
 
+def rejected(logs: Mapping[str, Sequence[Fact]], queue: str) -> set[str]:
+    """Ids of messages that a consumer of ``queue`` gave up."""
+    return {
+        fact["message_id"]
+        for log in logs.values()
+        for fact in log
+        if fact["event"] == "reject" and fact["queue"] == queue
+    }
+
+
 def unsettled(
     logs: Mapping[str, Sequence[Fact]], queues_of: Mapping[tuple[str, str], Iterable[str]]
 ) -> int:
-    """How many deliveries are still to come or to be acknowledged. ``queues_of`` (exchange, key)
+    """How many deliveries are still to come, or to be acknowledged or rejected. ``queues_of`` (exchange, key)
     names the queues that a message reaches."""
     done = {
         (fact["message_id"], fact["queue"])
         for log in logs.values()
         for fact in log
-        if fact["event"] == "ack"
+        if fact["event"] in ("ack", "reject")
     }
     wanted = {
         (fact["message_id"], queue)

@@ -8,11 +8,12 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Final
 
-from demo_services.broker import dies_with_parent
+from demo_services.broker import dies_with_parent, ended
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 START_S: Final = 30.0
@@ -69,7 +70,7 @@ class Process:
     def check(self) -> None:
         """Raises ``DemoError`` when it has ended."""
         if self._child.poll() is not None:
-            raise DemoError(f"{self.name} ended with code {self._child.returncode}:\n{self.said()}")
+            raise DemoError(f"{self.name} {ended(self._child.returncode, self.said())}")
 
     def said(self) -> str:
         """The end of its standard error."""
@@ -79,10 +80,10 @@ class Process:
         if self._child.poll() is None:
             self._child.terminate()
 
-    def wait(self) -> int:
-        """Its exit code; killed when it does not end in time."""
+    def wait(self, deadline: float) -> int:
+        """Its exit code; killed when it does not end by ``deadline`` (of the monotonic clock)."""
         try:
-            code = self._child.wait(STOP_S)
+            code = self._child.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             self._child.kill()
             code = self._child.wait()
@@ -105,11 +106,12 @@ class Process:
 
 
 def stop_all(processes: list[Process]) -> None:
-    """SIGTERM to all, then waits for each."""
+    """SIGTERM to all, then waits for them, ``STOP_S`` together; who is left then is killed."""
     for process in processes:
         process.terminate()
+    deadline = time.monotonic() + STOP_S
     for process in processes:
-        process.wait()
+        process.wait(deadline)
 
 
 def free_address() -> str:

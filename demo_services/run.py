@@ -7,7 +7,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from demo_services.faults import KINDS, Faults, FaultsError
 from demo_services.oracle import unsettled
 from demo_services.processes import DemoError, Process, free_address, read_logs, stop_all
 from demo_services.scenarios import STALE, Kind, expected, reported, routes
+from demo_services.watch import Part, blame, interruptible, run_watched
 
 FEWEST_ORDERS: Final = 100
 """Fewer leave the outlier rule without the population that it needs."""
@@ -44,9 +45,15 @@ class Shop:
     def order(self, number: int) -> None:
         """Places one order through the front door."""
         body = {"number": number, "customer": f"customer-{number % 50}", "quantity": 1 + number % 5}
-        answer = httpx.post(f"{self.gateway}/orders", json=body, timeout=60)
+        try:
+            answer = httpx.post(f"{self.gateway}/orders", json=body, timeout=60)
+        except httpx.HTTPError as error:
+            blame(self.services)
+            raise DemoError(
+                f"order {number} was not answered: {error or type(error).__name__}"
+            ) from None
         if answer.status_code != 201:
-            self.check()
+            blame(self.services)
             raise DemoError(
                 f"order {number} was answered with HTTP {answer.status_code}: {answer.text[:300]}"
             )
@@ -119,13 +126,21 @@ def running_collector(
     directory: Path, *, api: str = "127.0.0.1:0", db: str | None = None
 ) -> Generator[dict[str, str]]:
     """A collector as a child; yields its addresses by name."""
+    with _collector(directory, api, db) as (doors, _):
+        yield doors
+
+
+@contextmanager
+def _collector(
+    directory: Path, api: str, db: str | None = None
+) -> Generator[tuple[dict[str, str], Process]]:
     arguments = [
         "strayline_collector", "collector", "--db", db or str(directory / "demo.duckdb"),
         "--otlp-http", "127.0.0.1:0", "--otlp-grpc", "127.0.0.1:0", "--api", api, "--addresses-json",
     ]  # fmt: skip
     process = Process("collector", arguments, {}, directory)
     try:
-        yield json.loads(process.first_line())
+        yield json.loads(process.first_line()), process
     finally:
         stop_all([process])
 
@@ -137,57 +152,69 @@ def once(orders: int, faults: str) -> int:
         raise DemoError(
             f"--orders {orders}: --once needs at least {FEWEST_ORDERS}, the outlier rule judges populations"
         )
-    with tempfile.TemporaryDirectory(prefix="strayline-demo-") as name:
+    with (
+        interruptible(),
+        tempfile.TemporaryDirectory(prefix="strayline-demo-") as name,
+    ):
         directory = Path(name)
         _say("starting the broker")
         with (
             running_broker() as broker,
             broker.vhost() as amqp_url,
-            running_collector(directory) as doors,
+            _collector(directory, "127.0.0.1:0") as (doors, collector),
         ):
             _say("starting the services")
             with running_shop(broker, amqp_url, doors["otlp_http"], chosen, directory) as shop:
-                _drive(shop, orders)
+                parts: list[Part] = [broker, collector, *shop.services]
+                run_watched(lambda: _drive(shop, orders), parts)
                 _say("waiting until every message is handled")
-                shop.drain()
+                run_watched(shop.drain, parts)
                 shop.stop()  # the services send what they still hold when they end
             _say("judging")
-            found = _findings(f"http://{doors['api']}")
+            found = _findings(f"http://{doors['api']}", [collector])
             wanted = expected(read_logs(directory))
     return _compare(wanted, found, chosen)
 
 
 def forever(orders: int | None, faults: str, ui: str, api: str) -> int:
-    """Everything with the dashboard, until interrupted; ``orders`` limits the traffic."""
+    """Everything with the dashboard, until interrupted or until a part of it dies, which raises
+    ``DemoError`` or ``BrokerError``; ``orders`` limits the traffic."""
     chosen = Faults.parse(faults)
-    with tempfile.TemporaryDirectory(prefix="strayline-demo-") as name:
-        directory = Path(name)
-        _say("starting the broker")
+    try:
         with (
-            running_broker() as broker,
-            broker.vhost() as amqp_url,
-            running_collector(directory, api=api) as doors,
+            interruptible(),
+            tempfile.TemporaryDirectory(prefix="strayline-demo-") as name,
         ):
-            _say("starting the services")
-            with running_shop(broker, amqp_url, doors["otlp_http"], chosen, directory) as shop:
-                dashboard = Process(
-                    "dashboard",
-                    ["strayline_dashboard", "--api", f"http://{doors['api']}", "--ui", ui],
-                    {"STRAYLINE_DEMO_SHOP": shop.gateway},
-                    directory,
-                )
-                try:
-                    sys.stdout.write(
-                        f"{dashboard.first_line()}\napi        http://{doors['api']}\n"
-                    )
-                    sys.stdout.write(f"faults     {chosen}\nCtrl-C stops everything.\n")
-                    sys.stdout.flush()
-                    _keep_ordering(shop, orders)
-                except KeyboardInterrupt:
-                    _say("stopping")
-                finally:
-                    stop_all([dashboard])
+            _serve(Path(name), orders, chosen, ui, api)
+    except KeyboardInterrupt:
+        _say("stopped")
     return 0
+
+
+def _serve(directory: Path, orders: int | None, chosen: Faults, ui: str, api: str) -> None:
+    _say("starting the broker")
+    with (
+        running_broker() as broker,
+        broker.vhost() as amqp_url,
+        _collector(directory, api) as (doors, collector),
+    ):
+        _say("starting the services")
+        with running_shop(broker, amqp_url, doors["otlp_http"], chosen, directory) as shop:
+            dashboard = Process(
+                "dashboard",
+                ["strayline_dashboard", "--api", f"http://{doors['api']}", "--ui", ui],
+                {"STRAYLINE_DEMO_SHOP": shop.gateway},
+                directory,
+            )
+            try:
+                sys.stdout.write(f"{dashboard.first_line()}\napi        http://{doors['api']}\n")
+                sys.stdout.write(f"faults     {chosen}\nCtrl-C stops everything.\n")
+                sys.stdout.flush()
+                parts: list[Part] = [broker, collector, *shop.services, dashboard]
+                run_watched(lambda: _keep_ordering(shop, orders), parts)
+            finally:
+                _say("stopping")
+                stop_all([dashboard])
 
 
 def _drive(shop: Shop, orders: int) -> None:
@@ -204,15 +231,18 @@ def _keep_ordering(shop: Shop, orders: int | None) -> None:
             number += 1
             shop.order(number)
         time.sleep(0.15)
-        shop.check()
 
 
-def _findings(api: str) -> list[dict[str, Any]]:
-    httpx.post(f"{api}/api/v1/detection/settle", timeout=300).raise_for_status()
-    answer = httpx.get(
-        f"{api}/api/v1/findings", params={"messages": "all", "limit": 1000}, timeout=300
-    )
-    return answer.raise_for_status().json()["items"]
+def _findings(api: str, parts: Sequence[Part]) -> list[dict[str, Any]]:
+    try:
+        httpx.post(f"{api}/api/v1/detection/settle", timeout=300).raise_for_status()
+        answer = httpx.get(
+            f"{api}/api/v1/findings", params={"messages": "all", "limit": 1000}, timeout=300
+        )
+        return answer.raise_for_status().json()["items"]
+    except httpx.HTTPError as error:
+        blame(parts)
+        raise DemoError(f"the collector did not judge: {error or type(error).__name__}") from None
 
 
 def _compare(wanted: dict[Kind, set[str]], found: list[dict[str, Any]], faults: Faults) -> int:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from demo_services import names
 from demo_services.faults import Faults
-from demo_services.oracle import Fact, arrived, late_messages, returned
+from demo_services.oracle import Fact, arrived, late_messages, rejected, returned
 
 QUEUES: Final = (names.BILLING, names.SHIPPING, names.EMAIL, names.AUDIT)
 ROUTES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
@@ -55,6 +55,7 @@ def expected(logs: Mapping[str, Sequence[Fact]]) -> dict[Kind, set[str]]:
             logs, names.SHIPPING, routing_key="order.updated"
         ),
         Kind("unroutable", "", "", ""): returned(logs),
+        Kind("lost", "", "discarded", names.EMAIL): rejected(logs, names.EMAIL),
     }
     for queue in QUEUES:
         for cause, messages in late_messages(logs, queue).items():

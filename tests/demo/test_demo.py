@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,12 +25,12 @@ from tests.support.collector import running_collector
 pytestmark = pytest.mark.broker
 
 
+def _given(broker: Broker) -> dict[str, str]:
+    return {"AMQP_URL": broker.url, "RABBITMQ_MANAGEMENT_URL": broker.management}
+
+
 def strayline(*arguments: str, broker: Broker) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ,
-        "AMQP_URL": broker.url,
-        "RABBITMQ_MANAGEMENT_URL": broker.management,
-    }
+    environment = {**os.environ, **_given(broker)}
     return subprocess.run(
         [sys.executable, "-m", "strayline_collector", *arguments],
         cwd=ROOT,
@@ -49,6 +51,7 @@ def test_what_was_injected_equals_what_was_found(broker: Broker, round_: int) ->
         "misrouted outlier",
         "misrouted stale_binding",
         "unroutable",
+        "lost discarded in notifications.email",
         "reordered requeue in billing.orders",
         "reordered concurrent_handlers in notifications.audit",
     ):
@@ -104,24 +107,72 @@ def _orders(shop: object, numbers: range) -> list[float]:
     return took
 
 
-def test_an_interrupted_demo_leaves_no_process_behind(broker: Broker) -> None:
-    environment = {
-        **os.environ,
-        "AMQP_URL": broker.url,
-        "RABBITMQ_MANAGEMENT_URL": broker.management,
-    }
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.deep)]
+)
+def test_an_interrupted_demo_leaves_nothing_behind(
+    broker: Broker, tmp_path: Path, number: signal.Signals
+) -> None:
+    with _serving(tmp_path, **_given(broker)) as demo:
+        children = _children(demo.pid)
+        assert len(children) >= 8
+        demo.send_signal(number)
+        _, said = demo.communicate(timeout=60)
+    assert demo.returncode == 0, said
+    assert [pid for pid in children if _runs(pid)] == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("victim", "told"),
+    [
+        ("strayline_collector collector", "collector was ended by SIGKILL"),
+        pytest.param(
+            "strayline_dashboard", "dashboard was ended by SIGKILL", marks=pytest.mark.deep
+        ),
+        ("rabbit", "the broker was ended by SIGKILL. Its last lines:"),
+    ],
+)
+def test_a_demo_whose_part_dies_says_which_and_ends_whole(
+    broker: Broker, tmp_path: Path, victim: str, told: str
+) -> None:
+    own = {"AMQP_URL": ""} if victim == "rabbit" else _given(broker)
+    with _serving(tmp_path, **own) as demo:
+        children = _children(demo.pid)
+        os.kill(next(pid for pid in children if victim in _command(pid)), signal.SIGKILL)
+        _, said = demo.communicate(timeout=90)
+    assert demo.returncode == 2, said
+    assert told in said
+    assert "Traceback" not in said
+    assert [pid for pid in children if _runs(pid)] == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@contextmanager
+def _serving(scratch: Path, **environment: str) -> Generator[subprocess.Popen[str]]:
+    """A demo that has said where its dashboard is. Its temporary files lie in ``scratch``."""
     demo = subprocess.Popen(
         [sys.executable, "-m", "strayline_collector", "demo", "--ui", "127.0.0.1:0", "--api", "127.0.0.1:0"],
-        cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
+        cwd=ROOT, env={**os.environ, "TMPDIR": str(scratch), **environment},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     assert demo.stdout is not None
-    demo.stdout.readline()
-    children = _children(demo.pid)
-    assert len(children) >= 8
-    demo.send_signal(signal.SIGINT)
-    demo.communicate(timeout=60)
-    assert demo.returncode == 0
-    assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
+    try:
+        if "http" not in demo.stdout.readline():
+            pytest.fail(f"the demo did not start: {demo.communicate(timeout=60)[1]}")
+        yield demo
+    finally:
+        if demo.poll() is None:
+            demo.terminate()
+            demo.communicate(timeout=60)
+
+
+def _command(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
+def _runs(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
 
 
 def _children(pid: int) -> list[int]:

@@ -196,7 +196,7 @@ def demo(
     faults: Annotated[
         str,
         option(
-            "all, none, or of: misroute, stale_binding, unroutable, requeue, concurrent, reorder.",
+            "all, none, or of: misroute, stale_binding, unroutable, requeue, discard, concurrent, reorder.",
             "FAULTS",
         ),
     ] = "all",
