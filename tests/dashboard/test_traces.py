@@ -195,6 +195,14 @@ def test_two_traces_are_compared(browser: Browser, ui: str) -> None:
         expect(page.get_by_role("alert")).to_contain_text("no trace")
 
 
+def test_a_trace_is_found_where_the_api_has_it(browser: Browser, ui: str) -> None:
+    one = trace_id("a", 5)
+    with clean_page(browser, ui) as page:
+        page.goto(f"/traces/{one}")
+        expect(page).to_have_url(re.compile(f"/trace/{one}$"))
+        expect(page.locator(".wf-row").first).to_be_visible()
+
+
 def test_an_empty_list_teaches(browser: Browser) -> None:
     with (
         running_collector() as nothing,

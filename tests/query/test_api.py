@@ -203,6 +203,40 @@ def test_bad_requests_are_problem_documents(
         assert body["items"] == []
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/api/v1/findings?servce=billing", "servce: /api/v1/findings takes no such parameter; it takes"),
+        ("/api/v1/operations?servce=billing", "servce: /api/v1/operations takes no such parameter, the nearest is service; it takes end, service, start"),
+        ("/api/v1/traces?q=errors%3E0&Limit=3", "Limit: /api/v1/traces takes no such parameter, the nearest is limit;"),
+        ("/api/v1/status?verbose=1", "verbose: /api/v1/status takes no parameters in its query"),
+        ("/api/v1/traces/0af7651916cd43dd8448eb211c80319c/spans?stich=1", "stich: /api/v1/traces/{trace_id}/spans takes no such parameter, the nearest is stitch;"),
+        (f"/api/v1/queues?{'x' * 5000}=1", "x" * 80 + ": /api/v1/queues takes no such parameter"),
+    ],
+)  # fmt: skip
+def test_a_parameter_that_a_call_does_not_take_is_refused_by_name(
+    collector: RunningCollector, path: str, said: str
+) -> None:
+    answer = httpx.get(f"http://{collector.api}{path}")
+    assert answer.status_code == 400, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"].startswith(said)
+
+
+@pytest.mark.parametrize(
+    "path", ["/health?probe=1", "/ready?probe=1", "/metrics?probe=1", "/api/services?_=1"]
+)
+def test_probes_and_jaegers_clients_may_send_more_than_is_known(
+    collector: RunningCollector, path: str
+) -> None:
+    assert httpx.get(f"http://{collector.api}{path}").status_code == 200
+
+
+def test_operations_tell_their_kind_as_a_word(collector: RunningCollector) -> None:
+    told = collector.get("/api/v1/operations", service="billing")["items"]
+    assert {"consumer", "producer"} <= {one["kind"] for one in told}
+
+
 def test_triage_takes_only_what_a_person_may_say(collector: RunningCollector) -> None:
     finding = collector.findings()[0]
     url = f"http://{collector.api}/api/v1/findings/{finding['id']}"

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
@@ -28,6 +28,7 @@ from strayline_collector.query.coverage import add_coverage_route
 from strayline_collector.query.finding_routes import add_finding_routes
 from strayline_collector.query.guard import Gate, Guard, problem
 from strayline_collector.query.jaeger_routes import add_jaeger_routes
+from strayline_collector.query.known import refuse_unknown
 from strayline_collector.query.message_routes import add_message_routes
 from strayline_collector.query.openapi import describe_fully
 from strayline_collector.query.operation_routes import add_operation_routes
@@ -51,6 +52,7 @@ def build_api(store: Store, control: Control, gate: Gate) -> FastAPI:
         description="Traces, messages and findings of one collector.",
         docs_url=None,
         redoc_url=None,
+        dependencies=[Depends(refuse_unknown)],
         # FastAPI's own spans know no suppressing; older versions keep what they do not know
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )

@@ -36,7 +36,6 @@ _PART: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 _UNITS: Final = {
     "ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9,
 }  # fmt: skip
-_KIND_NAMES: Final = {int(kind): name for name, kind in SPAN_KINDS.items()}
 _STATUSES: Final = {"OK": 1, "ERROR": 2}
 
 
@@ -77,7 +76,7 @@ def operation_names(session: Session, service: str) -> Answer:
 def operations(session: Session, service: str, kind: str | None) -> Answer:
     """``{name, spanKind}`` of a service's operations, of one kind or all."""
     found = [
-        {"name": row["name"], "spanKind": _KIND_NAMES.get(row["kind"], "")}
+        {"name": row["name"], "spanKind": row["kind"] if row["kind"] in SPAN_KINDS else ""}
         for row in read_operations(session, EVERYTHING, service)
     ]
     kept = [o for o in found if not kind or o["spanKind"] == kind.lower()]

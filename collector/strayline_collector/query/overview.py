@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from strayline_collector.query.calls import (
     MINUTE_NS,
@@ -15,7 +14,8 @@ from strayline_collector.query.calls import (
     read_given_back,
     seen_range,
 )
-from strayline_collector.query.wire import RatePoint, Rates, Service, ServiceSeen
+from strayline_collector.query.outline import KINDS
+from strayline_collector.query.wire import Operation, RatePoint, Rates, Service, ServiceSeen
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
 
@@ -31,11 +31,10 @@ def read_services_seen(session: Session, *, limit: int) -> list[ServiceSeen]:
     return [ServiceSeen(**row) for row in rows]
 
 
-def read_operations(
-    session: Session, range_ns: Mapping[str, int], service: str
-) -> list[dict[str, Any]]:
+def read_operations(session: Session, range_ns: Mapping[str, int], service: str) -> list[Operation]:
     """Span names of one service with their counts, most frequent first."""
-    return session.rows(load("query/operations"), {**range_ns, "service": service})
+    rows = session.rows(load("query/operations"), {**range_ns, "service": service})
+    return [Operation(**{**row, "kind": KINDS[row["kind"]]}) for row in rows]
 
 
 def read_rates(

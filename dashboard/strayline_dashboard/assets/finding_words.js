@@ -47,7 +47,7 @@
   /* What else tells findings of the same title apart, by id: "order.created from orders". */
   const APART = [
     ["exchange", (v) => `exchange ${v || "(default)"}`],
-    ["routing_key", (v) => `key ${v || "“”"}`],
+    ["routing_key", (v) => `key ${v || "(empty)"}`],
     ["producer_service", (v) => `from ${v || "an unknown sender"}`],
     ["consumer_service", (v) => `to ${v || "an unknown consumer"}`],
     ["environment", (v) => v || "no environment"],

@@ -7,7 +7,7 @@
   const CALLS = 50,
     PARTS = 10,
     OPERATIONS = 30,
-    HANDLES = new Set([2, 5]);
+    HANDLES = new Set(["server", "consumer"]);
   const WAITED = { queue_wait: "waiting in a queue", network: "network", gap: "nothing recorded" };
 
   function row(part, all) {

@@ -73,7 +73,7 @@
           sl.givenBack(m),
           m.published_unix_nano,
           [sl.chip(m.producer_service || "?"), h("b", {}, m.producer_service || "unknown"), " published"],
-          [`to ${m.exchange || "(default)"} with key “${m.routing_key || ""}”`, m.outcome ? `, ${m.outcome}` : ""],
+          [`to ${m.exchange || "(default)"} ${m.routing_key ? `with key “${m.routing_key}”` : "without a key"}`, m.outcome ? `, ${m.outcome}` : ""],
           sl.trace(m.trace_id, m.producer_span_id),
           h("i", {
             class: "mark",

@@ -100,9 +100,9 @@
         { class: "bar" },
         find,
         h("span", { class: "quiet" }, sl.many(items.length, "queue"), data.truncated ? ", the busiest" : ""),
-        h("span", { class: "key" }, h("i", { class: "swatch judged" }), "judged"),
-        h("span", { class: "key" }, h("i", { class: "swatch inferred" }), "inferred"),
-        h("span", { class: "key" }, h("i", { class: "swatch unknown" }), "unknown"),
+        h("span", { class: "key of-judged" }, h("i", { class: "swatch judged" }), "judged"),
+        h("span", { class: "key of-judged" }, h("i", { class: "swatch inferred" }), "inferred"),
+        h("span", { class: "key of-judged" }, h("i", { class: "swatch unknown" }), "unknown"),
       ),
       h(
         "div",

@@ -269,6 +269,8 @@
   sl.pages.traces = (root) => {
     const compared = /^\/traces\/([0-9a-f]{32})\/compare\/([0-9a-f]{32})?\/?$/i.exec(location.pathname);
     if (compared) return sl.comparePage(root, compared[1].toLowerCase(), (compared[2] || "").toLowerCase());
+    const one = /^\/traces\/([0-9a-f]{32})\/?$/i.exec(location.pathname); // as the API names it
+    if (one) return location.replace(sl.trace(one[1].toLowerCase()) + location.search);
     if (current && current.root.contains(document.getElementById("query"))) current.update();
     else current = build(root);
     sl.onLeave(() => current && current.stop());

@@ -35,7 +35,13 @@ def exchange(incident: Row) -> str:
 
 
 def quoted(name: str | None) -> str:
-    return f"“{name or ''}”"
+    return f"“{name}”" if name else "(empty)"
+
+
+def keyed(incident: Row) -> str:
+    """``with key “k”``, or that it has none."""
+    key = incident["routing_key"]
+    return f"with key {quoted(key)}" if key else "without a key"
 
 
 def queues(names: list[str] | None) -> str:
@@ -43,8 +49,8 @@ def queues(names: list[str] | None) -> str:
 
 
 def published(incident: Row) -> str:
-    """``13 messages published by orders to x with key “k”``."""
+    """``13 messages published by orders to x with key “k”``, or ``without a key``."""
     return (
         f"{count(incident)} published by {incident['producer_service'] or 'an unknown producer'} "
-        f"to {exchange(incident)} with key {quoted(incident['routing_key'])}"
+        f"to {exchange(incident)} {keyed(incident)}"
     )

@@ -9,8 +9,8 @@ from strayline_collector.detect.words.base import (
     count,
     counted,
     exchange,
+    keyed,
     published,
-    quoted,
     was,
 )
 from strayline_collector.store.ports import Row
@@ -50,9 +50,10 @@ LOST: Final[dict[str, tuple[str, str]]] = {
 def lost(incident: Row, evidence: dict[str, Any]) -> Words:
     queue = incident["queue"]
     why, remedy = LOST[incident["cause"]]
+    end = "given up there" if incident["cause"] == "discarded" else "never handled"
     return Words(
         f"Messages lost in {queue}",
-        f"{published(incident)} {was(incident)} routed to {queue} and never handled. {why}",
+        f"{published(incident)} {was(incident)} routed to {queue} and {end}. {why}",
         remedy,
     )
 
@@ -121,6 +122,6 @@ def dead_lettered(incident: Row, evidence: dict[str, Any]) -> Words:
     )
     return Words(
         f"Messages of {queue} were dead-lettered ({reason})",
-        f"{count(incident)} of {exchange(incident)} with key {quoted(incident['routing_key'])} left {queue} as dead letters: {path}.{where}",
+        f"{count(incident)} of {exchange(incident)} {keyed(incident)} left {queue} as dead letters: {path}.{where}",
         f"Look at what {queue}'s handler fails on; consume the dead-letter queue, or requeue from it once mended.",
     )

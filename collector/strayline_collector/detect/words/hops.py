@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from strayline_collector.detect.words.base import Words, count, counted, exchange, quoted, was
+from strayline_collector.detect.words.base import Words, count, counted, exchange, keyed, was
 from strayline_collector.store.ports import Row
 
 
@@ -28,7 +28,7 @@ def uninstrumented(incident: Row, evidence: dict[str, Any]) -> Words:
             "Whoever asked probably reads them without telemetry.",
             "Instrument the requester's replies, or mute this finding.",
         )
-    hop = incident["queue"] or f"{exchange(incident)} with key {quoted(incident['routing_key'])}"
+    hop = incident["queue"] or f"{exchange(incident)} {keyed(incident)}"
     return Words(
         f"Nobody is seen to consume {hop}",
         f"{count(incident)} from {producer} went to {hop}, and no "

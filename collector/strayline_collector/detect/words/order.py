@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from strayline_collector.detect.words.base import Words, count, quoted
+from strayline_collector.detect.words.base import Words, count, keyed
 from strayline_collector.store.ports import Row
 
 
@@ -93,7 +93,7 @@ def reordered(incident: Row, evidence: dict[str, Any]) -> Words:
     )
     return Words(
         cause.title.format(queue=queue),
-        f"{count(incident)} published by {incident['producer_service'] or 'an unknown producer'} with key "
-        f"{quoted(incident['routing_key'])} came late in {queue}. {cause.why}{worst}{asked}{how}",
+        f"{count(incident)} published by {incident['producer_service'] or 'an unknown producer'} "
+        f"{keyed(incident)} came late in {queue}. {cause.why}{worst}{asked}{how}",
         cause.remedy,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from strayline_collector.detect.words.base import Words, count, exchange, queues, quoted
+from strayline_collector.detect.words.base import Words, count, exchange, keyed, queues, quoted
 from strayline_collector.store.ports import Row
 
 
@@ -13,7 +13,7 @@ def stale_binding(incident: Row, evidence: dict[str, Any]) -> Words:
     bindings = ", ".join(evidence.get("intended_bindings") or []) or "none"
     return Words(
         f"{quoted(incident['routing_key'])} reaches {queue} over a binding nobody declares",
-        f"{count(incident)} published to {exchange(incident)} with key {quoted(incident['routing_key'])} "
+        f"{count(incident)} published to {exchange(incident)} {keyed(incident)} "
         f"arrived in {queue}. What is meant to lead there now: {bindings}. "
         f"By that, the message belongs {queues(evidence.get('expected_queues'))}. "
         "The broker still has an older binding: brokers keep bindings until somebody removes them.",
@@ -27,7 +27,7 @@ def outlier(incident: Row, evidence: dict[str, Any]) -> Words:
     usual = f"{evidence.get('usual_exchange') or '(default)'} / {evidence.get('usual_routing_key')}"
     return Words(
         f"{incident['producer_service']} published {quoted(evidence.get('of'))} with the key of other messages",
-        f"{count(incident)} went to {exchange(incident)} with key {quoted(incident['routing_key'])} and so into "
+        f"{count(incident)} went to {exchange(incident)} {keyed(incident)} and so into "
         f"{incident['queue']}, while {share:.0%} of {evidence.get('units')} of their kind are published to {usual} "
         f"and go {queues(evidence.get('expected_queues'))}. That key is otherwise used for other kinds of message.",
         f"Look at the code path that publishes {quoted(evidence.get('of'))}: exchange and key should be {usual}.",
@@ -47,7 +47,7 @@ def unroutable(incident: Row, evidence: dict[str, Any]) -> Words:
         why = "The complete topology leads from there to no queue."
     return Words(
         f"No queue for {key} on {where}",
-        f"{count(incident)} published by {incident['producer_service']} to {where} with key {key} reached no queue. {why}",
+        f"{count(incident)} published by {incident['producer_service']} to {where} {keyed(incident)} reached no queue. {why}",
         f"Bind a queue to {where} for {key}, correct the key, or give the exchange an alternate exchange to keep what nobody takes.",
     )
 
@@ -56,7 +56,7 @@ def alternate(incident: Row, evidence: dict[str, Any]) -> Words:
     key, where = quoted(incident["routing_key"]), exchange(incident)
     return Words(
         f"Only the alternate exchange of {where} takes {key}",
-        f"{count(incident)} published by {incident['producer_service']} to {where} with key {key} matched none of its bindings; "
+        f"{count(incident)} published by {incident['producer_service']} to {where} {keyed(incident)} matched none of its bindings; "
         f"its alternate exchange took them {queues(evidence.get('actual_queues'))}.",
         f"Bind a queue to {where} for {key}, or correct the key, unless what nobody takes is meant to be kept there.",
     )
@@ -67,7 +67,7 @@ def refused(incident: Row, evidence: dict[str, Any]) -> Words:
     takers = ", ".join(evidence.get("expected_queues") or [])
     return Words(
         f"{incident['consumer_service']} never succeeds with {key} in {queue}",
-        f"{count(incident)} of {exchange(incident)} with key {key} came to {queue} and were refused or failed there, every one so far, "
+        f"{count(incident)} of {exchange(incident)} {keyed(incident)} came to {queue} and were refused or failed there, every one so far, "
         f"while its consumer succeeds with others and the consumer of {takers} succeeds with these.",
         f"Look whether {key} belongs in {queue}: remove its binding there, or teach the consumer to handle it.",
     )

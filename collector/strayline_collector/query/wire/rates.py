@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from strayline_collector.query.wire.words import TypedDict
+from strayline_collector.query.wire.words import SpanKind, TypedDict
 
 
 class Service(TypedDict):
@@ -56,8 +56,7 @@ class Services(TypedDict):
 
 class Operation(TypedDict):
     name: str
-    kind: int
-    """OTLP: 0 unspecified, 1 internal, 2 server, 3 client, 4 producer, 5 consumer."""
+    kind: SpanKind
     spans: int
     errors: int
 
