@@ -114,6 +114,28 @@ def test_faststreams_names_are_no_queues(
     assert rows(store, "SELECT exchange, queue FROM deliveries") == [{"exchange": exchange, "queue": queue}]  # fmt: skip
 
 
+def test_a_message_that_came_by_an_exchange_without_a_name_leads_from_its_senders(
+    store: DuckDBStore,
+) -> None:
+    """Spring's listener under a newer Java agent says a key alone: by another than it was sent with, a
+    message came through some other exchange."""
+    sent = {**PIKA, "messaging.rabbitmq.destination.routing_key": "paid"}
+    came = {
+        "messaging.system": "rabbitmq",
+        "messaging.operation": "process",
+        "messaging.destination.name": "dead",
+    }
+    told(store, [[
+        Told("sent", "shop", PRODUCER, 10, 12, attributes=sent),
+        Told("heard", "mail", CONSUMER, 13, 15, "sent", attributes=came),
+    ]], rolling=True, scope="io.opentelemetry.spring-rabbit-1.0")  # fmt: skip
+    assert rows(store, "SELECT exchange, queue FROM deliveries") == [{"exchange": None, "queue": None}]  # fmt: skip
+    assert edges(store) == [
+        ("exchange:||events", "service:mail", 1),
+        ("service:shop", "exchange:||events", 1),
+    ]
+
+
 def test_a_publish_within_anothers_span_to_elsewhere_is_its_own(store: DuckDBStore) -> None:
     audit = Told("inner", "shop", PRODUCER, 11, 12, "outer", attributes={**PIKA, "messaging.destination": "audit"})  # fmt: skip
     told(store, [[LAYERS[0], audit]])

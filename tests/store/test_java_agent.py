@@ -120,9 +120,9 @@ def test_a_listener_alone_names_its_queue_only_behind_the_default_exchange(
     ]
     assert deliveries(store, *(reversed(told) if reverse else told)) == [
         (2, "jobs", "", "jobs", 2),
-        (4, "* (billing)", "ev", "paid", 4),
-        (5, "* (billing)", None, "paid.again", 5),
-        (6, "* (billing)", None, "unheard", 6),
+        (4, None, "ev", "paid", 4),
+        (5, None, None, "paid.again", 5),
+        (6, None, None, "unheard", 6),
         (8, "amq.rabbitmq.reply-to", "", "amq.rabbitmq.reply-to.g1.token", 8),
     ]
 

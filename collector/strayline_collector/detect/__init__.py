@@ -74,6 +74,13 @@ DETECTORS: Final = (
         judge=load("detect/redelivery_loop"),
     ),
     Detector(
+        "redelivery_loop_unnamed",
+        touched=load("detect/population_touched"),
+        judge=load("detect/redelivery_loop_unnamed"),
+        population=True,
+        only_with=frozenset({"unnamed"}),
+    ),
+    Detector(
         "dead_lettered",
         touched=load("detect/unroutable_touched"),
         judge=load("detect/dead_lettered"),

@@ -22,6 +22,7 @@ from strayline_collector.store.ports import Row, Session
 
 STEPS: Final = 24
 _RANK: Final[dict[Severity, int]] = {"info": 1, "warning": 2, "error": 3}
+_BEHIND_A_QUEUE: Final = ("redelivery_loop", "misrouted")
 
 
 Named = tuple[str, str, str | None, str | None]
@@ -115,7 +116,7 @@ def messaging_edges(
     findings: Iterable[Row],
     span_s: float,
 ) -> list[Edge]:
-    """Service → exchange → queue → service; exchange → service where nothing tells the queue."""
+    """Service → exchange → queue → service; exchange → service where no span names the queue."""
     parts: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in publishes:
         source = node_id("service", row["producer"])
@@ -174,6 +175,10 @@ def _finding_edges(findings: Iterable[Row]) -> dict[tuple[str, str], set[str]]:
                 ids[queue, node_id("service", f["consumer_service"])].add(f["id"])
             if f["exchange"] is not None and f["kind"] == "misrouted":
                 ids[_exchange_id(f["broker"], f["vhost"], f["exchange"]), queue].add(f["id"])
+        elif f["exchange"] is not None and f["kind"] in _BEHIND_A_QUEUE:  # that no span names
+            if f["consumer_service"] is not None:
+                exchange = _exchange_id(f["broker"], f["vhost"], f["exchange"])
+                ids[exchange, node_id("service", f["consumer_service"])].add(f["id"])
         elif f["exchange"] is not None and f["producer_service"] is not None:
             exchange = _exchange_id(f["broker"], f["vhost"], f["exchange"])
             ids[node_id("service", f["producer_service"]), exchange].add(f["id"])

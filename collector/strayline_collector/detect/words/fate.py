@@ -102,7 +102,7 @@ def handled(incident: Row, evidence: dict[str, Any]) -> Words:
 
 
 def redelivery_loop(incident: Row, evidence: dict[str, Any]) -> Words:
-    queue = incident["queue"]
+    queue = incident["queue"] or f"a queue of {incident['consumer_service']} that no span names"
     return Words(
         f"Messages go round in {queue}",
         f"{counted(incident, 'was', 'were')} tried in {queue} again and again (the first {evidence.get('tries')} times), and each try failed or gave them back.",

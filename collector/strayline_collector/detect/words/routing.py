@@ -28,8 +28,8 @@ def outlier(incident: Row, evidence: dict[str, Any]) -> Words:
     return Words(
         f"{incident['producer_service']} published {quoted(evidence.get('of'))} with the key of other messages",
         f"{count(incident)} went to {exchange(incident)} {keyed(incident)} and so into "
-        f"{incident['queue']}, while {share:.0%} of {evidence.get('units')} of their kind are published to {usual} "
-        f"and go {queues(evidence.get('expected_queues'))}. That key is otherwise used for other kinds of message.",
+        f"{incident['queue'] or 'a queue that no span names'}, while {share:.0%} of {evidence.get('units')} of their kind are published to {usual} "
+        f"and go {queues(evidence.get('expected_queues') or ['queues that no span names'])}. That key is otherwise used for other kinds of message.",
         f"Look at the code path that publishes {quoted(evidence.get('of'))}: exchange and key should be {usual}.",
     )
 

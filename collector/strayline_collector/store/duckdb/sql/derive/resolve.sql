@@ -7,23 +7,23 @@ SET batch = $batch,
     exchange = r.exchange,
     routing_key = coalesce(d.routing_key, r.routing_key),
     vhost = coalesce(d.vhost, r.vhost),
-    queue = CASE WHEN starts_with(d.queue, '* (') THEN coalesce(r.queue, d.queue) ELSE coalesce(d.queue, r.queue) END
+    queue = coalesce(d.queue, r.queue)
 FROM (
     WITH open_deliveries AS (
         SELECT f.trace_id, f.span_id, f.stamp, f.stamp_ok, f.context_trace_id, f.context_span_id, f.name_hint,
-            f.exchange, f.routing_key, f.batch, f.service,
+            f.exchange, f.routing_key, f.batch,
             CASE WHEN f.stamp_ok THEN array_to_string(string_split(f.stamp, '.')[2:4], '.') END AS stamped
         FROM delivery_facts f
         WHERE f.first_batch >= $since AND f.publish_span_id IS NULL
     ), joined AS (
-        SELECT o.trace_id, o.span_id, o.stamped, o.name_hint, o.batch, o.service,
+        SELECT o.trace_id, o.span_id, o.stamped, o.name_hint, o.batch,
             coalesce(o.exchange, p.exchange) AS exchange, coalesce(o.routing_key, p.routing_key) AS routing_key,
             p.vhost, p.message, p.trace_id AS publish_trace_id, p.span_id AS publish_span_id, p.batch AS publish_batch
         FROM open_deliveries o
         LEFT JOIN publish_facts p ON p.first_batch >= $since AND p.message = o.stamped
         WHERE o.stamped IS NOT NULL
         UNION ALL
-        SELECT o.trace_id, o.span_id, o.stamped, o.name_hint, o.batch, o.service,
+        SELECT o.trace_id, o.span_id, o.stamped, o.name_hint, o.batch,
             CASE -- by another key than it was published with a Spring listener's message came through another exchange
                  WHEN starts_with(o.name_hint, 'key:') THEN coalesce(o.exchange, CASE WHEN coalesce(o.routing_key = p.routing_key, true) THEN p.exchange END)
                  WHEN starts_with(o.name_hint, 'queue:') THEN coalesce(o.exchange, p.exchange)
@@ -52,10 +52,8 @@ FROM (
         CASE
             WHEN told_queue IS NOT NULL THEN CASE told_queue WHEN '<generated>' THEN '*' ELSE regexp_replace(told_queue, '^(amq\.rabbitmq\.reply-to)\..*', '\1') END
             WHEN starts_with(name_hint, 'key:') THEN
-                CASE WHEN starts_with(k, 'amq.rabbitmq.reply-to') THEN 'amq.rabbitmq.reply-to'
-                     WHEN exchange = '' THEN k
-                     -- which of its queues it was, nobody tells
-                     ELSE '* (' || service || ')' END
+                -- which of its service's queues it was, nobody tells
+                CASE WHEN starts_with(k, 'amq.rabbitmq.reply-to') THEN 'amq.rabbitmq.reply-to' WHEN exchange = '' THEN k END
             WHEN span_name IS NOT NULL THEN
                 -- a name that only repeats exchange or key (contrib's pika, aio-pika) names no queue,
                 -- except that the default exchange's key is the queue

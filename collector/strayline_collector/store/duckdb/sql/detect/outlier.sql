@@ -50,7 +50,8 @@ WITH reply_names AS (    -- an answer goes to whoever asked, which is nobody's h
     GROUP BY hash(d.environment, d.exchange, d.routing_key, reverse(d.routing_key))
 ), received AS (
     SELECT p.trace_id AS publish_trace_id, p.span_id AS publish_span_id, d.queue, any_value(d.broker) AS broker, any_value(d.vhost) AS vhost,
-        min(d.service) AS consumer_service, min(d.received_ns) AS received_ns, max(d.batch) AS batch,
+        -- of a queue that no span names, there may be several
+        CASE WHEN d.queue IS NOT NULL OR count(DISTINCT d.service) = 1 THEN min(d.service) END AS consumer_service, min(d.received_ns) AS received_ns, max(d.batch) AS batch,
         list({consumer_span_id: d.span_id, trace_id: d.trace_id, delivery_tag: d.delivery_tag, redelivered: d.redelivered,
             settled: d.settlement, time_ns: d.received_ns} ORDER BY d.received_ns, d.span_id) AS deliveries
     FROM (
@@ -58,14 +59,14 @@ WITH reply_names AS (    -- an answer goes to whoever asked, which is nobody's h
         ANTI JOIN usual u ON u.message_kind = p.message_kind AND u.exchange = p.exchange AND u.routing_key = p.routing_key
     ) p
     JOIN delivery_facts d ON d.publish_trace_id = p.trace_id AND d.publish_span_id = p.span_id
-    WHERE d.queue IS NOT NULL AND d.death IS NULL
+    WHERE d.death IS NULL
     GROUP BY p.trace_id, p.span_id, d.queue
 ), usual_queues AS (
-    SELECT u.message_kind, u.exchange, u.routing_key, list_sort(list(DISTINCT d.queue)) AS queues
+    SELECT u.message_kind, u.exchange, u.routing_key, coalesce(list_sort(list(DISTINCT d.queue) FILTER (WHERE d.queue IS NOT NULL)), []) AS queues
     FROM usual u SEMI JOIN rare USING (message_kind)
     JOIN pubs p ON p.message_kind = u.message_kind AND p.exchange = u.exchange AND p.routing_key = u.routing_key
     JOIN delivery_facts d ON d.publish_trace_id = p.trace_id AND d.publish_span_id = p.span_id
-    WHERE d.queue IS NOT NULL AND d.death IS NULL
+    WHERE d.death IS NULL
     GROUP BY u.message_kind, u.exchange, u.routing_key
 ), odd AS (
     SELECT p.*, u.exchange AS usual_exchange, u.routing_key AS usual_key, u.units AS usual_units, u.of_units, k.units AS odd_units,
@@ -85,7 +86,7 @@ WITH reply_names AS (    -- an answer goes to whoever asked, which is nobody's h
 SELECT 'all' AS key, 'misrouted' AS kind, 'outlier' AS verdict, NULL AS cause, 'warning' AS severity, 'inferred' AS confidence, 'strayed' AS role,
     o.message, o.trace_id, o.span_id AS producer_span_id, o.message_id, o.environment, coalesce(r.broker, o.broker) AS broker, coalesce(r.vhost, o.vhost) AS vhost, r.queue,
     o.exchange, o.routing_key, o.service AS producer_service, r.consumer_service,
-    to_json({expected_queues: o.usual_queues, actual_queues: [r.queue], usual_exchange: o.usual_exchange, usual_routing_key: o.usual_key,
+    to_json({expected_queues: o.usual_queues, actual_queues: list_filter([r.queue], lambda name: name IS NOT NULL), usual_exchange: o.usual_exchange, usual_routing_key: o.usual_key,
         usual_share: o.usual_units / o.of_units, units: o.of_units, odd_units: o.odd_units, of: CASE WHEN o.type IS NULL THEN o.operation ELSE o.type END,
         sequence: o.n, deliveries: r.deliveries}) AS evidence,
     r.received_ns AS event_ns, greatest(r.received_ns, o.end_ns) AS facts_until_ns, greatest(o.batch, r.batch) AS batch

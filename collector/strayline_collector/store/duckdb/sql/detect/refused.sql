@@ -5,7 +5,7 @@ WITH recent AS (
     SELECT d.*, (d.settlement IN ('nack_drop', 'reject_drop') OR coalesce(d.failed, false)) AS refused,
         NOT coalesce(d.failed, false) AND d.handled_end_ns IS NOT NULL AND coalesce(d.settlement, 'ack') IN ('ack', 'sent', 'auto') AS succeeded
     FROM delivery_facts d
-    WHERE d.queue IS NOT NULL AND d.exchange IS NOT NULL AND d.routing_key IS NOT NULL AND d.death IS NULL
+    WHERE d.queue <> '*' AND d.exchange IS NOT NULL AND d.routing_key IS NOT NULL AND d.death IS NULL
       AND d.received_ns >= (SELECT max(received_ns) FROM delivery_facts) - (SELECT (population_h * 3600e9)::BIGINT FROM thresholds)
 ), bad AS MATERIALIZED (      -- most traffic is refused nowhere
     SELECT * FROM recent WHERE refused

@@ -6,10 +6,13 @@ WITH consumed AS (
     SELECT DISTINCT environment, broker, vhost, queue FROM delivery_facts WHERE queue IS NOT NULL
 ), arrived AS (
     SELECT DISTINCT environment, exchange, routing_key FROM delivery_facts WHERE exchange IS NOT NULL
+), unnamed AS (       -- handled, from a queue that no span names: any that its way leads to
+    SELECT DISTINCT environment, exchange, routing_key FROM delivery_facts WHERE queue IS NULL
 ), silent_queues AS MATERIALIZED (
     SELECT e.* FROM expected e
     ANTI JOIN consumed c ON c.queue = e.queue AND c.environment IS NOT DISTINCT FROM e.environment
         AND (c.broker = e.broker OR c.broker IS NULL OR e.broker IS NULL) AND (c.vhost = e.vhost OR c.vhost IS NULL OR e.vhost IS NULL)
+    ANTI JOIN unnamed u ON u.exchange = e.exchange AND u.routing_key = e.routing_key AND u.environment IS NOT DISTINCT FROM e.environment
 ), ways AS (          -- counted by what loads told, so at least as many as are kept
     SELECT environment, exchange, routing_key FROM sent_ways
     GROUP BY ALL HAVING sum(messages) >= (SELECT uninstrumented_messages FROM thresholds)
