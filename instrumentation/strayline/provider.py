@@ -120,6 +120,11 @@ def dropped_spans() -> int | None:
     return _sender.dropped if _sender is not None else None
 
 
+def is_collector_away() -> bool:
+    """Whether nobody took the last spans that were sent, as far as our own provider sends them."""
+    return _sender is not None and _sender.away
+
+
 def flush(timeout_s: float = 30.0) -> bool:
     """Sends what is queued; False when that took too long. An application's own provider is
     asked to, if it can."""
@@ -188,7 +193,7 @@ def _own_provider() -> LightProvider:
     if _own is None:
         settings = Settings.read()
         if settings.exporter == "otlp" and settings.protocol != "grpc":
-            _sender = HttpSender(settings, resource.attributes, _tell_of_drops)
+            _sender = HttpSender(settings, resource.attributes, _tell_of_drops, _tell_of_return)
         _own = LightProvider(resource.attributes, _sender)
         if settings.exporter == "otlp" and settings.protocol == "grpc":
             _add_grpc_export(_own)
@@ -209,6 +214,12 @@ def _tell_of_drops() -> None:
     from strayline import census  # which needs us
 
     census.tell()
+
+
+def _tell_of_return() -> None:
+    census = sys.modules.get("strayline.census")
+    if census is not None:  # else nobody has declared anything
+        census.tell_again_soon()
 
 
 def _add_grpc_export(provider: LightProvider) -> None:

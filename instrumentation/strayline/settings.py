@@ -37,6 +37,8 @@ STRAYLINE_INSTRUMENT                      names of shims, comma-separated       
 STRAYLINE_EXCLUDE                         names of shims that stay off; without it       –
                                           OTEL_PYTHON_DISABLED_INSTRUMENTATIONS holds
 STRAYLINE_STAMP_EXCLUDE                   exchanges whose messages are not stamped       –
+STRAYLINE_TOPOLOGY_INTERVAL               seconds between two tellings of what the       60
+                                          process declared; 0: it is told once
 STRAYLINE_CAPTURE_BODY_BYTES              so much of each message's body is recorded     0
 STRAYLINE_REDACT_BODY                     JSON paths redacted in bodies: ``$..password`` –
 STRAYLINE_REDACT                          names of attributes, headers and URL            –
@@ -83,6 +85,7 @@ class Settings:
     exclude: frozenset[str] | None
     otel_disabled: frozenset[str]
     stamp_exclude: frozenset[str]
+    topology_interval_s: int
     dup: frozenset[str]
     grpc_exclude: frozenset[str]
     capture_body_bytes: int
@@ -122,6 +125,7 @@ class Settings:
             exclude=frozenset(_list("STRAYLINE_EXCLUDE")) or None,
             otel_disabled=frozenset(_list("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS")),
             stamp_exclude=frozenset(_list("STRAYLINE_STAMP_EXCLUDE")),
+            topology_interval_s=_number("STRAYLINE_TOPOLOGY_INTERVAL", default=60),
             dup=frozenset(
                 name.removesuffix("/dup").lower()
                 for name in _list("OTEL_SEMCONV_STABILITY_OPT_IN")
@@ -157,6 +161,12 @@ def stamp_excluded() -> frozenset[str]:
 
 
 @functools.cache
+def topology_interval_s() -> int:
+    """Seconds between two tellings of what the process declared; 0: it is told once."""
+    return Settings.read().topology_interval_s
+
+
+@functools.cache
 def dup() -> frozenset[str]:
     """Categories (``http``, ``rpc``, ``messaging``) whose old attribute names are written too."""
     return Settings.read().dup
@@ -178,6 +188,7 @@ def bodies() -> tuple[int, tuple[str, ...]]:
 def reread() -> None:
     """Has what is read once read again: when instrumentation is switched on."""
     stamp_excluded.cache_clear()
+    topology_interval_s.cache_clear()
     dup.cache_clear()
     redacted.cache_clear()
     bodies.cache_clear()

@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from strayline.amqp.channel import Channel, open_channels
 from strayline.amqp.consuming import Delivery
-from strayline.amqp.facts import Arrival, Broker, Publish
+from strayline.amqp.facts import Arrival, Broker, Publish, ending
 from strayline.amqp.publishing import Sending
 
-__all__ = ["Arrival", "Broker", "Channel", "Delivery", "Publish", "Sending", "open_channels"]
+__all__ = [
+    "Arrival",
+    "Broker",
+    "Channel",
+    "Delivery",
+    "Publish",
+    "Sending",
+    "ending",
+    "open_channels",
+]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from strayline import conventions as c
 from strayline.settings import dup
+
+
+def _never() -> bool:
+    return False
 
 
 @dataclass(slots=True)
@@ -19,6 +24,8 @@ class Broker:
     host: str | None = None
     port: int | None = None
     frame_max: int = 131_072
+    is_gone: Callable[[], bool] = field(default=_never, compare=False, repr=False)
+    """Whether the connection has ended; asked from any thread, holds no connection."""
 
     def known_as(self) -> str | None:
         """The name by which collectors know it: its cluster's, else its address and port."""
@@ -36,6 +43,17 @@ class Broker:
         if "messaging" in dup():
             named |= {"net.peer.name": self.host, "net.peer.port": self.port}
         return {name: value for name, value in named.items() if value is not None}
+
+
+def ending(connection: Any, has_ended: Callable[[Any], Any]) -> Callable[[], bool]:
+    """A ``Broker.is_gone`` that asks ``has_ended`` of the client library's connection while there is one."""
+    found = weakref.ref(connection)
+
+    def is_gone() -> bool:
+        alive = found()
+        return alive is None or bool(has_ended(alive))
+
+    return is_gone
 
 
 @dataclass(slots=True)

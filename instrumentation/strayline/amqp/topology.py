@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from strayline import conventions as c
+from strayline.amqp.believed import believe
 from strayline.amqp.facts import Broker
 from strayline.lifecycle import after_fork
 from strayline.provider import say
@@ -27,9 +28,10 @@ def report(broker: Broker, item: Mapping[str, Any]) -> None:
     """One ``strayline.topology`` span for one change."""
     if not _is_news(broker, item):
         return
-    document = {"items": [{**item, "at_unix_nano": time.time_ns()}]}
-    attributes = {c.TOPOLOGY: json.dumps(document, default=_plain), c.EPOCH: stamper.epoch}
+    text = json.dumps({**item, "at_unix_nano": time.time_ns()}, default=_plain)
+    attributes = {c.TOPOLOGY: f'{{"items": [{text}]}}', c.EPOCH: stamper.epoch}
     say(c.TOPOLOGY_SPAN, {**attributes, **broker.attributes()})
+    believe(broker, item, text, _sorted(item.get("arguments")))
 
 
 def bound(action: str, kind: str, given: Mapping[str, Any], last_queue: str = "") -> dict[str, Any]:
@@ -76,10 +78,10 @@ def _is_news(broker: Broker, item: Mapping[str, Any]) -> bool:
         item.get(part) for part in ("kind", "name", "source_name", "destination", "routing_key")
     ]
     if item.get("kind") == "binding":
-        named.append(json.dumps(item.get("arguments"), default=_plain, sort_keys=True))
+        named.append(_sorted(item.get("arguments")))
     place = (stamper.epoch, broker.name, broker.vhost, broker.host, broker.port)
     subject = repr((place, named))
-    word, now = json.dumps(item, default=_plain, sort_keys=True), time.monotonic()
+    word, now = _sorted(item), time.monotonic()
     with _lock:
         last = _said.pop(subject, None)
         news = last is None or last[0] != word or now - last[1] > REPEAT_S
@@ -87,6 +89,10 @@ def _is_news(broker: Broker, item: Mapping[str, Any]) -> bool:
         if len(_said) > MAX_SAID:
             _said.popitem(last=False)
     return news
+
+
+def _sorted(value: Any) -> str:
+    return json.dumps(value, default=_plain, sort_keys=True)
 
 
 def _plain(value: Any) -> Any:

@@ -40,17 +40,20 @@ DROPS_EVERY_S: Final = 10.0
 class HttpSender:
     """Collects ended spans and sends them. ``resource`` is asked for with each export, since a
     forked child is another process. ``on_drops`` is called when the collector takes spans
-    again after some were dropped, every ten seconds at most."""
+    again after some were dropped, every ten seconds at most; ``on_return`` when it takes spans again
+    after it did not: it may be another one, or may have lost what it had."""
 
     def __init__(
         self,
         settings: Settings,
         resource: Callable[[], Mapping[str, Any]],
         on_drops: Callable[[], None] = lambda: None,
+        on_return: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._resource = resource
         self._on_drops = on_drops
+        self._on_return = on_return
         self.dropped = 0
         self._start_over()
         after_fork(self._start_over)
@@ -61,6 +64,8 @@ class HttpSender:
         was queued or dropped is the parent's to tell of."""
         self._queue: deque[LightSpan] = deque()
         self.dropped = 0
+        self.away = False
+        """Nobody took the last batch that was tried."""
         self._drops_told = 0
         self._drops_told_at = float("-inf")
         self._wake = threading.Event()
@@ -207,7 +212,12 @@ class HttpSender:
             if status is not None and status not in RETRYABLE:
                 if status >= 300:
                     _say_once("the collector refused spans with HTTP %d", status)
+                returned, self.away = self.away and status < 300, False
+                if returned:
+                    with survived("telling that the collector is back"):
+                        self._on_return()
                 return status < 300
+            self.away = True
             if status is not None:
                 _say_once("the collector answers HTTP %d; " + self._kept(), status)
             if self._give_up(status):

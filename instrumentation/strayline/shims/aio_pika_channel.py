@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import operator
 from typing import Any, Final
 
-from strayline.amqp import Arrival, Broker, Channel
+from strayline.amqp import Arrival, Broker, Channel, ending
 from strayline.guard import survived
 
 STATE: Final = "_strayline_channel"
@@ -52,6 +53,7 @@ def _broker(connection: Any) -> Broker:
         host=getattr(url, "host", None),
         port=getattr(url, "port", None),
         frame_max=getattr(tuned, "frame_max", None) or 131_072,
+        is_gone=ending(connection, operator.attrgetter("is_closed")),
     )
 
 

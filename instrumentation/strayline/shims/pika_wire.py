@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from strayline.amqp import Broker, Channel, Delivery
+from strayline.amqp import Broker, Channel, Delivery, ending
 from strayline.current import attach, current, detach, suppressed, with_span
 from strayline.guard import survived
 from strayline.shims.pika_topology import Item, asked, is_nowait, told
@@ -108,6 +109,7 @@ def wire_of(client: Any) -> Wire:
                 host=getattr(params, "host", None),
                 port=getattr(params, "port", None),
                 frame_max=getattr(params, "frame_max", None) or 131_072,
+                is_gone=ending(connection, operator.attrgetter("is_closed")),
             )
         )
         setattr(client, STATE, found)

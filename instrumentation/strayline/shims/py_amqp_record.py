@@ -7,7 +7,7 @@ from typing import Any, Final
 from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN
 
-from strayline.amqp import Broker, Channel, Delivery, Sending
+from strayline.amqp import Broker, Channel, Delivery, Sending, ending
 from strayline.amqp.consuming import Consuming
 
 KEY: Final = "_strayline_channel"
@@ -95,6 +95,7 @@ def record_of(client: Any) -> Record:
                 host=getattr(transport, "host", None),
                 port=getattr(transport, "port", None),
                 frame_max=connection.frame_max or 131_072,
+                is_gone=ending(connection, lambda alive: not alive.connected),
             )
         )
         client.__dict__[KEY] = found

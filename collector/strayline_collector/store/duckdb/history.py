@@ -25,6 +25,8 @@ from strayline_collector.store.ports import Session
 compute: Final[Any] = pyarrow.compute  # makes its functions at run time, unknown to types
 
 OWN_SPANS: Final = ("strayline.topology", "strayline.census")
+_TOLD_AGAIN: Final = '"strayline.topology"'
+"""In the attributes of a census span: what its process believes of the topology, told again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,21 @@ def derive(session: Session, batch: int, spans: pa.Table) -> int:
     if replies or climbed < since:
         _replies(session, batch, min(since, climbed))
     return about_since
+
+
+def is_told_again(spans: pa.Table) -> Any:
+    """Which spans only tell again what their process said of the topology before."""
+    told = compute.and_(
+        compute.equal(spans["name"], "strayline.census"),
+        compute.match_substring(spans["attributes"], _TOLD_AGAIN),
+    )
+    return compute.fill_null(told, False)
+
+
+def derive_told_again(session: Session, batch: int, spans: pa.Table) -> None:
+    """Adds what of ``spans`` (those of ``is_told_again``) nobody had told yet."""
+    session.register("told", spans)
+    _run(session, "derive/topology", {"batch": batch})
 
 
 def _replies(session: Session, batch: int, since: int) -> None:

@@ -29,7 +29,19 @@ class Added:
 
 def add_spans(session: Session, batch: int, spans: pa.Table) -> Added:
     """Adds ``spans`` (columns of ``decode.python.SCHEMA``, at least one) as load ``batch``, in the
-    caller's transaction."""
+    caller's transaction. Spans that tell the topology again come every minute of every process: they
+    add what was not known, and are not kept."""
+    again = history.is_told_again(spans)
+    told_again = spans.filter(again)
+    if not told_again.num_rows:
+        return _add(session, batch, spans)
+    rest = spans.filter(compute.invert(again))
+    added = _add(session, batch, rest) if rest.num_rows else Added(0, 0, batch)
+    history.derive_told_again(session, batch, told_again)
+    return added
+
+
+def _add(session: Session, batch: int, spans: pa.Table) -> Added:
     stored = shorten(spans)  # first: what follows copies rows
     session.register("arrived", stored.spans)
     known = session.rows(load("load/known"))[0]
