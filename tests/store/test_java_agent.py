@@ -94,6 +94,34 @@ def test_each_listener_has_the_handing_over_of_its_place(store: DuckDBStore, rev
     assert found == [(3, "bills", "ev", "paid", 2), (5, "audit", "ev", "paid", 4)]
 
 
+BILLS, AUDIT = "bills", "audit"
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(5)))[::37])
+@pytest.mark.parametrize(
+    ("steps", "queues"),
+    [
+        ((BILLS, AUDIT, None, None), (None, None)),  # either may have run first
+        ((BILLS, None, AUDIT, None), (BILLS, AUDIT)),
+        ((BILLS, None, BILLS, None), (BILLS, BILLS)),  # given back
+        ((BILLS, None, None, None), (BILLS, BILLS, BILLS)),  # tried again by the listener itself
+        ((BILLS, None, None, AUDIT), (BILLS, BILLS)),
+        ((BILLS, AUDIT, None), (None,)),
+        ((BILLS, BILLS, None, None), (BILLS, BILLS)),
+    ],
+)
+def test_a_listener_has_the_queue_that_is_surely_its_own(
+    store: DuckDBStore, steps: tuple[str | None, ...], queues: tuple[str | None, ...], order: tuple[int, ...]
+) -> None:  # fmt: skip
+    """A name hands the message over from that queue, none is a listener's span."""
+    told = [publish(1, "ev", "paid")] + [
+        listener(at, "paid") if queue is None else client(at, queue, "ev", "paid")
+        for at, queue in enumerate(steps, start=2)
+    ]
+    found = deliveries(store, *(told[place] for place in order if place < len(told)))
+    assert [(row[1], row[2], row[3]) for row in found] == [(name, "ev", "paid") for name in queues]
+
+
 def test_another_process_has_a_delivery_of_its_own(store: DuckDBStore) -> None:
     told = [
         publish(1, "fan"),
