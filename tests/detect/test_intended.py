@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -140,3 +141,21 @@ def test_another_broker_says_nothing_here_but_a_document_without_one_speaks_for_
     ]
     (found,) = strays([candidate("b", 250)], reference)
     assert found["severity"] == "error"
+
+
+def test_an_unbind_ends_the_binding_with_its_arguments_alone() -> None:
+    """A headers exchange has several by one key."""
+    first, second = ({"x-match": "all", "kind": kind} for kind in ("a", "b"))
+
+    def headed(at: int, headers: dict[str, str], action: str = "bind") -> dict[str, Any]:
+        return {**bind("e1", at, 100, "", action=action), "arguments": json.dumps(headers)}
+
+    told = [
+        *release("e1", 10, 100, type_="headers"),
+        headed(20, first),
+        headed(30, second),
+        headed(40, first, "unbind"),
+    ]
+    for headers, stray in ((first, True), (second, False)):
+        asked = {**candidate("", 50), "routing_headers": json.dumps(headers)}
+        assert bool(strays([asked], told)) is stray

@@ -266,7 +266,7 @@ def _unbound_times(rows: Iterable[Row]) -> dict[tuple[Any, ...], int]:
             ended[_identity(row)] = row["seen_ns"]
         elif row["action"] == "delete":
             for binding in bound:
-                source, destination, kind, _ = binding
+                source, destination, kind, *_ = binding
                 to_it = (destination, kind or "queue") == (row["name"], row["kind"])
                 from_it = row["kind"] == "exchange" and source == row["name"]
                 if to_it or from_it:
@@ -275,7 +275,9 @@ def _unbound_times(rows: Iterable[Row]) -> dict[tuple[Any, ...], int]:
 
 
 def _identity(row: Row) -> tuple[Any, ...]:
-    return (row["source_name"], row["destination"], row["destination_kind"], row["routing_key"])
+    """Bindings of a headers exchange differ by their arguments alone."""
+    where = (row["source_name"], row["destination"], row["destination_kind"], row["routing_key"])
+    return (*where, json.dumps(_arguments(row["arguments"]), sort_keys=True))
 
 
 def part_of(row: Row) -> Binding | Exchange | Queue | Policy:
