@@ -141,6 +141,7 @@ def collector(port: int) -> None:
             told = [
                 json.loads(span.attributes["strayline.census"])["spans_dropped"]
                 for span in sink.reports(name="strayline.census")
+                if "strayline.census" in span.attributes  # else it tells the topology again
             ]
             came = {"spans": len(sink.spans()) + len(sink.reports()), "told": max(told, default=0)}
             print(json.dumps(came), flush=True)

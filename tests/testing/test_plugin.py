@@ -179,6 +179,7 @@ def test_a_builds_environment_and_the_applications_own_provider_change_nothing(s
         """
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
+from strayline.settings import topology_interval_s
 mine = TracerProvider()
 trace.set_tracer_provider(mine)
 
@@ -188,6 +189,7 @@ def test_orders(strayline):
         await handle(channel, "billing", 1)
     asyncio.run(shop(work))
     strayline.assert_route("order.created", queue="billing")
+    assert topology_interval_s() == 0, "what earlier tests declared is told again"
 
 def test_the_provider_is_put_back():
     assert trace.get_tracer_provider() is mine
@@ -198,6 +200,7 @@ def test_the_provider_is_put_back():
         OTEL_TRACES_EXPORTER="none",
         OTEL_TRACES_SAMPLER="always_off",
         OTEL_SDK_DISABLED="true",
+        STRAYLINE_TOPOLOGY_INTERVAL="1",
         HTTP_PROXY="http://127.0.0.1:1",
     )
     assert outcome.passed, outcome.text

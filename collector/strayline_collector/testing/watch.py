@@ -208,7 +208,8 @@ def watching(
 
 
 def _variables(endpoint: str) -> dict[str, str]:
-    """What sends every span here, whatever a build's environment says of a service's usual collector."""
+    """What sends every span here, whatever a build's environment says of a service's usual collector;
+    and nothing here of what this process declared in earlier tests, which it may tell again any time."""
     return {
         "OTEL_SDK_DISABLED": "false",
         "OTEL_TRACES_EXPORTER": "otlp",
@@ -220,6 +221,7 @@ def _variables(endpoint: str) -> dict[str, str]:
         "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
         "OTEL_EXPORTER_OTLP_HEADERS": "",
         "OTEL_EXPORTER_OTLP_TRACES_HEADERS": "",
+        "STRAYLINE_TOPOLOGY_INTERVAL": "0",
     }
 
 
