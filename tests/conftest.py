@@ -6,12 +6,17 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 from demo_services.broker import Broker, running_broker
 
 if TYPE_CHECKING:
     from strayline_collector.store.duckdb.store import DuckDBStore
+
+# how long an example takes depends on what else the machine does
+hypothesis.settings.register_profile("strayline", deadline=None)
+hypothesis.settings.load_profile("strayline")
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:

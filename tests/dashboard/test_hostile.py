@@ -92,6 +92,25 @@ def test_hostile_names_and_values_are_shown_as_text(
         assert page.title() != "owned"
 
 
+@pytest.mark.parametrize("letter", ["W", "ש", "字", "i"])
+def test_a_name_stays_within_its_card_however_wide_its_letters(
+    browser: Browser, harmed: tuple[RunningCollector, str], letter: str
+) -> None:
+    drawn = """letter => {
+        const told = { kind: "service", name: letter.repeat(300), rate_per_s: 1, p95_ms: 1, sparkline: [], calls: 1, errors: 0, findings: 0 };
+        const card = strayline.mapNode(told, { x: 0, y: 0 });
+        document.querySelector(".node").parentNode.append(card);
+        const name = card.querySelector(".name").getBBox();
+        return [name.x + name.width, strayline.mapCard.WIDTH, name.width];
+    }"""
+    with clean_page(browser, harmed[1]) as page:
+        page.goto("/map")
+        expect(page.locator(".node").first).to_be_visible()
+        end, width, long = page.evaluate(drawn, letter)
+        assert end <= width
+        assert long > 100  # and no more is cut off than has to be
+
+
 def test_what_stands_in_the_address_is_shown_as_text(browser: Browser, ui: str) -> None:
     with clean_page(browser, ui) as page:
         for path in ("/queue?name=", "/sql?q=", "/queues?find=", "/findings/", "/docs/", "/traces?q=", "/?last="):  # fmt: skip

@@ -87,7 +87,7 @@ def test_a_bound_is_kept_and_an_answer_is_quick(store: DuckDBStore) -> None:
 
 
 @given(st.text(st.sampled_from('ab=!":<~ \x00é%'), max_size=12), st.integers(-1, 13))
-@settings(max_examples=80)
+@settings(max_examples=80, deadline=None)
 def test_every_cursor_has_a_place_or_is_refused(q: str, position: int) -> None:
     if not 0 <= position <= len(q):
         with pytest.raises(BadInput, match="position="):

@@ -120,6 +120,7 @@ def test_orders(strayline):
         await place(orders, "order.paid")
         await handle(channel, "audit", 1)
     asyncio.run(shop(work))
+    strayline.settle()  # all of it is there, however slow the machine
     strayline.assert_route("order.paid", queue="billing", timeout_s=1)
 """,
         "--strayline",

@@ -6,6 +6,15 @@
   const { WIDTH, HEIGHT, FOOT } = (sl.mapCard = { WIDTH: 184, HEIGHT: 54, FOOT: 20 });
 
   const short = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+  /* A name in `room` px: letters differ by a factor of three, and so do scripts. */
+  const pen = document.createElement("canvas").getContext("2d");
+  function fitted(text, room) {
+    pen.font = "620 13px Inter, sans-serif"; // as .node .name
+    const whole = sl.plain(text.slice(0, 60));
+    let told = short(whole, 40);
+    for (let most = told.length - 1; most > 1 && pen.measureText(told).width > room; most--) told = short(whole, most);
+    return told;
+  }
   function icon(node) {
     const colour =
       node.kind === "service" ? sl.colour(node.name) : node.kind === "external" ? "var(--faint)" : "var(--amqp)";
@@ -50,7 +59,7 @@
     }
     const marked = change && change.change !== "same";
     const aside = marked ? [change.change, change.change] : failing ? [`${failing} err`, "bad"] : null;
-    const named = short(node.name, aside ? 14 : 21),
+    const named = fitted(node.name, WIDTH - (aside ? 92 : 38)),
       flow = short(sub, 22),
       found = node.findings ? `● ${sl.many(node.findings, "finding")}` : "";
     // read aloud is what is seen, after the kind and the whole name

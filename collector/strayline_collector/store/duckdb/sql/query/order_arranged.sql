@@ -20,12 +20,12 @@ WITH attempts AS (
         FROM attempts WHERE m IN (FROM repeated) QUALIFY row_number() OVER (PARTITION BY m ORDER BY received_ns DESC, tag DESC, span_id) = 1
     ) WHERE is_final
 ), placed AS MATERIALIZED (
-    SELECT f.*, p.start_ns AS published_ns, p.n, p.epoch, p.channel, p.start_ns IS NOT NULL AS known
+    SELECT f.*, p.start_ns AS published_ns, p.n, CASE WHEN p.epoch IS NULL THEN NULL ELSE hash(p.epoch, p.channel) END AS stream, p.start_ns IS NOT NULL AS known
     FROM finals f LEFT JOIN publish_facts p ON hash(p.trace_id, p.span_id) = f.published
 ), streams AS (
-    SELECT count(*) AS n FROM (SELECT DISTINCT epoch, channel FROM placed)
+    SELECT count(*) AS n FROM (SELECT DISTINCT stream FROM placed)
 )
 SELECT row_number() OVER (ORDER BY at_ns, tag, m) - 1 AS position,
-    row_number() OVER (ORDER BY CASE WHEN (FROM streams) = 1 THEN n END, coalesce(published_ns, at_ns), n, m) - 1 AS sequence,
+    row_number() OVER (ORDER BY coalesce(CASE WHEN (FROM streams) = 1 THEN n END, published_ns, at_ns), n, m) - 1 AS sequence,
     m, received_ns, at_ns, again, known
 FROM placed;
