@@ -90,6 +90,13 @@
             { class: "quiet wrap" },
             [node.kind, node.vhost && `vhost ${node.vhost}`, node.broker].filter(Boolean).join(" · "),
           ),
+          node.kind === "external"
+            ? h(
+                "p",
+                { class: "quiet wrap", id: "unheard" },
+                "No span of the called side has come. Those of the newest calls may still be on their way.",
+              )
+            : null,
         ),
         h(
           "button",
