@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.support.browser import clean_page
 from tests.support.collector import RunningCollector
+from tests.support.story import CONSUMER, PRODUCER, Told, send, span_id, trace_id
 
 pytestmark = pytest.mark.browser
 
@@ -111,3 +112,24 @@ def test_a_drawing_is_saved_as_a_file(page: Page) -> None:
         data = saved.value.path().read_bytes()
         assert data.startswith(b"<svg" if kind == "SVG" else b"\x89PNG")
         assert b"<script" not in data
+
+
+def test_a_message_in_two_queues_without_a_name_was_not_got_again(
+    page: Page, collector: RunningCollector
+) -> None:
+    way: dict[str, str | int] = {
+        "messaging.system": "rabbitmq",
+        "messaging.rabbitmq.destination.routing_key": "k",
+    }
+    came = {**way, "messaging.destination_publish.name": "fan", "messaging.operation": "process"}
+    send(collector.otlp_http, [
+        Told("sent", "shop", PRODUCER, 10, 12, attributes={**way, "messaging.destination.name": "fan"}),
+        Told("one", "mail", CONSUMER, 13, 15, "sent", attributes=came),
+        Told("two", "mail", CONSUMER, 14, 16, "sent", attributes=came),
+    ], series=77)  # fmt: skip
+    collector.settle()
+    page.goto(f"/message/{trace_id('a', 77)}-{span_id('sent')}")
+    deliveries = page.locator("#journey .delivery")
+    expect(deliveries).to_have_count(2)
+    for each in (deliveries.first, deliveries.nth(1)):
+        expect(each).to_contain_text("mail got it from a queue")

@@ -14,7 +14,9 @@
     return [...m.deliveries]
       .sort((a, b) => a.received_unix_nano - b.received_unix_nano)
       .map((d) => {
-        const again = d.redelivered || handed.has(d.queue);
+        // two deliveries of queues that no span names (null, or "*" of the broker's making) may be of two
+        const named = d.queue !== null && d.queue !== "*";
+        const again = d.redelivered || (named && handed.has(d.queue));
         handed.add(d.queue);
         const round = {
           d,
