@@ -4,5 +4,5 @@ WITH unstamped AS MATERIALIZED (     -- where all is stamped, no publish is look
     WHERE batch > $since AND stamp IS NULL AND NOT starts_with(queue, '*') AND instance IS NOT NULL AND publish_span_id IS NOT NULL
 )
 SELECT DISTINCT concat_ws('|', 'spans', coalesce(d.environment, ''), coalesce(d.broker, ''), coalesce(d.vhost, ''), d.queue, p.service, p.instance) AS key
-FROM unstamped d JOIN publish_facts p ON p.trace_id = d.publish_trace_id AND p.span_id = d.publish_span_id
-WHERE p.first_batch >= $from AND p.instance IS NOT NULL AND EXISTS (SELECT 1 FROM unstamped);
+FROM unstamped d JOIN (SELECT p.* FROM publish_facts p, (SELECT count(*) AS deliveries FROM unstamped) WHERE deliveries > 0) p ON p.trace_id = d.publish_trace_id AND p.span_id = d.publish_span_id
+WHERE p.first_batch >= $from AND p.instance IS NOT NULL;
