@@ -27,11 +27,9 @@ WITH numbered AS (
     SELECT DISTINCT okey FROM (
         SELECT okey, lag(done_ns) OVER (PARTITION BY okey ORDER BY okey_n) > began_ns OR began_ns > done_ns AS broken FROM placed WHERE okey IS NOT NULL
     ) WHERE broken
-), tried AS MATERIALIZED (   -- `placed` is hashed whole to meet them: not where there are none
-    SELECT count(*) AS times FROM tried_again
 ), retried AS (
     SELECT p.k, p.c, p.n, r.first_channel, r.first_n, p.placed_ns
-    FROM (SELECT p.* FROM placed p, tried WHERE times > 0) p JOIN tried_again r USING (k, c, n)
+    FROM placed p JOIN tried_again r USING (k, c, n)
 ), wanted AS (
     SELECT k, c, n FROM astray
     UNION
@@ -39,6 +37,6 @@ WITH numbered AS (
     UNION
     SELECT k, c, n FROM retried
     UNION
-    SELECT p.k, p.c, p.n FROM (SELECT p.* FROM placed p, tried WHERE times > 0) p SEMI JOIN retried r ON r.k = p.k AND r.first_channel = p.c AND p.n > r.first_n AND p.placed_ns <= r.placed_ns
+    SELECT p.k, p.c, p.n FROM placed p SEMI JOIN retried r ON r.k = p.k AND r.first_channel = p.c AND p.n > r.first_n AND p.placed_ns <= r.placed_ns
 )
 SELECT rid, placed_ns FROM placed SEMI JOIN wanted USING (k, c, n);
