@@ -9,8 +9,8 @@ from strayline_collector.query.search import compile_search
 from strayline_collector.query.traces import search_traces
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
-from tests.store.test_migrations import old_file
 from tests.support import otlp
+from tests.support.old_store import old_file
 
 ALWAYS = {"start_ns": 0, "end_ns": 2**63 - 1}
 

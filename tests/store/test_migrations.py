@@ -1,52 +1,39 @@
-"""Files of every earlier schema open, keep what they hold, and go on as if they had been ours."""
+"""Files of every earlier schema open, keep what they hold, and go on as if they had been ours.
+
+The file of an earlier version is the first schema's after the steps up to it: a step is never changed
+once it has landed (a digest each), and the last of them is held to the schema of a new file.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from typing import Final
 
-import duckdb
 import pytest
 
 from strayline_collector.decode.otlp import decode
 from strayline_collector.store.duckdb.connection import SCHEMA_VERSION
+from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
+from tests.support.old_store import PUBLISH, old_file
 from tests.support.spans import otlp_span
 
-SCHEMAS = Path(__file__).parent / "schemas"
-
-
-def old_file(path: str, version: int) -> None:
-    """A file as that version's collector left it: a publish loaded, its delivery not yet."""
-    spans = decode([_publish(1)], 1)
-    with duckdb.connect(path, config={"storage_compatibility_version": "v1.5.0"}) as connection:
-        for statement in (SCHEMAS / f"{version}.sql").read_text().split(";\n"):
-            if statement.strip():
-                connection.execute(statement)
-        connection.execute("INSERT INTO meta VALUES ('schema_version', $v)", {"v": str(version)})
-        counts = ", 1 AS spans, 1 AS traces" if version >= 5 else ""
-        connection.execute(
-            f"INSERT INTO loaded BY NAME SELECT 1 AS batch, 1 AS segment, 1 AS byte_offset, 1 AS loaded_ns{counts}"
-        )
-        connection.register("arrived", spans)
-        connection.execute("INSERT INTO spans BY NAME SELECT 1 AS batch, * FROM arrived")
-        if version >= 5:
-            connection.execute(
-                "INSERT INTO trace_directory SELECT key_of(trace_id), 1 FROM arrived"
-            )
-        first = "1 AS first_batch, " if version >= 3 else ""
-        connection.execute(
-            f"INSERT INTO publish_facts BY NAME SELECT 1 AS batch, {first}trace_id || '-' || span_id AS message, 'shim' AS source,"
-            " 'events' AS exchange, '' AS routing_key, service, 'unconfirmed' AS outcome, trace_id, span_id,"
-            " name AS operation, span_id AS operation_span_id, start_ns, end_ns FROM arrived"
-        )
-
-
-def _publish(number: int) -> bytes:
-    return otlp_span(
-        number, 4, messaging__operation__type="send", strayline__exchange="events",
-        strayline__outcome="unconfirmed",
-    )  # fmt: skip
+LANDED: Final = {
+    2: "5402c2391c288582",
+    3: "ef30c25f06ba884e",
+    4: "27260166012b9375",
+    5: "3494399342bddeb3",
+    6: "8483197df2ce2fed",
+    7: "ba00d20672fca5bf",
+    8: "4f42f61bb95644b0",
+    9: "1fb5363ffd56645f",
+    10: "7b4f788d9fc94a12",
+    11: "f8decc8ed1355c39",
+}
+"""Step to the start of its SHA-256. Files that a step has brought up to date are out there: what it
+did wrong is mended by the next step."""
 
 
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
@@ -61,7 +48,7 @@ def test_an_older_file_keeps_what_it_has_and_learns_what_is_new(
     told = [
         otlp_span(3, 3, 1, messaging__operation__name="return"),
         otlp_span(4, 5, 1, messaging__operation__type="process", strayline__queue="work"),
-        _publish(1),
+        PUBLISH,
     ]
     store.append(decode(told, 2), Position(1, 2), 2)
     with store.read() as session:
@@ -86,3 +73,10 @@ def test_an_older_file_ends_with_the_tables_of_a_new_one(tmp_path: Path, version
             found += [session.rows(shape), session.rows(views)]
         store.close()
     assert found[:2] == found[2:]
+
+
+@pytest.mark.parametrize("step", range(2, SCHEMA_VERSION))
+def test_a_step_that_has_landed_is_never_changed(step: int) -> None:
+    assert hashlib.sha256(load(f"migrate/{step}").encode()).hexdigest()[:16] == LANDED[step], (
+        f"migrate/{step}.sql is another than the one that files out there went through: add a step instead"
+    )
