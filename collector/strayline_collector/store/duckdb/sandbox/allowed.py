@@ -62,6 +62,13 @@ ARGUMENTS: Final = {
 }
 """At most so many arguments, where more mean more than they seem."""
 
+LITERAL_AFTER_FIRST: Final = frozenset(
+    {"json_extract", "json_extract_string", "json_extract_path", "json_extract_path_text", "json_exists", "json_type", "json_array_length", "json_keys", "json_value",
+     "->", "->>", "quantile", "quantile_disc", "regexp_extract"}
+)  # fmt: skip
+"""With a list of paths, quantiles or names these copy a text as often as the list is long, and what
+they give may go in again: all but their first argument are single literals."""
+
 SPECIAL_NAMES: Final = frozenset(
     {"current_catalog", "current_database", "current_schema", "current_user", "session_user", "current_role", "user"}
 )  # fmt: skip
@@ -83,6 +90,8 @@ OPERATORS: Final = frozenset(
 )  # fmt: skip
 NODES: Final = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
 REFERENCES: Final = frozenset({"BASE_TABLE", "JOIN", "SUBQUERY", "EMPTY", "EXPRESSION_LIST"})
+NAMED: Final = REFERENCES - {"JOIN", "EMPTY"}
+"""Those whose columns have a relation's name before them."""
 MODIFIERS: Final = frozenset(
     {"ORDER_MODIFIER", "LIMIT_MODIFIER", "LIMIT_PERCENT_MODIFIER", "DISTINCT_MODIFIER"}
 )
@@ -90,12 +99,18 @@ ORDERS: Final = frozenset({"ORDER_DEFAULT", "ASCENDING", "DESCENDING"})
 
 LITERAL_CHARACTERS: Final = 4096
 PATTERN_CHARACTERS: Final = 512
+PATTERN_WEIGHT: Final = 200
+"""Of a pattern, in characters with its repetitions written out: so many steps each character of a
+text may cost, and 2,048 texts are matched before anybody looks at the clock (20 s at worst)."""
+REPLACING_WEIGHT: Final = 48
+"""Of one of which every match is replaced (option ``g``): each match may look as far as the end."""
 REPLACEMENT_CHARACTERS: Final = 8
 """Of what each match becomes: a text grows by at most this factor."""
 MAX: Final = {
     "parts": 10_000,
     "levels": 300,
     "tables": 16,
+    "relations in FROM": 32,
     "subqueries": 16,
     "grouping sets": 64,
     "stars beside others": 8,

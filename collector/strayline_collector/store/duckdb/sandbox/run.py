@@ -16,7 +16,12 @@ import pyarrow as pa
 
 from strayline_collector.errors import BadInput, Stopped
 from strayline_collector.store.duckdb.queries import load
-from strayline_collector.store.duckdb.sandbox.guarded import TEMPLATE, WITH_PREFIX, guard
+from strayline_collector.store.duckdb.sandbox.guarded import (
+    ROW_PREFIX,
+    WITH_PREFIX,
+    guard,
+    measuring,
+)
 from strayline_collector.store.duckdb.sandbox.rules import Tree, check
 from strayline_collector.store.ports import Asked, Limits
 
@@ -67,7 +72,9 @@ def _sound(cursor: duckdb.DuckDBPyConnection, sql: str, limits: Limits) -> str:
     try:
         node = _tree(cursor, sql)
         check(node)
-        return _text(cursor, guard(node, _template(cursor), lambda e: _name(cursor, e)))
+        return _text(
+            cursor, guard(node, lambda most: _measure(cursor, most), lambda e: _name(cursor, e))
+        )
     except RecursionError:
         raise BadInput("the statement is too deeply nested") from None
 
@@ -99,8 +106,8 @@ def _text(cursor: duckdb.DuckDBPyConnection, node: Tree) -> str:
     return str(found[0])
 
 
-def _template(cursor: duckdb.DuckDBPyConnection) -> Tree:
-    return _document(cursor, TEMPLATE)["statements"][0]["node"]["select_list"][0]
+def _measure(cursor: duckdb.DuckDBPyConnection, most: int) -> Tree:
+    return _document(cursor, measuring(most))["statements"][0]["node"]["select_list"][0]
 
 
 def _name(cursor: duckdb.DuckDBPyConnection, expression: Tree) -> str:
@@ -191,5 +198,7 @@ def _limit_bytes(cursor: duckdb.DuckDBPyConnection) -> int:
 
 def _first_paragraph(error: BaseException) -> str:
     """What is wrong, without the rewritten statement that it quotes."""
-    first = " ".join(str(error).partition("\n")[0].split()).replace(WITH_PREFIX, "")
+    first = " ".join(str(error).partition("\n")[0].split())
+    for prefix in (WITH_PREFIX, ROW_PREFIX):
+        first = first.replace(prefix, "")
     return first[:500] or type(error).__name__
