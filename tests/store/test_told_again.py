@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -16,8 +17,11 @@ from strayline.amqp.believed import Beliefs
 from strayline_collector.decode.otlp import decode
 from strayline_collector.detect.intended import said_by
 from strayline_collector.detect.route import Binding
+from strayline_collector.query.export import Format
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
+from tests.formats.test_round_trip import exported, flat
+from tests.support.spans import otlp_span
 
 START_NS = 1_795_000_000_000_000_000
 PROCESSES = ("a", "b", "c")
@@ -198,3 +202,27 @@ def test_a_span_that_tells_again_is_no_census_to_those_who_do_not_know_of_it() -
     with stored([[body]]) as store:
         assert asked(store, "SELECT * FROM census") == []
         assert asked(store, "SELECT * FROM distinct_spans") == []
+        assert asked(store, "SELECT * FROM processes") == []
+
+
+@pytest.mark.parametrize("form", ["protobuf", "json"])
+def test_an_export_has_what_was_told_again_to_a_collector_that_began_late(form: Format) -> None:
+    """Each process's once, whatever its length and whoever else told something in the same load."""
+    said = [("a", ("declare", f"q{n}" * 20)) for n in range(400)]
+    *many, late = [text for _, _, text in timed([*said, ("b", ("bind", "qk"))])]
+    of_a, of_b = ("a", ", ".join(many)), ("b", late)
+    loads = [
+        [request([of_a], "strayline.census", 1), otlp_span(7, 1, note="x" * 40_000)],
+        [request([of_a], "strayline.census", 2), request([of_b], "strayline.topology", 3)],
+        [request([of_a, of_b], "strayline.census", 4)],
+    ]
+    came = [ExportTraceServiceRequest.FromString(body) for bodies in loads for body in bodies]
+    with stored(loads) as store:
+        known = asked(store, KNOWN)
+        told = exported(store, form)
+        assert asked(store, "SELECT max(spans) AS n FROM loaded") == [{"n": 1}]
+    found = flat(told)
+    assert found == flat(came[0], came[1], came[3])
+    with stored([[told.SerializeToString()]]) as again:
+        assert asked(again, KNOWN) == known
+        assert flat(exported(again, form)) == found

@@ -142,10 +142,21 @@ def is_told_again(spans: pa.Table) -> Any:
     return compute.fill_null(told, False)
 
 
-def derive_told_again(session: Session, batch: int, spans: pa.Table) -> None:
-    """Adds what of ``spans`` (those of ``is_told_again``) nobody had told yet."""
+def derive_told_again(session: Session, batch: int, spans: pa.Table) -> pa.Array:
+    """Adds what of ``spans`` (those of ``is_told_again``) nobody had told yet. Returns the processes
+    that told something of it."""
     session.register("told", spans)
+    before = _facts_by_process(session, batch)
     _run(session, "derive/topology", {"batch": batch})
+    after = _facts_by_process(session, batch)
+    return pa.array(
+        [who for who, facts in after.items() if facts > before.get(who, 0)], pa.string()
+    )
+
+
+def _facts_by_process(session: Session, batch: int) -> dict[str | None, int]:
+    rows = session.rows(load("load/topology_of"), {"batch": batch})
+    return {row["process"]: row["facts"] for row in rows}
 
 
 def _replies(session: Session, batch: int, since: int) -> None:

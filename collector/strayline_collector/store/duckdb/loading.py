@@ -10,7 +10,7 @@ import pyarrow.compute
 
 from strayline_collector.store.duckdb import history
 from strayline_collector.store.duckdb.history import OWN_SPANS
-from strayline_collector.store.duckdb.long_texts import shorten
+from strayline_collector.store.duckdb.long_texts import Stored, shorten
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Session
 
@@ -30,14 +30,18 @@ class Added:
 def add_spans(session: Session, batch: int, spans: pa.Table) -> Added:
     """Adds ``spans`` (columns of ``decode.python.SCHEMA``, at least one) as load ``batch``, in the
     caller's transaction. Spans that tell the topology again come every minute of every process: they
-    add what was not known, and are not kept."""
+    add what was not known, and are kept when that was something, so that an export has it too."""
     again = history.is_told_again(spans)
     told_again = spans.filter(again)
     if not told_again.num_rows:
         return _add(session, batch, spans)
     rest = spans.filter(compute.invert(again))
     added = _add(session, batch, rest) if rest.num_rows else Added(0, 0, batch)
-    history.derive_told_again(session, batch, told_again)
+    news = history.derive_told_again(session, batch, told_again)
+    kept = told_again.filter(compute.is_in(told_again["process"], value_set=news))
+    if kept.num_rows:
+        # no row of the others names more long texts than it has columns
+        _store(session, batch, shorten(kept, first_n=rest.num_rows * rest.num_columns))
     return added
 
 
@@ -51,11 +55,7 @@ def _add(session: Session, batch: int, spans: pa.Table) -> Added:
         session.register("arrived", stored.spans)
     about_since = batch
     if stored.spans.num_rows:
-        session.execute(load("load/spans"), {"batch": batch})
-        if stored.parts is not None:
-            session.register("long_parts", stored.parts)
-            session.execute(load("load/long_texts"), {"batch": batch})
-        _note_resources(session, batch, stored.spans)
+        _store(session, batch, stored)
         session.execute(load("load/directory"), {"batch": batch})
         session.execute(load("load/processes"))
         about_since = history.derive(session, batch, stored.told)
@@ -64,8 +64,14 @@ def _add(session: Session, batch: int, spans: pa.Table) -> Added:
     return Added(told, int(known["new_traces"]), about_since)
 
 
-def _note_resources(session: Session, batch: int, spans: pa.Table) -> None:
-    session.register("told_resources", pa.table({"resource": compute.unique(spans["resource"])}))
+def _store(session: Session, batch: int, stored: Stored) -> None:
+    session.register("arrived", stored.spans)
+    session.execute(load("load/spans"), {"batch": batch})
+    if stored.parts is not None:
+        session.register("long_parts", stored.parts)
+        session.execute(load("load/long_texts"), {"batch": batch})
+    resources = pa.table({"resource": compute.unique(stored.spans["resource"])})
+    session.register("told_resources", resources)
     session.execute(load("load/resources"), {"batch": batch})
 
 

@@ -57,8 +57,8 @@ class Stored:
         return Stored(spans, parts, told)
 
 
-def shorten(spans: pa.Table) -> Stored:
-    """Cuts what is too long for its row."""
+def shorten(spans: pa.Table, *, first_n: int = 0) -> Stored:
+    """Cuts what is too long for its row. ``first_n``: the first ``n`` that the load has not used."""
     told = spans
     numbers: dict[str, int] = {}
     named: dict[int, dict[str, int]] = {}
@@ -80,7 +80,9 @@ def shorten(spans: pa.Table) -> Stored:
                 if text not in made:
                     made[text] = _json(text) if name in JSON else _cut(text, TEXT_BYTES)
                 short.append(made[text])
-                named.setdefault(first + row, {})[name] = numbers.setdefault(text, len(numbers))
+                named.setdefault(first + row, {})[name] = numbers.setdefault(
+                    text, first_n + len(numbers)
+                )
             chunks.append(compute.replace_with_mask(chunk, long, pa.array(short, pa.string())))
             first += len(chunk)
         filled = pa.chunked_array(chunks, pa.string())
@@ -91,7 +93,7 @@ def shorten(spans: pa.Table) -> Stored:
         return Stored(spans, None, spans)
     shortened = [json.dumps(named[row]) if row in named else None for row in range(spans.num_rows)]
     spans = spans.append_column("shortened", pa.array(shortened, pa.string()))
-    return Stored(spans, _parts(list(numbers)), told)
+    return Stored(spans, _parts(list(numbers), first_n), told)
 
 
 def _too_long(column: pa.ChunkedArray, name: str) -> bool:
@@ -103,10 +105,10 @@ def _most(name: str) -> int:
     return JSON_BYTES if name in JSON else TEXT_BYTES
 
 
-def _parts(texts: list[str]) -> pa.Table:
+def _parts(texts: list[str], first_n: int) -> pa.Table:
     rows = [
         (n, part, text[start : start + PART_CHARS])
-        for n, text in enumerate(texts)
+        for n, text in enumerate(texts, start=first_n)
         for part, start in enumerate(range(0, len(text), PART_CHARS))
     ]
     columns = zip(*rows, strict=True)
