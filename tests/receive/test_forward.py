@@ -11,17 +11,22 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import grpc
 import httpx
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from strayline_collector.errors import UsageError
+from strayline_collector.formats.otlp_json import protobuf_to_document
 from strayline_collector.receive import forward
 from strayline_collector.receive.forward import Forwarder
 from strayline_collector.settings import CollectorSettings, parse_address, parse_forward
 from tests.cli.test_cli import clear_line, strayline
 from tests.formats.test_round_trip import one_span
+from tests.formats.test_zipkin import WHOLE
 from tests.support.collector import RunningCollector, collector_command
 from tests.support.corpus import requests, truth
+from tests.support.otlp import EXPORT
 from tests.support.sink import Sink, running_sink
 
 
@@ -255,17 +260,25 @@ def test_urls_and_headers_that_cannot_be_and_a_collector_that_would_forward_to_i
     clear_line(strayline("collector", STRAYLINE_FORWARD="grpc://b:4317"), "grpc://b:4317", "http")
 
 
-def test_headers_reach_the_backend_from_the_environment(tmp_path: Path) -> None:
+def test_what_comes_by_any_door_goes_on_with_headers_from_the_environment() -> None:
     with (
         running_sink() as sink,
         collector_command(
-            STRAYLINE_FORWARD=sink.endpoint, STRAYLINE_FORWARD_HEADER="x-key=a:b, x-team=shop"
+            "--zipkin", "127.0.0.1:0",
+            STRAYLINE_FORWARD=sink.endpoint, STRAYLINE_FORWARD_HEADER="x-key=a:b, x-team=shop",
         ) as ours,
-    ):
-        send(ours, spans(1))
-        sink.wait_for(lambda found: found)
+        grpc.insecure_channel(ours.otlp_grpc) as channel,
+    ):  # fmt: skip
+        http, rpc, document = spans(3)
+        send(ours, [http])
+        channel.unary_unary(EXPORT)(rpc)
+        document = protobuf_to_document(ExportTraceServiceRequest.FromString(document))
+        httpx.post(f"http://{ours.otlp_http}/v1/traces", json=document).raise_for_status()
+        httpx.post(f"http://{ours.zipkin}/api/v2/spans", json=[WHOLE]).raise_for_status()
+        sink.wait_for(lambda found: len(found) == 4)
+        assert {span.name for span in sink.spans()} == {"s1", "s2", "s3", WHOLE["name"]}
         assert (sink.headers[0]["x-key"], sink.headers[0]["x-team"]) == ("a:b", "shop")
-        until(lambda: 'forward_requests_total{outcome="sent"} 1' in _metrics(ours))
+        until(lambda: 'forward_requests_total{outcome="sent"} 4' in _metrics(ours))
         assert 'strayline_forward_requests_total{outcome="dropped"} 0' in _metrics(ours)
 
 

@@ -241,6 +241,47 @@ def test_a_frozen_disk_is_answered_within_a_bound_and_what_it_wrote_late_is_kept
     journal.close()
 
 
+def test_what_comes_while_the_disk_writes_shares_the_next_sync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nobody is told "accepted" before the one that follows its own write."""
+    journal = FileJournal(tmp_path / "j", None)
+    held = [threading.Event(), threading.Event()]
+    begun: list[int] = []
+    real = os.fdatasync
+
+    def fdatasync(descriptor: int) -> None:
+        begun.append(descriptor)
+        held[len(begun) - 1].wait(20)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+
+    async def live() -> None:
+        first = asyncio.create_task(journal.append(b"first"))
+        await _until(lambda: len(begun) == 1)
+        others = [asyncio.create_task(journal.append(b"%d" % n)) for n in range(200)]
+        await asyncio.sleep(0)  # each has handed over its request
+        held[0].set()
+        await first
+        await _until(lambda: len(begun) == 2)
+        assert not any(other.done() for other in others)
+        held[1].set()
+        await asyncio.gather(*others)
+
+    asyncio.run(live())
+    assert len(begun) == 2
+    journal.close()
+    assert len(FileJournal(tmp_path / "j", None).read(None, 10**6).records) == 201
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.005)
+
+
 def test_a_clock_set_back_makes_nothing_older_than_what_came_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import threading
 import time
 from pathlib import Path
@@ -19,7 +21,7 @@ from strayline_collector.receive.segment import HEAD_BYTES
 from strayline_collector.store.duckdb.store import DuckDBStore
 from tests.bench.receive import request
 from tests.support import otlp
-from tests.support.collector import RunningCollector, running_collector
+from tests.support.collector import RunningCollector, collector_command, running_collector
 from tests.support.faults import full_disk, wait_for
 
 PROTOBUF = {"content-type": "application/x-protobuf"}
@@ -45,15 +47,41 @@ def test_what_is_acknowledged_becomes_visible_by_itself_and_is_told_of() -> None
         wait_for(lambda: collector.get("/api/v1/status")["spans"] == 20, timeout=10)
         found = figures(collector)
         ingest = collector.get("/api/v1/status")["ingest"]
+        files = [os.path.realpath(file) for file in open_files(collector)]
+    assert [file for file in files if file.endswith((".segment", ".duckdb", ".wal"))] == []
     assert found['strayline_requests_total{door="http",outcome="accepted"}'] == 1
     assert found['strayline_requests_total{door="http",outcome="refused"}'] == 1
     assert found['strayline_refused_total{reason="malformed"}'] == 1
     assert found["strayline_spans_accepted_total"] == found["strayline_loaded_rows_total"] == 20
     assert found["strayline_load_seconds_count"] == 1
     assert found["strayline_journal_lag_bytes"] == found["strayline_memory_in_flight_bytes"] == 0
+    assert found["strayline_batch_rows"] == 20
+    assert 0 <= found["strayline_linger_seconds"] < 1
     assert found["strayline_ready"] == 1
     assert (ingest["batch_rows"], ingest["journal_lag_bytes"], ingest["problem"]) == (20, 0, None)
     assert ingest["linger_ms"] < 1000
+
+
+def open_files(collector: RunningCollector) -> list[Path]:
+    return list(Path(f"/proc/{collector.process.pid}/fd").iterdir())
+
+
+def test_the_documented_figures_are_those_there_are() -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    tables = [
+        line
+        for page in ("operations.md", "formats.md")
+        for line in (docs / page).read_text().splitlines()
+        if line.startswith("| `strayline_") or "/metrics`: `strayline_" in line
+    ]
+    documented = set(re.findall(r"`(strayline_\w+)", "\n".join(tables)))
+    nobody = "http://127.0.0.1:9"
+    with collector_command("--forward", nobody, "--webhook", nobody) as collector:
+        collector.replay("b_misroute")  # some are there once they count something
+        assert post(collector, b"\xff\xff") == 400
+        collector.settle()
+        text = httpx.get(f"http://{collector.api}/metrics").text
+    assert set(re.findall(r"^# TYPE (\w+)", text, re.MULTILINE)) == documented
 
 
 def test_a_store_without_room_loses_nothing_and_goes_on_by_itself(tmp_path: Path) -> None:

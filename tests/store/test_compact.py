@@ -17,7 +17,8 @@ from strayline_collector.store.duckdb.retain import drop
 from strayline_collector.store.duckdb.roll import roll
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
-from tests.support.corpus import load_recording
+from tests.support.collector import running_collector
+from tests.support.corpus import load_recording, truth
 from tests.support.synthetic import tables
 
 
@@ -71,21 +72,23 @@ def test_what_was_dropped_leaves_the_file(tmp_path: Path) -> None:
     assert found.after < found.before
 
 
-def test_a_file_in_use_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_the_file_of_a_running_collector_is_refused_in_one_line_and_it_goes_on(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "s.duckdb"
-    DuckDBStore.open(str(path)).close()
-    held = subprocess.Popen(
-        [sys.executable, "-c", "import sys, duckdb; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()", str(path)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        assert held.stdout is not None
-        held.stdout.readline()
+    with running_collector(path) as collector:
+        collector.replay("b_misroute")
         with pytest.raises(StoreError, match="in use by another process") as refused:
             compact(str(path))
         assert "\n" not in str(refused.value)
-    finally:
-        held.communicate(b"")
+        collector.settle()
+        assert collector.get("/api/v1/status")["spans"] == truth("b_misroute")["spans"]
+        assert sorted(os.listdir(tmp_path)) == ["s.duckdb", "s.duckdb.journal", "s.duckdb.wal"]
+        collector.kill()  # what it had not loaded stays in the journal, which is not compacted
+    compact(str(path))
+    with running_collector(path) as collector:
+        collector.settle()
+        assert collector.get("/api/v1/status")["spans"] == truth("b_misroute")["spans"]
 
 
 @pytest.mark.parametrize("kind", ["missing", "foreign"])

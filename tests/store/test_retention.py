@@ -16,18 +16,36 @@ from strayline_collector.query.status import SpanCounts
 from strayline_collector.query.times import BEGINNING, END
 from strayline_collector.settings import CollectorSettings
 from strayline_collector.store.duckdb.queries import load
-from strayline_collector.store.duckdb.retain import DAY_NS, HOUR_NS, Retention, outlived, step
+from strayline_collector.store.duckdb.retain import (
+    DAY_NS,
+    HOUR_NS,
+    TABLES,
+    Retention,
+    outlived,
+    step,
+)
 from strayline_collector.store.duckdb.roll import roll
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
+from tests.faults.test_clock import SHIFTED, send
+from tests.support.collector import running_collector
 from tests.support.corpus import load_recording
+from tests.support.faults import wait_for
 from tests.support.synthetic import tables
 
-TELEMETRY = (
-    "spans", "span_links", "publish_facts", "delivery_facts", "settlement_facts", "return_facts",
-    "open_operations", "census", "judgements", "trace_directory", "message_directory", "call_minutes",
-    "service_minutes", "rolled",
-)  # fmt: skip
+HOLD_ON = {
+    "meta": "about the file",
+    "loaded": "a line a load: where the journal is read on from, and running counts",
+    "resources": "a thousand at most",
+    "processes": "a line a process, for the watermark",
+    "broker_names": "a line a broker",
+    "topology_facts": "what holds until the contrary is told",
+    "topology_sources": "documents as they were given",
+    "findings": "keep their summary",
+    "frozen_findings": "say which do",
+    "notices": "are to be told yet; their own queue is bounded",
+    "memories": "of detectors, which forget by themselves",
+}
 
 
 def _rolls(*hours: float) -> list[dict[str, Any]]:
@@ -69,7 +87,7 @@ def test_old_telemetry_goes_from_every_table_and_a_finding_keeps_its_summary() -
     assert before
     store.maintain()
     with store.read() as session:
-        for table in TELEMETRY:
+        for table, _ in TABLES:
             assert session.rows(f"SELECT count(*) AS n FROM {table}") == [{"n": 0}], table
     assert SpanCounts(store).read().spans == 0
     load_recording(store, "a_healthy_proto", received_ns=time.time_ns())
@@ -77,6 +95,30 @@ def test_old_telemetry_goes_from_every_table_and_a_finding_keeps_its_summary() -
     with store.read() as session:
         assert session.rows("SELECT * EXCLUDE (updated_ns) FROM findings") == before
     store.close()
+
+
+def test_every_table_is_let_go_of_or_holds_on_for_a_reason(store: DuckDBStore) -> None:
+    with store.read() as session:
+        there = {row["n"] for row in session.rows("SELECT table_name AS n FROM duckdb_tables()")}
+    let_go = {table for table, _ in TABLES}
+    assert let_go | HOLD_ON.keys() == there
+    assert not let_go & HOLD_ON.keys()
+
+
+def test_a_running_collector_lets_go_of_what_is_too_old(tmp_path: Path) -> None:
+    offset = tmp_path / "offset"
+    prelude = "from strayline_collector import load; load.MAINTAIN_S = 0.2\n"
+    prelude += SHIFTED.format(offset=str(offset))
+    with running_collector(
+        tmp_path / "s.duckdb", prelude=prelude, retention="1h", max_db_size="1GB"
+    ) as collector:
+        send(collector, 1)
+        collector.settle()
+        offset.write_text("7200")  # seconds on
+        send(collector, 2)
+        traces = lambda: collector.get("/api/v1/traces")["items"]  # noqa: E731
+        wait_for(lambda: [int(trace["trace_id"], 16) for trace in traces()] == [2])
+        assert collector.get("/api/v1/status")["spans"] == 1
 
 
 def test_counts_and_graph_are_of_what_is_kept() -> None:

@@ -23,7 +23,7 @@ MINUTE_NS: Final = 60_000_000_000
 HOUR_NS: Final = 60 * MINUTE_NS
 DAY_NS: Final = 24 * HOUR_NS
 
-_TABLES: Final = (
+TABLES: Final = (
     ("spans", "batch"),
     ("long_texts", "batch"),
     ("span_links", "batch"),
@@ -100,7 +100,7 @@ def drop(session: Session, until: int) -> None:
     roll = next(r for r in session.rows(load("retain/rolls")) if r["batch"] == until)
     session.execute(load("retain/freeze"), {"until": until})
     minutes = session.table(load("roll/messages_dropped"), {"until": until})["minute"].to_pylist()
-    for table, column in _TABLES:
+    for table, column in TABLES:
         delete = f"DELETE FROM {table} WHERE {column} <= $until"  # noqa: S608 - our own names
         session.execute(delete, {"until": until})
     if minutes:
