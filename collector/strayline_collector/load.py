@@ -31,6 +31,8 @@ LEAST_LINGER_S: Final = 0.1
 LOG_BYTES: Final = 16 * 2**20
 """A checkpoint moves the write-ahead log into the file before it is larger: this much takes 0.3 s."""
 MAINTAIN_S: Final = 30.0
+IDLE_MAINTAIN_S: Final = 120.0
+"""Where nothing was loaded since: what retention gives a time to grows old without it."""
 _TICK_S: Final = 0.025
 
 
@@ -207,11 +209,12 @@ class Loader:
         self._journal.forget(after)
 
     def _maintain(self) -> None:
-        if not self._unmaintained or self._stopping:
+        if self._stopping:
             return
         started = time.monotonic()
-        long = not self._checkpoint_failed and self._log_bytes() > LOG_BYTES
-        if started - self._maintained > MAINTAIN_S or long:
+        wait_s = MAINTAIN_S if self._unmaintained else IDLE_MAINTAIN_S
+        long = self._unmaintained and not self._checkpoint_failed and self._log_bytes() > LOG_BYTES
+        if started - self._maintained > wait_s or long:
             self._checkpoint_failed = True
             try:
                 self._store.maintain()

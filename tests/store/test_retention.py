@@ -107,17 +107,23 @@ def test_every_table_is_let_go_of_or_holds_on_for_a_reason(store: DuckDBStore) -
 
 def test_a_running_collector_lets_go_of_what_is_too_old(tmp_path: Path) -> None:
     offset = tmp_path / "offset"
-    prelude = "from strayline_collector import load; load.MAINTAIN_S = 0.2\n"
+    prelude = "from strayline_collector import load; load.MAINTAIN_S = load.IDLE_MAINTAIN_S = 0.2\n"
     prelude += SHIFTED.format(offset=str(offset))
     with running_collector(
         tmp_path / "s.duckdb", prelude=prelude, retention="1h", max_db_size="1GB"
     ) as collector:
+
+        def kept() -> list[int]:
+            return [
+                int(trace["trace_id"], 16) for trace in collector.get("/api/v1/traces")["items"]
+            ]
+
         send(collector, 1)
-        collector.settle()
-        offset.write_text("7200")  # seconds on
+        wait_for(lambda: kept() == [1])
+        offset.write_text("7200")  # seconds on; nothing comes meanwhile
+        wait_for(lambda: kept() == [])
         send(collector, 2)
-        traces = lambda: collector.get("/api/v1/traces")["items"]  # noqa: E731
-        wait_for(lambda: [int(trace["trace_id"], 16) for trace in traces()] == [2])
+        wait_for(lambda: kept() == [2])
         assert collector.get("/api/v1/status")["spans"] == 1
 
 
