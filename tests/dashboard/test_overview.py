@@ -5,19 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.support.browser import clean_page, dashboard
 from tests.support.collector import RunningCollector, running_collector
+from tests.support.faults import full_disk
+from tests.support.otlp import PROTOBUF, body
 from tests.support.story import CONSUMER, PRODUCER, SERVER, Told, send
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def shop() -> Iterator[tuple[RunningCollector, str]]:
-    with running_collector() as collector, dashboard(collector.api) as url:
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningCollector, str]]:
+    db = tmp_path_factory.mktemp("shop") / "s.duckdb"
+    with running_collector(db) as collector, dashboard(collector.api) as url:
         yield collector, url
 
 
@@ -48,6 +52,26 @@ def test_an_empty_dashboard_teaches_and_wakes_up_by_itself(
         expect(page.locator("#demo")).to_have_count(0)
         orders(collector, 1)
         expect(page.locator("#tail tbody tr")).to_have_count(1, timeout=15_000)
+
+
+def test_a_collector_that_takes_nothing_says_so_on_every_page(
+    browser: Browser, shop: tuple[RunningCollector, str]
+) -> None:
+    collector, url = shop
+    with clean_page(browser, url) as page:
+        page.goto("/")
+        connection = page.locator("#connection")
+        expect(connection).to_have_text("Connected", timeout=15_000)
+        with full_disk(collector.process):
+            answer = httpx.post(
+                f"http://{collector.otlp_http}/v1/traces", content=body(), headers=PROTOBUF
+            )
+            assert answer.status_code == 503
+            expect(connection).to_have_text("Nothing is accepted", timeout=15_000)
+            connection.get_by_role("link").click()
+            expect(page.locator(".banner.error")).to_contain_text("Nothing is accepted or loaded")
+            expect(connection).to_have_text("Nothing is accepted")
+        expect(connection).to_have_text("Connected", timeout=15_000)
 
 
 def test_what_comes_is_counted_while_the_pointer_is_in_the_list_and_shown_after(

@@ -81,7 +81,14 @@ def test_findings_are_told_when_they_come_and_change_and_again_from_any_place(
 def test_rates_are_of_the_running_collector(collector: RunningCollector) -> None:
     with following(collector) as stream:
         rates = next(data for _, name, data in stream if name == "rates")
-    assert set(rates) == {"spans", "traces", "accepted_spans", "spans_per_s", "watermark"}
+    assert set(rates) == {
+        "spans",
+        "traces",
+        "accepted_spans",
+        "spans_per_s",
+        "watermark",
+        "problem",
+    }
 
 
 def test_a_place_that_no_event_bore_is_refused(collector: RunningCollector) -> None:

@@ -134,6 +134,7 @@ class Streams:
             accepted_spans=status["ingest"]["accepted_spans"],
             spans_per_s=status["ingest"]["spans_per_s"],
             watermark=status["detection"]["watermark"],
+            problem=status["ingest"]["problem"],
         )
 
 

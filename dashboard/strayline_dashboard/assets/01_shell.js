@@ -212,13 +212,19 @@
     away: "Collector away, retrying",
     gone: "Dashboard away, retrying",
     locked: "Not logged in",
+    refusing: "Nothing is accepted",
   };
   let state = null;
-  function connection(next) {
+  function connection(next, why) {
     const before = state;
     state = next || state;
     const place = document.getElementById("connection");
-    if (place) place.replaceChildren(h("span", { class: `dot ${state || ""}` }), STATES[state] || "Connecting");
+    const said = STATES[state] || "Connecting";
+    if (place)
+      place.replaceChildren(
+        h("span", { class: `dot ${state || ""}` }),
+        why ? h("a", { href: "/settings", title: why }, said) : said,
+      );
     const shell = document.getElementById("shell");
     if (shell) shell.dataset.connection = state || "";
     if (state === "here" && (before === "away" || before === "gone" || before === "locked")) sl.refresh();

@@ -17,6 +17,7 @@
   function tell(name, event) {
     if (event.lastEventId) lastId = event.lastEventId;
     const data = JSON.parse(event.data);
+    if (name === "rates") sl.connection(data.problem ? "refusing" : "here", data.problem);
     for (const handlers of [...listeners]) if (handlers[name]) handlers[name](data);
   }
   function open() {

@@ -20,6 +20,8 @@ class LiveRates(TypedDict):
     accepted_spans: int
     spans_per_s: float
     watermark: str | None
+    problem: str | None
+    """Why nothing is accepted or loaded right now."""
 
 
 class RatePoint(TypedDict):
