@@ -90,6 +90,7 @@ LONG_STEPS = [
     "SELECT regexp_matches(name, '(a|b)*a(a|b){900}c') FROM spans", "SELECT regexp_matches(name, '((a?){20}){20}') FROM spans", "SELECT regexp_extract(name, '(\\pL{20}){10}') FROM spans", "SELECT regexp_full_match(name, '.*a" + "." * 200 + "c') FROM spans", "SELECT regexp_matches(name, '[\\p{L}]{50}') FROM spans",
     "SELECT regexp_matches(name, '(\\Q)\\Ea{50}){50}') FROM spans", "SELECT regexp_replace(name, '(.*a.{60}z)?.', 'x', 'g') FROM spans", "SELECT name LIKE '%a" + "_" * 250 + "c' FROM spans", "SELECT name NOT ILIKE '%a" + "_" * 250 + "c' FROM spans",
     "SELECT count(*) FROM " + ", ".join(f"(VALUES (1), (2)) v{i}(x)" for i in range(60)) + " WHERE " + " AND ".join(f"v{i}.x = v{i + 1}.x" for i in range(59)), "SELECT count(*) FROM " + ", ".join(f"(SELECT 1) v{i}" for i in range(40)),
+    *(f"SELECT {f} OVER (ORDER BY start{frame}) FROM spans" for f, frame in (("mad(start)", ""), ("entropy(name)", ""), ("quantile_disc(DISTINCT start, 0.5)", ""), ("mode(DISTINCT name)", ""), ("count(DISTINCT name)", " ROWS BETWEEN 9 PRECEDING AND 9 FOLLOWING EXCLUDE CURRENT ROW"), ("sum(start)", " GROUPS BETWEEN 9 PRECEDING AND 9 FOLLOWING EXCLUDE TIES"))),
     f"SELECT regexp_replace(name || '{'x' * 600}', '.', 'y', 'g') FROM (VALUES ('a')) v(name)",
 ]  # fmt: skip
 

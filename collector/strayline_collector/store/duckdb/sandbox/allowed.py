@@ -33,6 +33,10 @@ AGGREGATES: Final = frozenset(
 WINDOWS: Final = frozenset(
     {"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "first_value", "last_value", "nth_value"}
 )  # fmt: skip
+NO_WINDOWS: Final = frozenset({"mad", "entropy"})
+"""Aggregates that look at a whole frame again for each row; 2,048 rows take minutes in one step."""
+DISTINCT_WINDOWS: Final = frozenset({"count", "sum", "avg", "mean", "min", "max"})
+"""Those that do not with DISTINCT."""
 SCALARS: Final = frozenset(
     {
         # numbers

@@ -118,6 +118,8 @@ def _check_expression(part: Tree, counts: Counter[str]) -> None:
         _known(part["type"], allowed.OPERATORS)
     elif kind == "SUBQUERY":
         counts["subqueries"] += 1
+    elif kind == "WINDOW":
+        _check_window(part)
     elif kind == "STAR":
         if part.get("expr") is not None:
             raise BadInput("COLUMNS may not be used")
@@ -164,6 +166,16 @@ def _check_function(part: Tree, counts: Counter[str]) -> None:
             raise BadInput("replace: what is replaced must be a literal")
     if name == "strftime" and not any(constant_text(a) for a in arguments):
         raise BadInput("strftime: the format must be a literal")
+
+
+def _check_window(part: Tree) -> None:
+    name = str(part["function_name"]).lower()
+    if part.get("exclude_clause", "NO_OTHER") != "NO_OTHER":
+        raise BadInput("a window's frame may not exclude rows")
+    if name in allowed.NO_WINDOWS or (
+        part.get("distinct") and name not in allowed.DISTINCT_WINDOWS
+    ):
+        raise BadInput(f"{name}: may not be used over a window here")
 
 
 def _check_literals(name: str, arguments: list[Tree]) -> None:
