@@ -23,7 +23,7 @@ from strayline_collector.store.duckdb.sandbox import run
 from strayline_collector.store.ports import Asked, Limits, Params, Position, Row
 
 RETAIN_S: Final = 1.0
-"""Housekeeping drops for this long at most, then lets the next loads go first."""
+"""After this long housekeeping drops no more, and lets the next loads go first."""
 
 
 class DuckDBSession:
@@ -144,7 +144,6 @@ class DuckDBStore:
     def _retain(self) -> bool:
         if self._retention == Retention():
             return False
-        deadline = time.monotonic() + RETAIN_S
         with self.write() as session:
             roll(session, spans=1)
         with self.read() as session:
@@ -153,12 +152,15 @@ class DuckDBStore:
         until = outlived(
             rolls, self._retention, now_ns=time.time_ns(), used_bytes=int(used["bytes"])
         )
+        deadline = time.monotonic() + RETAIN_S
         dropped = False
-        while time.monotonic() < deadline and (upto := step(rolls, until)) is not None:
+        while (upto := step(rolls, until)) is not None:
             with self.write() as session:
                 drop(session, upto)
                 rolls = session.rows(load("retain/rolls"))
             dropped = True
+            if time.monotonic() > deadline:
+                break
         return dropped
 
     def size_bytes(self) -> int:
