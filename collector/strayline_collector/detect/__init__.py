@@ -59,6 +59,7 @@ DETECTORS: Final = (
         "duplicated",
         touched=load("detect/duplicated_touched"),
         judge=load("detect/duplicated"),
+        near=load("detect/duplicated_near"),
     ),
     Detector(
         "duplicated_retry",
@@ -72,6 +73,7 @@ DETECTORS: Final = (
         "redelivery_loop",
         touched=load("detect/duplicated_touched"),
         judge=load("detect/redelivery_loop"),
+        near=load("detect/duplicated_near"),
     ),
     Detector(
         "redelivery_loop_unnamed",

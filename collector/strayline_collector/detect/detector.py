@@ -24,7 +24,8 @@ class Detector:
     ``touched`` selects ``key`` of every key with facts of a load after ``$since``; nothing that loads
     before ``$from`` brought is about the same messages. ``judge`` (which may use both too)
     reads the registered table ``touched(key)`` and selects rows with the columns of
-    ``judgements`` except ``detector``. A ``population`` judges everything at once under one
+    ``judgements`` except ``detector``. ``near`` selects what ``judge`` reads of the touched keys' facts, as a table of
+    that name: without any nothing is said, and detectors with the same ``touched`` and ``near`` share it. A ``population`` judges everything at once under one
     key, since each of its verdicts rests on all messages: it runs less often. ``clocked``: time
     alone changes its verdicts (something that should have come by now), so that it is judged
     again although nothing came; it is a population too, and judges at ``moment.now_ns``; its ``touched``
@@ -41,6 +42,7 @@ class Detector:
     name: str
     touched: str = ""
     judge: str = ""
+    near: str = ""
     prepare: Prepare | None = None
     population: bool = False
     clocked: bool = False

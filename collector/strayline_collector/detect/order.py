@@ -178,7 +178,8 @@ class OrderMemory:
         register_retries(session)
         session.register("cuts", known.cuts)
         session.register("retried_before", known.retried)
-        session.register("tried_again", session.table(load("detect/reordered_again")))
+        tried_again = session.table(load("detect/reordered_again"))
+        session.register("tried_again", tried_again)
         also, whole = _MESSAGES.empty_table(), pa.table({"k": pa.array([], pa.int64())})
         if since:
             also = pa.concat_tables(
@@ -215,6 +216,10 @@ class OrderMemory:
             window = pa.concat_tables([changed, session.table(load("detect/reordered_behind"))])
         session.register("window_rows", window)
         session.register("placed", _placed(session, window))
+        retried = _MESSAGES.empty_table()
+        if tried_again.num_rows:
+            retried = session.table(load("detect/reordered_needed_retries"))
+        session.register("retried", retried)
         needed = session.table(load("detect/reordered_needed"))
         session.register("needed", needed)
         told, leans = needed.slice(0, 0), needed.slice(0, 0)

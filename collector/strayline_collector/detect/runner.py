@@ -68,7 +68,7 @@ class _Asked:
 
     def __init__(self) -> None:
         self._begins: dict[int, int] = {}
-        self._touched: dict[tuple[str, int], pa.Table] = {}
+        self._tables: dict[tuple[str, int], pa.Table] = {}
 
     def begin(self, session: Session, since: int) -> int:
         """The load before which nothing is about the messages of the loads after ``since``. What is newly
@@ -78,12 +78,12 @@ class _Asked:
             self._begins[since] = int(row["batch"])
         return self._begins[since]
 
-    def touched(self, session: Session, sql: str, bounds: dict[str, int]) -> pa.Table:
-        """The keys that new loads touch, by ``sql``."""
+    def table(self, session: Session, sql: str, bounds: dict[str, int]) -> pa.Table:
+        """The keys that new loads touch, or what is near them, by ``sql``."""
         key = (sql, bounds["since"])
-        if key not in self._touched:
-            self._touched[key] = session.table(sql, _named(sql, bounds))
-        return self._touched[key]
+        if key not in self._tables:
+            self._tables[key] = session.table(sql, _named(sql, bounds))
+        return self._tables[key]
 
 
 _REQUIRED: Final = (
@@ -278,10 +278,15 @@ class Runner:
             bounds["judged_ns"] = int(known.get(f"moment:{detector.name}", 0))
         if "$recent" in detector.judge:
             bounds["recent"] = recent_batch(session)
-        touched = asked.touched(session, detector.touched, bounds)
+        touched = asked.table(session, detector.touched, bounds)
         rows = touched.slice(0, 0)
         if touched.num_rows and self._may_speak(detector):
             session.register("touched", touched)
+            if detector.near:
+                near = asked.table(session, detector.near, bounds)
+                if not near.num_rows:
+                    return _Judged(detector, newest, version, touched, rows)
+                session.register("near", near)
             if detector.prepare is None or detector.prepare(session) is not False:
                 rows = session.table(detector.judge, _named(detector.judge, bounds))
         return _Judged(detector, newest, version, touched, rows)

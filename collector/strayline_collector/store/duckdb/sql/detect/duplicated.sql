@@ -1,17 +1,11 @@
 -- Messages handled twice with success in one queue (docs/messages.md, section 5): one identity, two
 -- handlings that each ended without error and were acknowledged, and nothing given back between.
--- A copy that somebody published again with the same stamp counts: both succeeded.
-WITH near AS MATERIALIZED (   -- by eight bytes first: keys are long
-    SELECT * FROM delivery_facts
-    WHERE first_batch >= $from AND hash(coalesce(message, array_to_string(string_split(stamp, '.')[2:4], '.'))) IN (SELECT hash(split_part(key, '|', -1)) FROM touched)
-), tried AS (
-    SELECT d.*, concat_ws('|', coalesce(d.environment, ''), coalesce(d.broker, ''), coalesce(d.vhost, ''), d.queue,
-            coalesce(d.message, array_to_string(string_split(d.stamp, '.')[2:4], '.'))) AS key,
+-- A copy that somebody published again with the same stamp counts: both succeeded. `near`: duplicated_near.sql.
+WITH tried AS (
+    SELECT d.*,
         d.settlement IN ('ack', 'sent', 'auto') AND d.handled_end_ns IS NOT NULL AND NOT coalesce(d.failed, false) AS succeeded,
         coalesce(d.settled_ns, d.handled_end_ns) AS done_ns
-    FROM near d SEMI JOIN touched ON touched.key = concat_ws('|', coalesce(d.environment, ''), coalesce(d.broker, ''), coalesce(d.vhost, ''), d.queue,
-            coalesce(d.message, array_to_string(string_split(d.stamp, '.')[2:4], '.')))
-    WHERE d.queue IS NOT NULL
+    FROM near d SEMI JOIN touched USING (key)
 ), parted AS (
     SELECT *, count(*) FILTER (WHERE settlement IN ('nack_requeue', 'reject_requeue', 'nack_drop', 'reject_drop'))
             OVER (PARTITION BY key ORDER BY received_ns, delivery_tag, span_id) AS given_back,

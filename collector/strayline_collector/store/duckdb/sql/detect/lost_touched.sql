@@ -13,6 +13,8 @@ WITH span AS (
             AND p.end_ns BETWEEN judged_ns - 600000000000 - least(p.expiration_ms, 4294967295) * 1000000
                 AND now_ns + 600000000000 - least(p.expiration_ms, 4294967295) * 1000000) AS everywhere
     FROM span
+), rejected AS MATERIALIZED (      -- seldom any
+    SELECT DISTINCT environment, broker, vhost, queue, message FROM delivery_facts WHERE settlement IN ('nack_drop', 'reject_drop') AND message IS NOT NULL
 )
 SELECT DISTINCT concat_ws('|', coalesce(environment, ''), coalesce(broker, ''), coalesce(vhost, ''), queue) AS key
 FROM (
@@ -20,8 +22,7 @@ FROM (
     WHERE queue IS NOT NULL AND (everywhere OR batch > $since OR received_ns > judged_ns - 120000000000)
     GROUP BY ALL
     UNION ALL    -- where one of its rejected messages comes to light elsewhere
-    SELECT environment, broker, vhost, queue FROM delivery_facts
-    WHERE settlement IN ('nack_drop', 'reject_drop') AND message IN (SELECT message FROM delivery_facts WHERE batch > $since)
+    SELECT r.environment, r.broker, r.vhost, r.queue FROM rejected r SEMI JOIN delivery_facts d ON d.message = r.message AND d.batch > $since
     UNION ALL
     SELECT environment, broker, vhost, name FROM queue_traits, news WHERE everywhere OR ttl_ms IS NOT NULL
 );

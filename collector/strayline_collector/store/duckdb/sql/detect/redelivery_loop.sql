@@ -3,20 +3,14 @@
 -- wastes work into one that burns it. These numbers are `thresholds`. A retry that its queue arranged,
 -- with a pause (`x-death` tells of a queue in which it waited), is a policy until it has gone on four
 -- times as long. Other SDKs' spans tell nothing of `x-death`, and call a rejection an error: one that came
--- again went round.
-WITH near AS MATERIALIZED (   -- by eight bytes first: keys are long
-    SELECT * FROM delivery_facts
-    WHERE first_batch >= $from AND hash(coalesce(message, array_to_string(string_split(stamp, '.')[2:4], '.'))) IN (SELECT hash(split_part(key, '|', -1)) FROM touched)
-), tried AS (
-    SELECT d.*, concat_ws('|', coalesce(d.environment, ''), coalesce(d.broker, ''), coalesce(d.vhost, ''), d.queue,
-            coalesce(d.message, array_to_string(string_split(d.stamp, '.')[2:4], '.'))) AS key,
-        coalesce(d.message, array_to_string(string_split(d.stamp, '.')[2:4], '.')) AS met,
+-- again went round. `near`: duplicated_near.sql.
+WITH tried AS (
+    SELECT d.*,
         coalesce(d.settled_ns, d.handled_end_ns, d.received_ns) AS done_ns
-    FROM near d SEMI JOIN touched ON touched.key = concat_ws('|', coalesce(d.environment, ''), coalesce(d.broker, ''), coalesce(d.vhost, ''), d.queue,
-            coalesce(d.message, array_to_string(string_split(d.stamp, '.')[2:4], '.')))
-    WHERE d.queue IS NOT NULL AND (d.settlement IN ('nack_requeue', 'reject_requeue') OR coalesce(d.failed, false))
+    FROM near d SEMI JOIN touched USING (key)
+    WHERE d.settlement IN ('nack_requeue', 'reject_requeue') OR coalesce(d.failed, false)
 ), waited AS (
-    SELECT DISTINCT queue, environment, broker, vhost, coalesce(message, array_to_string(string_split(stamp, '.')[2:4], '.')) AS met FROM near WHERE contains(death, '|expired|')
+    SELECT DISTINCT queue, environment, broker, vhost, met FROM near WHERE contains(death, '|expired|')
 ), timed AS (
     SELECT t.* EXCLUDE (met), (w.met IS NOT NULL OR t.source = 'spans') AND coalesce(t.settlement IN ('nack_drop', 'reject_drop'), false) AS paused, done_ns - lag(done_ns, (SELECT greatest(1, ceil(loop_rate_per_s * loop_rate_window_s)::INTEGER - 1) FROM thresholds)) OVER (PARTITION BY key ORDER BY done_ns, span_id) AS ten_took_ns
     FROM tried t
