@@ -87,6 +87,21 @@ def test_what_was_deleted_with_its_queue_is_an_error(store: DuckDBStore) -> None
     assert claims(store) == dict.fromkeys((2, 3), ("queue_deleted", "error", "proven"))
 
 
+@pytest.mark.parametrize(("broker", "lost"), [(None, False), ("rabbit", False), ("another", True)])
+def test_what_a_delivery_that_names_no_publish_may_have_been_is_not_lost(
+    store: DuckDBStore, broker: str | None, lost: bool
+) -> None:
+    """Of a queue of that name: at this broker, or nobody says at which."""
+    silent = {
+        **delivery_row(9, Attempt(2, 1, 9, 400, 405)), "source": "spans", "broker": broker,
+        "vhost": None if broker is None else "/", "message": None, "message_id": None, "stamp": None,
+        "epoch": None, "channel": None, "publish_trace_id": None, "publish_span_id": None,
+    }  # fmt: skip
+    lose(store, got(1, 3), sent(1, 2, 3), emptied("delete", 5000, 1))
+    put(store, {"delivery_facts": [silent]}, 2)
+    assert (claims(store) != {}) is lost
+
+
 def elsewhere(
     rows: dict[str, list[dict[str, Any]]], **more: Any
 ) -> dict[str, list[dict[str, Any]]]:

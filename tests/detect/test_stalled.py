@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 
 from strayline_collector.detect.runner import Runner
 from strayline_collector.store.duckdb.store import DuckDBStore
-from tests.detect.histories import Attempt, S, away, binding, emptied, exchange, queue, write
+from tests.detect.histories import (
+    Attempt,
+    S,
+    away,
+    binding,
+    delivery_row,
+    emptied,
+    exchange,
+    put,
+    queue,
+    write,
+)
 from tests.detect.test_reordered import reused  # noqa: F401 - a fixture
 
 LAST = 100_000 * S
@@ -171,3 +182,17 @@ def test_a_handler_that_is_still_at_it_was_given_something(store: DuckDBStore) -
 def test_messages_that_foreign_spans_tell_of_stall_too(store: DuckDBStore) -> None:
     tell(store, SENT, {1: 11}, publish={"outcome": None, "source": "spans", "epoch": None, "channel": None})  # fmt: skip
     assert set(stalls(store, 400)) == {2, 3}
+
+
+@pytest.mark.parametrize(("broker", "stalled"), [(None, False), ("another", True)])
+def test_what_a_consumer_that_names_no_broker_took_does_not_wait(
+    store: DuckDBStore, broker: str | None, stalled: bool
+) -> None:
+    """One consumer ended, the other goes on; which broker its queue of that name is at nobody says."""
+    tell(store, {1: 10, 2: 100}, {1: 20})
+    silent = {
+        **delivery_row(9, Attempt(2, 1, 1, 110 * S, 111 * S)), "source": "spans", "broker": broker,
+        "vhost": None, "epoch": None, "channel": None, "stamp": None, "service": "java",
+    }  # fmt: skip
+    put(store, {"delivery_facts": [silent]}, 2)
+    assert (stalls(store, 1000) != {}) is stalled

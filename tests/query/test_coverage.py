@@ -6,9 +6,19 @@ from typing import Any
 
 import httpx
 
-from strayline_collector.query.coverage import BY_ABSENCE, read_coverage
+from strayline_collector.query.coverage import BY_ABSENCE, NO_NAME, read_coverage
 from strayline_collector.store.duckdb.store import DuckDBStore
-from tests.detect.histories import Attempt, S, away, binding, queue, write
+from tests.detect.histories import (
+    Attempt,
+    S,
+    away,
+    binding,
+    delivery_row,
+    publish_row,
+    put,
+    queue,
+    write,
+)
 from tests.support.collector import running_collector
 
 CENSUS = [{"consumers": [], "spans_dropped": 0}]
@@ -96,3 +106,29 @@ def test_when_no_collector_listened_is_named_in_its_range(store: DuckDBStore) ->
     ]
     reasons = {v["reason"] for v in answer["items"][0]["verdicts"] if v["kind"] == "lost"}
     assert reasons == {"no collector listened once, 20 s in all"}
+
+
+def test_what_is_handled_from_queues_that_no_span_names_stands_by_who_handled_it(
+    store: DuckDBStore,
+) -> None:
+    silent = [
+        {
+            **delivery_row(n, Attempt(n, 1, n, 10 * n, 10 * n + 5)),
+            "source": "spans", "queue": None, "stamp": None, "epoch": None, "service": "listener",
+        }
+        for n in (1, 2, 3)
+    ]  # fmt: skip
+    silent[2] |= {"message": None, "publish_trace_id": None, "publish_span_id": None}
+    write(store, [Attempt(9, 1, 1, 10, 20)], {})
+    put(store, {"publish_facts": [publish_row(1), publish_row(2)], "delivery_facts": silent}, 2)
+    with store.read() as session:
+        answer = read_coverage(session, (), {})
+    assert [item["queue"] for item in answer["items"]] == ["work"]
+    (one,) = answer["unnamed"]
+    verdicts = {v["verdict"] or v["kind"]: v for v in one["verdicts"]}
+    assert (one["consumer_service"], one["exchange"], one["broker"]) == ("listener", "x", "rabbit")
+    assert (one["deliveries"], one["messages"], round(one["publish_known_share"], 2)) == (3, 3, 0.67)
+    inferred = {name for name, v in verdicts.items() if v["state"] == "inferred"}
+    assert inferred == {"outlier", "redelivery_loop", "context_lost"}
+    rest = {v["reason"] for name, v in verdicts.items() if name not in inferred}
+    assert rest == {NO_NAME}

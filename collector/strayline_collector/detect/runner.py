@@ -47,7 +47,7 @@ WRITE_PAUSE_S: Final = 10.0
 """What detectors remember is written this often: after a crash so much is judged twice."""
 
 _NEWEST: Final = "SELECT coalesce(max(batch), 0) AS batch FROM loaded"
-_CURSORS: Final = "SELECT key, value FROM meta WHERE key LIKE 'judged:%' OR key LIKE 'version:%' OR key LIKE 'moment:%' OR key LIKE 'settled_%'"
+_CURSORS: Final = "SELECT key, value FROM meta WHERE key LIKE 'judged:%' OR key LIKE 'version:%' OR key LIKE 'moment:%' OR key LIKE 'settled_%' OR key = 'moved_batch'"
 _NEWEST_EVENT: Final = "SELECT max(least(last_event_ns, heard_ns)) AS event_ns FROM processes"
 
 
@@ -271,6 +271,10 @@ class Runner:
             since = 0
         if since >= newest and not detector.clocked:
             return None
+        # something is another broker's now: what was said of it where it was goes
+        anew = since < int(known.get("moved_batch", 0))
+        if anew:
+            since = 0
         if (memory := self._memories.get(detector.name)) is not None:
             return self._by_memory(session, detector, memory, Reach(since, newest), version)
         bounds = {"since": since, "from": asked.begin(session, since)}
@@ -289,7 +293,7 @@ class Runner:
                 session.register("near", near)
             if detector.prepare is None or detector.prepare(session) is not False:
                 rows = session.table(detector.judge, _named(detector.judge, bounds))
-        return _Judged(detector, newest, version, touched, rows)
+        return _Judged(detector, newest, version, touched, rows, anew)
 
     def _may_speak(self, detector: Detector) -> bool:
         return not detector.only_with or self._digest.stirred(detector.only_with)

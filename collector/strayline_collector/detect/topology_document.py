@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 import pyarrow as pa
 
 from strayline_collector.errors import BadInput
+from strayline_collector.store.duckdb.places import place_newest
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Store
 
@@ -74,6 +75,7 @@ def put_topology(
         session.execute(load("detect/topology_keep"))
         # a load of its own, so that detectors judge again what it touches
         session.execute(load("detect/topology_loaded"), {"now_ns": time.time_ns()})
+        place_newest(session)
 
 
 def read_definitions(document: Mapping[str, Any], vhost: str | None) -> list[Row]:

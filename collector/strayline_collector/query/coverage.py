@@ -17,6 +17,7 @@ from strayline_collector.query.wire import (
     FailedDetector,
     Outage,
     QueueCoverage,
+    UnnamedCoverage,
 )
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
@@ -29,6 +30,7 @@ Named = frozenset[str]
 
 NO_STAMPS: Final = "no delivery bears a stamp: its producers are not instrumented by Strayline"
 NO_SETTLEMENTS: Final = "nobody tells acknowledgements: the spans of other SDKs do not"
+NO_NAME: Final = "no span names its queue: some instrumentations of consumers do not"
 NO_DELIVERIES: Final = "no delivery of it was seen: its consumers are silent, or there are none"
 
 
@@ -46,6 +48,7 @@ def read_coverage(
     away = _away(outages)
     return Coverage(
         items=[covered(row, named, away) for row in session.rows(load("query/coverage"))],
+        unnamed=[unnamed(row, away) for row in session.rows(load("query/coverage_unnamed"))],
         outages=[
             Outage(start=rfc3339(row["start_ns"]), end=rfc3339(row["end_ns"])) for row in outages
         ],
@@ -73,12 +76,7 @@ def _long(seconds: float) -> str:
 def covered(row: Row, named: Named, away: str | None = None) -> QueueCoverage:
     """``row`` has the columns of ``query/coverage``. ``away``: that and how long no collector listened,
     which is said of every verdict that rests on what is not there."""
-    verdicts: list[CoveredVerdict] = []
-    for kind, verdict, judge in VERDICTS:
-        state, reason = judge(row, named)
-        if away is not None and state != "unknown" and (verdict or kind) in BY_ABSENCE:
-            reason = away if reason is None else f"{reason}; {away}"
-        verdicts.append(CoveredVerdict(kind=kind, verdict=verdict, state=state, reason=reason))
+    told = [(kind, verdict, judge(row, named)) for kind, verdict, judge in VERDICTS]
     return QueueCoverage(
         environment=row["environment"],
         broker=row["broker"],
@@ -92,8 +90,38 @@ def covered(row: Row, named: Named, away: str | None = None) -> QueueCoverage:
         processes=row["processes"],
         processes_with_census=row["counted"],
         declared=row["declared"],
-        verdicts=verdicts,
+        verdicts=_covered(told, away),
     )
+
+
+def unnamed(row: Row, away: str | None = None) -> UnnamedCoverage:
+    """``row`` has the columns of ``query/coverage_unnamed``."""
+    told = [
+        (kind, verdict, UNNAMED.get(verdict or kind, _nameless)(row, frozenset()))
+        for kind, verdict, _ in VERDICTS
+    ]
+    return UnnamedCoverage(
+        environment=row["environment"],
+        broker=row["broker"],
+        vhost=row["vhost"],
+        exchange=row["exchange"],
+        consumer_service=row["consumer_service"],
+        deliveries=row["deliveries"],
+        messages=row["messages"],
+        publish_known_share=row["joined_up"] / row["deliveries"],
+        verdicts=_covered(told, away),
+    )
+
+
+def _covered(
+    told: Iterable[tuple[str, str | None, State]], away: str | None
+) -> list[CoveredVerdict]:
+    verdicts: list[CoveredVerdict] = []
+    for kind, verdict, (state, reason) in told:
+        if away is not None and state != "unknown" and (verdict or kind) in BY_ABSENCE:
+            reason = away if reason is None else f"{reason}; {away}"
+        verdicts.append(CoveredVerdict(kind=kind, verdict=verdict, state=state, reason=reason))
+    return verdicts
 
 
 def _share(part: int, whole: int) -> float | None:
@@ -208,6 +236,24 @@ VERDICTS: Final[Sequence[tuple[str, str | None, Judge]]] = (
 """Every verdict about a queue, in the order in which they are told."""
 
 
+def _nameless(_: Row, __: Named) -> State:
+    return "unknown", NO_NAME
+
+
+def _looping_somewhere(row: Row, named: Named) -> State:
+    if not row["joined_up"]:
+        return _by_habit(row, named)
+    return "inferred", f"{NO_NAME}; only what is a loop whichever queues it came from is told"
+
+
+UNNAMED: Final[Mapping[str, Judge]] = {
+    "outlier": _by_habit,
+    "redelivery_loop": _looping_somewhere,
+    "context_lost": lambda _, __: ("inferred", f"{NO_STAMPS}; only ids tell"),
+}
+"""The verdicts that something is said of where no span names the queue."""
+
+
 BY_ABSENCE: Final = frozenset(
     {"stale_binding", "outlier", "lost", "stalled", "dead_lettered", "uninstrumented"}
 )
@@ -221,7 +267,7 @@ def add_coverage_route(app: FastAPI, read: Read, control: Control) -> None:
     @app.get("/api/v1/coverage", response_model=Coverage, tags=["findings"])
     async def coverage(start: Time = None, end: Time = None) -> Response:
         """By queue, which verdicts are ``judged`` by what was recorded, which are only ``inferred``, and
-        which are ``unknown``, with the reason; detectors whose last run failed; when no collector listened, within
+        which are ``unknown``, with the reason; the same, as ``unnamed``, of what was handled from queues that no span names; detectors whose last run failed; when no collector listened, within
         ``start`` and ``end``."""
         queues, failures = control.judging()
         within = time_range(start, end)

@@ -24,6 +24,7 @@ import pyarrow as pa
 from strayline_collector.detect.intended import CLOCK_MARGIN_NS
 from strayline_collector.detect.topology_document import read_definitions
 from strayline_collector.errors import BadInput, UsageError
+from strayline_collector.store.duckdb.places import place_newest
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Store
 
@@ -248,6 +249,7 @@ def keep(store: Store, url: str, seen: Look, told: Told) -> None:
         )
         if news:
             session.execute(load("detect/topology_loaded"), {"now_ns": seen.ended_ns})
+            place_newest(session)
         told.newest = loads["newest"]
 
 

@@ -37,6 +37,25 @@
       h("span", { class: "offscreen" }, `${sure} judged, ${inferred} inferred, ${unknown} unknown`),
     );
   }
+  /* Spans of some SDKs' consumers name no queue: what was handled stands by who did. */
+  function unnamed(rows) {
+    return [
+      h("h2", { class: "pad" }, "Handled from queues that no span names"),
+      h(
+        "div",
+        { class: "wide-table", id: "unnamed" },
+        sl.table(
+          [
+            ["Service", (row) => h("b", {}, row.consumer_service), {}],
+            ["Published to", (row) => (row.exchange === null ? "–" : row.exchange || "(default)"), {}],
+            ["Deliveries", (row) => sl.count(row.deliveries), { width: "106px", n: true }],
+            ["Judged", judged, { width: "76px" }],
+          ],
+          rows,
+        ),
+      ),
+    ];
+  }
   const FIRST =
     "pip install strayline\nimport strayline.auto          # first line of each service that sends or handles";
   const nothing = () =>
@@ -57,6 +76,7 @@
       .sort((a, b) => SORTS[sort](b) - SORTS[sort](a));
     const seen = new Set(data.items.map(key));
     const silent = data.coverage.filter((row) => !seen.has(key(row)) && row.queue.toLowerCase().includes(text));
+    const handled = text ? [] : data.unnamed;
     const find = h("input", {
       type: "search",
       class: "field",
@@ -172,7 +192,9 @@
               )
             : text
               ? h("p", { class: "quiet pad" }, "No queue is named so.")
-              : nothing(),
+              : handled.length
+                ? null
+                : nothing(),
           silent.length
             ? [
                 h("h2", { class: "pad" }, "Declared, and nothing was delivered from them"),
@@ -183,6 +205,7 @@
                 ),
               ]
             : null,
+          handled.length ? unnamed(handled) : null,
         ),
       ),
     );

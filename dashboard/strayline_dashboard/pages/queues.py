@@ -21,6 +21,7 @@ def fetch_list(client: Client, rest: str, params: Mapping[str, str]) -> Any:
         "items": queues["items"],
         "truncated": queues["next_cursor"] is not None,
         "coverage": coverage["items"],
+        "unnamed": coverage["unnamed"],
         "failed_detectors": coverage["failed_detectors"],
     }
 

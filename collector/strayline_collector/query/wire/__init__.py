@@ -25,6 +25,7 @@ from strayline_collector.query.wire.coverage import (
     FailedDetector,
     Outage,
     QueueCoverage,
+    UnnamedCoverage,
 )
 from strayline_collector.query.wire.findings import (
     Episode,
@@ -259,4 +260,5 @@ __all__ = [
     "TraceSummary",
     "Traces",
     "Triage",
+    "UnnamedCoverage",
 ]

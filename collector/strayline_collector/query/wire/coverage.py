@@ -38,6 +38,21 @@ class QueueCoverage(TypedDict):
     verdicts: list[CoveredVerdict]
 
 
+class UnnamedCoverage(TypedDict):
+    """Messages that a service handled from a queue, or several, which no span names: by where they were
+    published and who handled them. ``exchange`` is null where that is not known either."""
+
+    environment: str | None
+    broker: str | None
+    vhost: str | None
+    exchange: str | None
+    consumer_service: str
+    deliveries: int
+    messages: int
+    publish_known_share: float
+    verdicts: list[CoveredVerdict]
+
+
 class FailedDetector(TypedDict):
     """A detector whose last run failed: what it judges is unknown until it runs again."""
 
@@ -56,6 +71,7 @@ class Outage(TypedDict):
 
 class Coverage(TypedDict):
     items: list[QueueCoverage]
+    unnamed: list[UnnamedCoverage]
     outages: list[Outage]
     """Those that reach into the range that was asked for, the oldest first."""
     failed_detectors: list[FailedDetector]

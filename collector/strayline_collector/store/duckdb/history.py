@@ -19,6 +19,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute
 
+from strayline_collector.store.duckdb.places import note_moved, place
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Session
 
@@ -79,6 +80,19 @@ def _found(session: Session, name: str, values: dict[str, int]) -> bool:
     return bool(rows.num_rows)
 
 
+def _renamed(session: Session, kinds: Kinds, values: dict[str, int]) -> Kinds:
+    """A broker's name learned now holds for everything told by its address before."""
+    if session.rows(load("derive/renaming"), {"batch": values["batch"]})[0]["found"]:
+        note_moved(session, values["batch"])
+    return kinds
+
+
+def _place(session: Session, kinds: Kinds, values: dict[str, int]) -> Kinds:
+    if place(session, values["batch"], values["since"], renamed=kinds.brokers):
+        values["about_since"] = 0
+    return kinds
+
+
 _Step = str | Callable[[Session, Kinds, dict[str, int]], Kinds]
 STEPS: Final[tuple[tuple[_Step, Callable[[Kinds], bool]], ...]] = (
     ("derive/links", lambda k: k.links),
@@ -89,16 +103,17 @@ STEPS: Final[tuple[tuple[_Step, Callable[[Kinds], bool]], ...]] = (
     ("derive/returned", lambda k: k.publishes or k.returns),
     ("derive/deliveries", lambda k: k.deliveries),
     (_hand_over, lambda k: k.deliveries or k.links),
+    (_renamed, lambda k: k.brokers),
     ("derive/brokers_publishes", lambda k: k.publishes or k.brokers),
     ("derive/brokers_deliveries", lambda k: k.deliveries or k.brokers),
     ("derive/resolve", lambda k: k.publishes or k.deliveries),
     (_listeners, lambda k: k.listeners),
     ("derive/keys", lambda k: k.publishes or k.deliveries),
-    ("derive/senders", lambda k: k.publishes or k.deliveries),
     ("derive/settlements", lambda k: k.settlements),
     ("derive/settled", lambda k: k.deliveries or k.settlements),
     ("derive/settled_by_tag", lambda k: k.deliveries or k.settlements),
     ("derive/topology", lambda k: k.topology),
+    (_place, lambda k: k.publishes or k.deliveries or k.topology or k.brokers),
     ("derive/census", lambda k: k.census),
 )
 """Each step with the loads that need it: a statement, or several that rest on what one finds, which
@@ -118,15 +133,15 @@ def derive(session: Session, batch: int, spans: pa.Table) -> int:
         since = int(session.rows(load("load/reach"), {"batch": batch})[0]["since"])
         kinds = Kinds(**session.rows(load("load/told_kinds"))[0])
         replies = kinds.replies
-        # a broker's name learned now holds for everything told by its address before
-        values = {"batch": batch, "since": since, "renamed": 0 if kinds.brokers else batch}
-        about_since = 0 if kinds.brokers else since
+        renamed, about_since = (0, 0) if kinds.brokers else (batch, since)
+        values = {"batch": batch, "since": since, "renamed": renamed, "about_since": about_since}
         for step, wanted in STEPS:
             if wanted(kinds):
                 if isinstance(step, str):
                     _run(session, step, values)
                 else:
                     kinds = step(session, kinds, values)
+        about_since = values["about_since"]
     climbed = _operations(session, batch, since)
     if replies or climbed < since:
         _replies(session, batch, min(since, climbed))

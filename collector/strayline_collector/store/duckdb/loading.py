@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pyarrow as pa
@@ -11,6 +11,7 @@ import pyarrow.compute
 from strayline_collector.store.duckdb import history
 from strayline_collector.store.duckdb.history import OWN_SPANS
 from strayline_collector.store.duckdb.long_texts import Stored, shorten
+from strayline_collector.store.duckdb.places import place
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Session
 
@@ -42,6 +43,8 @@ def add_spans(session: Session, batch: int, spans: pa.Table) -> Added:
     if kept.num_rows:
         # no row of the others names more long texts than it has columns
         _store(session, batch, shorten(kept, first_n=rest.num_rows * rest.num_columns))
+    if len(news) and place(session, batch, batch):
+        return replace(added, about_since=0)
     return added
 
 

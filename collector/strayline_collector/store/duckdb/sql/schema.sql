@@ -142,7 +142,8 @@ CREATE TABLE publish_facts (
     body_hash VARCHAR, routing_headers VARCHAR, outcome VARCHAR,
     trace_id VARCHAR NOT NULL, span_id VARCHAR NOT NULL, parent_span_id VARCHAR,
     operation VARCHAR, operation_span_id VARCHAR,   -- the local root span of the publish
-    start_ns BIGINT NOT NULL, end_ns BIGINT NOT NULL
+    start_ns BIGINT NOT NULL, end_ns BIGINT NOT NULL,
+    broker_inferred BOOLEAN, vhost_inferred BOOLEAN   -- told by its deliveries alone; null: false
 );
 
 CREATE TABLE delivery_facts (
@@ -162,7 +163,8 @@ CREATE TABLE delivery_facts (
     publish_trace_id VARCHAR, publish_span_id VARCHAR,           -- the publish it resolved to
     name_hint VARCHAR,                   -- what the span's name or destination says of the queue
     received_ns BIGINT NOT NULL, handled_start_ns BIGINT, handled_end_ns BIGINT,
-    failed BOOLEAN, settlement VARCHAR, settled_ns BIGINT
+    failed BOOLEAN, settlement VARCHAR, settled_ns BIGINT,
+    broker_inferred BOOLEAN, vhost_inferred BOOLEAN   -- told by others alone (derive/placements.sql); null: false
 );
 
 -- The Java agent's first of two spans a delivery under Spring: the client handing a message over. It names
@@ -186,6 +188,13 @@ CREATE TABLE return_facts (batch BIGINT NOT NULL, trace_id VARCHAR NOT NULL, spa
 
 -- One broker, two names: foreign spans know its address, ours the name of its cluster too.
 CREATE TABLE broker_names (address VARCHAR NOT NULL, broker VARCHAR NOT NULL);
+
+-- Which broker has which queue, as spans that name their broker and the topology tell; generated names
+-- are not among them.
+CREATE TABLE queue_places (environment VARCHAR, broker VARCHAR NOT NULL, vhost VARCHAR, queue VARCHAR NOT NULL);
+
+-- From which brokers the messages came that services took from a queue without naming its broker.
+CREATE TABLE queue_readers (environment VARCHAR, service VARCHAR NOT NULL, queue VARCHAR NOT NULL, broker VARCHAR NOT NULL);
 
 -- Publishes whose ancestors are not all known: the span that each waits for.
 CREATE TABLE open_operations (

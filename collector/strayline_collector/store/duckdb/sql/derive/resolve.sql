@@ -6,7 +6,8 @@ SET batch = $batch,
     publish_trace_id = r.publish_trace_id, publish_span_id = r.publish_span_id,
     exchange = r.exchange,
     routing_key = coalesce(d.routing_key, r.routing_key),
-    vhost = coalesce(d.vhost, r.vhost),
+    vhost = CASE WHEN d.vhost_inferred THEN coalesce(r.vhost, d.vhost) ELSE coalesce(d.vhost, r.vhost) END,
+    vhost_inferred = d.vhost_inferred AND r.vhost IS NULL,
     queue = coalesce(d.queue, r.queue)
 FROM (
     WITH open_deliveries AS (
@@ -18,7 +19,7 @@ FROM (
     ), joined AS (
         SELECT o.trace_id, o.span_id, o.stamped, o.name_hint, o.batch,
             coalesce(o.exchange, p.exchange) AS exchange, coalesce(o.routing_key, p.routing_key) AS routing_key,
-            p.vhost, p.message, p.trace_id AS publish_trace_id, p.span_id AS publish_span_id, p.batch AS publish_batch
+            CASE WHEN p.vhost_inferred IS DISTINCT FROM true THEN p.vhost END AS vhost, p.message, p.trace_id AS publish_trace_id, p.span_id AS publish_span_id, p.batch AS publish_batch
         FROM open_deliveries o
         LEFT JOIN publish_facts p ON p.first_batch >= $since AND p.message = o.stamped
         WHERE o.stamped IS NOT NULL
@@ -30,7 +31,7 @@ FROM (
                  -- contrib's aio-pika and pika call the key of the default exchange by the exchange's attribute
                  WHEN p.exchange = '' AND p.routing_key = o.exchange THEN ''
                  WHEN o.exchange IS NULL AND p.routing_key IS NULL AND p.exchange = o.routing_key THEN '' ELSE coalesce(o.exchange, p.exchange) END, coalesce(o.routing_key, p.routing_key),
-            p.vhost, p.message, p.trace_id, p.span_id, p.batch
+            CASE WHEN p.vhost_inferred IS DISTINCT FROM true THEN p.vhost END AS vhost, p.message, p.trace_id, p.span_id, p.batch
         FROM open_deliveries o
         LEFT JOIN publish_facts p ON p.first_batch >= $since AND p.trace_id = o.context_trace_id AND p.span_id = o.context_span_id
         WHERE o.stamped IS NULL AND o.stamp_ok IS DISTINCT FROM false

@@ -52,7 +52,7 @@ WITH seen AS (
     ANTI JOIN (SELECT d.message, d.queue FROM delivery_facts d SEMI JOIN wanted w ON w.message = d.message) d ON d.message = w.message AND d.queue = w.queue
     -- nor what died somewhere, or came out of a queue that no span names, which may have been this one
     ANTI JOIN (SELECT message FROM delivery_facts WHERE (death IS NOT NULL OR queue IS NULL) AND message IS NOT NULL) x ON x.message = w.message
-    ANTI JOIN unnamed u ON u.queue = w.queue AND u.broker IS NOT DISTINCT FROM w.broker AND u.vhost IS NOT DISTINCT FROM w.vhost
+    ANTI JOIN unnamed u ON u.queue = w.queue AND (u.broker IS NOT DISTINCT FROM w.broker OR u.broker IS NULL) AND (u.vhost IS NOT DISTINCT FROM w.vhost OR u.broker IS NULL AND u.vhost IS NULL)
         AND u.environment IS NOT DISTINCT FROM w.environment AND u.last_ns >= w.start_ns AND coalesce(u.message_id = w.message_id, true)
     WHERE NOT regexp_matches(w.queue, '^(amq\.|\*)')
 )

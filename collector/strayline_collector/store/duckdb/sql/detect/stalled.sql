@@ -8,10 +8,10 @@ WITH known AS (
         AND q.environment IS NOT DISTINCT FROM u.environment
     WHERE NOT coalesce(q.is_stream OR q.short_lived OR q.ttl_ms IS NOT NULL, false)
       AND u.queue NOT IN (SELECT reply_to FROM publish_facts WHERE reply_to IS NOT NULL)
-), got AS (
+), got AS (          -- a delivery that names no broker may be of any queue of the name
     SELECT k.key, d.message, d.exchange, d.routing_key, d.service, d.epoch, d.channel, d.received_ns, d.batch FROM delivery_facts d
-    JOIN (SELECT DISTINCT key, environment, broker, vhost, queue FROM known) k ON k.queue = d.queue AND k.broker IS NOT DISTINCT FROM d.broker
-        AND k.vhost IS NOT DISTINCT FROM d.vhost AND k.environment IS NOT DISTINCT FROM d.environment
+    JOIN (SELECT DISTINCT key, environment, broker, vhost, queue FROM known) k ON k.queue = d.queue AND (k.broker IS NOT DISTINCT FROM d.broker OR d.broker IS NULL)
+        AND (k.vhost IS NOT DISTINCT FROM d.vhost OR d.broker IS NULL AND d.vhost IS NULL) AND k.environment IS NOT DISTINCT FROM d.environment
     WHERE d.death IS NULL
 ), seen_tags AS (
     SELECT l.key, d.epoch, d.channel, max(d.delivery_tag) AS tag
