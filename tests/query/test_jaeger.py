@@ -207,6 +207,8 @@ def test_dependencies_are_the_graphs_calls(collector: RunningCollector) -> None:
         ("/api/traces?service=a&tags=[1]", 400, "malformed 'tags' parameter"),
         ("/api/traces/xyz", 400, "cannot parse trace ID"),
         ("/api/traces/abc", 404, "trace not found"),
+        ("/api/metrics/latencies?service=a&quantile=0.95", 501, "no metrics over time"),
+        ("/api/metrics/minstep", 501, "no metrics over time"),
     ],
 )
 def test_errors_come_in_jaegers_envelope(

@@ -29,6 +29,12 @@ def collector() -> Iterator[RunningCollector]:
                     "process", "mail", CONSUMER, -1000, -900, trace="b", links=("a:send",),
                     attributes={**AMQP, "said": 'a "quoted" \\ WORD'},
                 ),
+                # as Zipkin tells calls: both sides by one id
+                Told("root", "shop", SERVER, 0, 90, trace="z"),
+                Told("both", "shop", CLIENT, 10, 80, "root", trace="z"),
+                Told("both", "stock", SERVER, 20, 70, "root", trace="z"),
+                Told("within", "stock", CLIENT, 30, 60, "both", trace="z"),
+                Told("after", "shop", CLIENT, 82, 88, "root", trace="z"),
             ),
         )  # fmt: skip
         running.settle()
@@ -41,11 +47,11 @@ def _messages_trace(collector: RunningCollector) -> str:
 
 
 @pytest.mark.parametrize("clock", ["raw", "corrected"])
-@pytest.mark.parametrize("recorded", [True, False])
+@pytest.mark.parametrize("trace", ["recorded", "a", "z"])
 def test_an_outline_says_of_each_span_what_the_whole_answer_says(
-    collector: RunningCollector, clock: str, recorded: bool
+    collector: RunningCollector, clock: str, trace: str
 ) -> None:
-    name = _messages_trace(collector) if recorded else trace_id("a")
+    name = _messages_trace(collector) if trace == "recorded" else trace_id(trace)
     whole = collector.get(f"/api/v1/traces/{name}", stitch="true", clock=clock)
     outline = collector.get(f"/api/v1/traces/{name}/outline", stitch="true", clock=clock)
     base = outline["start_unix_nano"]
@@ -133,3 +139,20 @@ def test_a_text_is_found_in_whatever_a_span_says(
     named = {span_id(name): name for name in ("client", "server", "send", "process")}
     assert {named[key.rpartition("-")[2]] for key in answer["spans"]} == found
     assert not answer["truncated"]
+
+
+def test_both_sides_of_a_call_by_one_id_are_drawn_one_after_another(
+    collector: RunningCollector,
+) -> None:
+    spans = collector.get(f"/api/v1/traces/{trace_id('z')}")["spans"]
+    names = {f"{trace_id('z')}-{span_id(name)}": name for name in ("root", "both", "within", "after")}  # fmt: skip
+    told = [
+        (names[f"{s['trace_id']}-{s['span_id']}"], s["kind"], s["display_parent"] and names[s["display_parent"]])
+        for s in spans
+    ]  # fmt: skip
+    assert told == [
+        ("root", "server", None), ("both", "client", "root"), ("both", "server", "root"),
+        ("within", "client", "both"), ("after", "client", "root"),
+    ]  # fmt: skip
+    outline = collector.get(f"/api/v1/traces/{trace_id('z')}/outline")["spans"]
+    assert outline["parent"] == [-1, 0, 0, 1, 0]

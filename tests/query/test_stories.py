@@ -230,6 +230,47 @@ def test_two_ranges_are_compared_by_operation_and_edge(collector: RunningCollect
     }
 
 
+def test_two_ranges_are_compared_by_their_calls_and_messages(collector: RunningCollector) -> None:
+    get: dict[str, str | int] = {"http.request.method": "GET"}
+
+    def asks(at: float, took: float, queue: str) -> list[Told]:
+        """Twelve calls, each with a message to the queue."""
+        way = {**AMQP, "strayline.exchange": "paired", "messaging.rabbitmq.destination.routing_key": queue}
+        return [
+            span
+            for n in range(12)
+            for trace in (f"p{n}{queue}",)
+            for span in (
+                Told("call", "asking", CLIENT, at + n, at + n + took, trace=trace, attributes=get),
+                Told("serve", "asked", SERVER, at + n, at + n + took, "call", trace, attributes=get),
+                Told("send", "asked", PRODUCER, at + n, at + n + 1, "serve", trace, attributes=way),
+                Told("take", "taking", CONSUMER, at + n + 2, at + n + 3, "send", trace, attributes={**way, "strayline.queue": queue}),
+            )
+        ]  # fmt: skip
+
+    early, late = 7_000_000, 8_000_000
+    told(collector, *asks(early, 10, "old"), *asks(late, 30, "new"))
+    at = {
+        name: str(START_NS + round(ms * 1e6))
+        for name, ms in {"start_a": early - 1, "end_a": early + 900, "start_b": late - 1, "end_b": late + 900}.items()
+    }  # fmt: skip
+    answer = collector.get("/api/v1/compare", **at)
+    found = {
+        tuple(e[end].rpartition("|" if "|" in e[end] else ":")[2] for end in ("source", "target")): (
+            e["change"], e["a_calls"], e["b_calls"],
+        )
+        for e in answer["edges"]
+    }  # fmt: skip
+    assert found == {
+        ("asking", "asked"): ("slower", 12, 12),
+        ("asked", "paired"): ("same", 12, 12),
+        ("paired", "old"): ("gone", 12, 0),
+        ("old", "taking"): ("gone", 12, 0),
+        ("paired", "new"): ("new", 0, 12),
+        ("new", "taking"): ("new", 0, 12),
+    }
+
+
 def test_the_time_of_calls_is_split_by_pair_of_services(collector: RunningCollector) -> None:
     get = {"http.request.method": "GET", "server.address": "stock", "server.port": 80}
     away = {"http.request.method": "GET", "server.address": "away"}

@@ -83,4 +83,6 @@ def test_a_parent_that_was_never_seen_leaves_its_child_a_root_and_circles_are_br
         SpanKey("t", "c"): None,
     }
     by_key = {span.key: span for span in spans}
-    assert len(drawing_order(children_of(by_key, parents))) == 3
+    order, above = drawing_order(children_of(by_key, parents))
+    assert [key.span_id for key in order] == ["a", "b", "c"]
+    assert above == [-1, 0, -1]

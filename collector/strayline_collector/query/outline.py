@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from strayline_collector.errors import NotFound
 from strayline_collector.query.findings import told_briefly
 from strayline_collector.query.story import found_in, read_story
-from strayline_collector.query.trace import Told, collecting_later, tell
+from strayline_collector.query.trace import Drawn, Told, collecting_later, drawn, tell
 from strayline_collector.query.whole_texts import whole_rows
 from strayline_collector.query.wire import (
     ClockMode,
@@ -26,9 +26,8 @@ from strayline_collector.query.wire import (
 )
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
-from strayline_collector.trace.critical_path import self_times
 from strayline_collector.trace.stitch import SpanKey
-from strayline_collector.trace.tree import bled_spans, drawing_order
+from strayline_collector.trace.tree import TreeSpan
 
 MAX_FOUND: Final = 10_000
 MAX_FINDINGS: Final = 100
@@ -61,13 +60,10 @@ def outline_text(
 
 
 def _outline(session: Session, told: Told) -> dict[str, Any]:
-    rows: dict[SpanKey, list[int]] = defaultdict(list)
-    for index, span in enumerate(told.tree):
-        rows[span.key].append(index)
-    order = [index for key in drawing_order(told.children) for index in rows[key]]
-    place: dict[SpanKey, int] = {}
-    for at, index in enumerate(order):
-        place.setdefault(told.tree[index].key, at)
+    drawing = drawn(told)
+    spans = [told.tree[index] for index in drawing.rows]
+    # of those that share a key the first
+    place = dict(zip([span.key for span in reversed(spans)], range(len(spans) - 1, -1, -1), strict=True))
     rest = dict(told.rest)
     path = rest.pop("critical_path")
     start_ns = min(span.start_ns for span in told.tree)
@@ -78,7 +74,7 @@ def _outline(session: Session, told: Told) -> dict[str, Any]:
         "start_unix_nano": start_ns,
         "duration_ns": end_ns - start_ns,
         "traces": traces,
-        **_columns(told, order, place, traces, start_ns),
+        **_columns(told, drawing, spans, traces, start_ns),
         "critical_path": [
             [
                 place[SpanKey(segment["trace_id"], segment["span_id"])],
@@ -90,7 +86,7 @@ def _outline(session: Session, told: Told) -> dict[str, Any]:
         ],
         "links": [
             [place[span.key], link.trace_id, link.span_id, place.get(link, -1)]
-            for span in (told.tree[index] for index in order)
+            for span in spans
             for link in span.links
         ],
         "findings": _findings(session, told, place),
@@ -98,17 +94,13 @@ def _outline(session: Session, told: Told) -> dict[str, Any]:
 
 
 def _columns(
-    told: Told, order: Sequence[int], place: dict[SpanKey, int], traces: list[str], start_ns: int
+    told: Told, drawing: Drawn, spans: list[TreeSpan], traces: list[str], start_ns: int
 ) -> dict[str, Any]:
     """Each span's facts, in drawing order; texts as places in lists of texts."""
-    story = told.story
-    own = self_times(told.by_key, told.parents, told.children)
-    bled = bled_spans(told.by_key)
+    story, order = told.story, drawing.rows
     trace_at = {name: at for at, name in enumerate(traces)}
     services, names, queues = _Texts(), _Texts(), _Texts()
-    spans = [told.tree[index] for index in order]
     keys = [span.key for span in spans]
-    above = [told.parents[key] for key in keys]
     signatures = [story.signatures[index] for index in order]
     said: list[list[int]] = json.loads(f"[{','.join(story.texts(order).to_pylist())}]")
     delivered = {at: key for at, key in enumerate(keys) if key in story.deliveries}
@@ -121,19 +113,21 @@ def _columns(
         "spans": {
             "trace": [trace_at[key.trace_id] for key in keys],
             "span_id": [key.span_id for key in keys],
-            "parent": [-1 if key is None else place[key] for key in above],
+            "parent": drawing.above,
             "service": [services.at(service) for service, _, _ in signatures],
             "name": [names.at(name) for _, _, name in signatures],
             "kind": [kind for _, kind, _ in signatures],
             "start_ns": [span.start_ns - start_ns for span in spans],
             "duration_ns": [story.ends_ns[i] - story.tree[i].start_ns for i in order],
-            "self_ns": [own[key] for key in keys],
+            "self_ns": drawing.own_ns,
             "status": [status for status, _, _ in said],
             "protocol": [protocol for _, protocol, _ in said],
             "events": [events for _, _, events in said],
             "queue": queue,
             "queue_wait_ns": wait_ns,
-            "context_bleed": [1 if key in bled else 0 for key in keys],
+            "context_bleed": [1 if key in told.bled else 0 for key in keys]
+            if told.bled
+            else [0] * len(keys),
         },
         "services": services.texts,
         "names": names.texts,

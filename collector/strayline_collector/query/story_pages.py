@@ -12,7 +12,7 @@ from typing import Final
 
 from strayline_collector.query.outline import KINDS, STATUSES
 from strayline_collector.query.story import Loaded, read_story
-from strayline_collector.query.trace import Told, collecting_later, draw_order, tell
+from strayline_collector.query.trace import Drawn, Told, collecting_later, drawn, tell
 from strayline_collector.query.wire import (
     CriticalSegment,
     NamedSegment,
@@ -22,7 +22,6 @@ from strayline_collector.query.wire import (
     StorySpans,
 )
 from strayline_collector.store.ports import Session
-from strayline_collector.trace.critical_path import self_times
 
 _PROTOCOLS: Final[tuple[Protocol | None, ...]] = (None, "http", "grpc", "amqp", "other")
 """By the places that ``trace_outline.sql`` gives them."""
@@ -34,15 +33,15 @@ def read_story_spans(
     """Raises ``NotFound``."""
     with collecting_later():
         told = _tell(session, trace_id, stitched)
-        order = draw_order([span.key for span in told.tree], told.children)
-        page = order[offset : offset + limit]
+        drawing = drawn(told)
+        order = drawing.rows
         return StorySpans(
             trace_id=trace_id,
             stitched_trace_ids=told.rest["stitched_trace_ids"],
             start_unix_nano=min(span.start_ns for span in told.tree),
             span_count=len(order),
             truncated=told.rest["truncated"],
-            items=_spans(told, page),
+            items=_spans(told, drawing, slice(offset, offset + limit)),
             next_cursor=str(offset + limit) if offset + limit < len(order) else None,
         )
 
@@ -85,12 +84,11 @@ def _named(
     return NamedSegment(**segment, service=service, name=name)
 
 
-def _spans(told: Told, page: list[int]) -> list[StorySpan]:
-    story = told.story
-    own = self_times(told.by_key, told.parents, told.children)
+def _spans(told: Told, drawing: Drawn, asked: slice) -> list[StorySpan]:
+    story, page, own = told.story, drawing.rows[asked], drawing.own_ns[asked]
     said: list[list[int]] = [json.loads(text) for text in story.texts(page).to_pylist()]
     found: list[StorySpan] = []
-    for row, (status, protocol, events) in zip(page, said, strict=True):
+    for row, self_ns, (status, protocol, events) in zip(page, own, said, strict=True):
         span, (service, kind, name) = told.tree[row], story.signatures[row]
         above, delivery = told.parents[span.key], story.deliveries.get(span.key)
         found.append(
@@ -103,7 +101,7 @@ def _spans(told: Told, page: list[int]) -> list[StorySpan]:
                 kind=KINDS[kind],
                 start_unix_nano=span.start_ns,
                 end_unix_nano=story.ends_ns[row],
-                self_ns=own[span.key],
+                self_ns=self_ns,
                 status=STATUSES[status],
                 protocol=_PROTOCOLS[protocol],
                 events=events,

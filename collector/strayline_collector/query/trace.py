@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from operator import add, sub
 from typing import Any, Final, cast
 
@@ -32,7 +33,7 @@ from strayline_collector.query.wire import (
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Session
 from strayline_collector.trace.clock import Bound, Correction, bounds, corrected, correction, orders
-from strayline_collector.trace.critical_path import critical_path, self_times
+from strayline_collector.trace.critical_path import covered_times, critical_path
 from strayline_collector.trace.stitch import SpanKey
 from strayline_collector.trace.tree import (
     Missing,
@@ -96,6 +97,8 @@ class Told:
     tree: list[TreeSpan]
     """As in ``story``, at the times that the clock mode tells."""
     by_key: Mapping[SpanKey, TreeSpan]
+    bled: set[SpanKey]
+    """Of ``bled_spans``."""
     parents: Mapping[SpanKey, SpanKey | None]
     children: Mapping[SpanKey | None, list[SpanKey]]
     rest: dict[str, Any]
@@ -110,7 +113,8 @@ def tell(
     guesses of lost causes where ``inferring``."""
     by_key = {span.key: span for span in story.tree}
     found = orders(by_key)
-    parents = display_parents(by_key)
+    bled = bled_spans(by_key)
+    parents = display_parents(by_key, bled)
     root = by_key[story_root(by_key, parents)]
     change = correction(found, root.clock or "")
     offsets = change.offsets if clock == "corrected" else {}
@@ -118,7 +122,8 @@ def tell(
     if any(offsets.values()):
         tree = story.moved(corrected(tree, offsets), offsets)
         by_key = {span.key: span for span in tree}
-        parents = display_parents(by_key)
+        bled = bled_spans(by_key)
+        parents = display_parents(by_key, bled)
     children = children_of(by_key, parents)
     path = critical_path(by_key, parents, children=children)
     missing = never_seen(session, missing_spans(by_key)[:MAX_MISSING])
@@ -143,7 +148,7 @@ def tell(
         "truncated_by": sorted(story.cut),
     }
     findings = _findings(session, story.trace_ids)
-    return Told(story, tree, by_key, parents, children, rest, findings)
+    return Told(story, tree, by_key, bled, parents, children, rest, findings)
 
 
 def _text(told: Told) -> bytes:
@@ -162,12 +167,9 @@ def _findings(session: Session, trace_ids: list[str]) -> dict[SpanKey, list[str]
 def _spans(told: Told) -> memoryview:
     """Each span's JSON in drawing order, a comma before each. Put together by Arrow: what a column
     of texts holds lies in memory as one text."""
-    order = draw_order([span.key for span in told.tree], told.children)
+    drawing = drawn(told)
+    order = drawing.rows
     spans = [told.tree[row] for row in order]
-    keys = [span.key for span in spans]
-    own = self_times(told.by_key, told.parents, told.children)
-    at = {key: number for number, key in enumerate(keys)}
-    above = [None if (key := told.parents[k]) is None else at[key] for k in keys]
     starts = [span.start_ns for span in spans]
     ends = [told.story.ends_ns[row] for row in order]
     later = [0] * len(order)
@@ -175,7 +177,7 @@ def _spans(told: Told) -> memoryview:
         was = [told.story.tree[row].start_ns for row in order]
         later = list(map(sub, starts, was))
         ends = list(map(add, ends, later))
-    bled = bled_spans(told.by_key)
+    backwards = [end < start for start, end in zip(starts, ends, strict=True)]
     pieces = _joined(
         ",{",
         told.story.texts(order),
@@ -185,17 +187,13 @@ def _spans(told: Told) -> memoryview:
         ',"end_unix_nano":',
         _numbers(ends),
         ',"self_ns":',
-        _numbers([own[key] for key in keys]),
+        _numbers(drawing.own_ns),
         ',"display_parent":',
-        _named(keys, above),
+        _named(told.story.names(order), drawing.above),
         ',"context_bleed":',
-        _texts(
-            ["true" if key in bled else "false" for key in keys] if bled else ["false"] * len(keys)
-        ),
+        _yes_no([span.key in told.bled for span in spans]) if told.bled else "false",
         ',"ends_before_start":',
-        _texts(
-            ["true" if end < start else "false" for start, end in zip(starts, ends, strict=True)]
-        ),
+        _yes_no(backwards) if any(backwards) else "false",
         "}",
     )
     _, offsets, data = pieces.buffers()
@@ -203,16 +201,43 @@ def _spans(told: Told) -> memoryview:
     return memoryview(data)[bounds_at[pieces.offset] : bounds_at[pieces.offset + len(pieces)]]
 
 
-def draw_order(keys: list[SpanKey], children: Mapping[SpanKey | None, list[SpanKey]]) -> list[int]:
-    """Rows in drawing order; a client and a server may share a key (Zipkin)."""
-    place = dict(zip(keys, range(len(keys)), strict=True))
-    drawn = drawing_order(children)
-    if len(place) == len(keys):
-        return [place[key] for key in drawn]
-    rows: dict[SpanKey, list[int]] = defaultdict(list)
-    for row, key in enumerate(keys):
-        rows[key].append(row)
-    return [row for key in drawn for row in rows[key]]
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What a drawing needs of each span, in drawing order."""
+
+    rows: list[int]
+    """Its place in ``Told.tree``."""
+    above: list[int]
+    """The place, here, of what it is drawn under; -1 for a root."""
+    own_ns: list[int]
+    """``self_times``."""
+
+
+def drawn(told: Told) -> Drawn:
+    """A client and a server may share a key (Zipkin): they are drawn one after another."""
+    tree = told.tree
+    covered = covered_times(told.by_key, told.parents, told.children)
+    keys, above = drawing_order(told.children)
+    row_of = dict(zip([span.key for span in tree], range(len(tree)), strict=True))
+    own = [span.end_ns - span.start_ns for span in tree]  # in the order in which they lie in memory
+    for key, covered_ns in covered.items():
+        own[row_of[key]] -= covered_ns
+    if len(row_of) == len(tree):
+        rows = [row_of[key] for key in keys]
+        return Drawn(rows, above, [own[row] for row in rows])
+    sharing: dict[SpanKey, list[int]] = defaultdict(list)
+    for row, span in enumerate(tree):
+        sharing[span.key].append(row)
+    places = list(accumulate((len(sharing[key]) for key in keys), initial=0))
+    return Drawn(
+        [row for key in keys for row in sharing[key]],
+        [
+            -1 if up < 0 else places[up]
+            for key, up in zip(keys, above, strict=True)
+            for _ in sharing[key]
+        ],
+        [own[row_of[key]] for key in keys for _ in sharing[key]],
+    )
 
 
 def _joined(*parts: Any) -> pa.LargeStringArray:
@@ -231,11 +256,16 @@ def _numbers(values: list[int]) -> pa.LargeStringArray:
     return pa.array(values, pa.int64()).cast(pa.large_string())
 
 
-def _named(keys: list[SpanKey], rows: list[int | None]) -> pa.LargeStringArray:
-    """JSON of the names of other rows' spans, null where there is none."""
-    traces, spans = _texts([key.trace_id for key in keys]), _texts([key.span_id for key in keys])
-    names = _joined('"', traces, "-", spans, '"')
-    return compute.fill_null(names.take(pa.array(rows, pa.int64())), "null")
+def _yes_no(values: list[bool]) -> pa.LargeStringArray:
+    return _texts(["true" if value else "false" for value in values])
+
+
+def _named(names: pa.Table, places: list[int]) -> pa.LargeStringArray:
+    """JSON of the names of the spans at ``places``, null where there is none (-1)."""
+    rows = compute.if_else(compute.less(at := pa.array(places, pa.int64()), 0), None, at)
+    traces, spans = (names[name].cast(pa.large_string()) for name in ("trace_id", "span_id"))
+    quoted = _joined('"', traces.combine_chunks(), "-", spans.combine_chunks(), '"')
+    return compute.fill_null(quoted.take(rows), "null")
 
 
 def _more(told: Told, spans: list[TreeSpan], order: list[int], later: list[int]) -> list[str]:

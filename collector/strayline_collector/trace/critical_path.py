@@ -271,8 +271,19 @@ def self_times(
     """Nanoseconds of each span in which none of its children ran; consumers of what it published
     run elsewhere and do not count. Children at once count once."""
     by_key = by_key_of(spans)
-    own = {key: span.end_ns - span.start_ns for key, span in by_key.items()}
-    for cause, below in (children or children_of(by_key, parents)).items():
+    covered = covered_times(by_key, parents, children or children_of(by_key, parents))
+    get = covered.get
+    return {key: span.end_ns - span.start_ns - get(key, 0) for key, span in by_key.items()}
+
+
+def covered_times(
+    by_key: Mapping[SpanKey, TreeSpan],
+    parents: Mapping[SpanKey, SpanKey | None],
+    children: Mapping[SpanKey | None, list[SpanKey]],
+) -> dict[SpanKey, int]:
+    """Of each span with children the nanoseconds in which one of those ran that ``self_times`` counts."""
+    found: dict[SpanKey, int] = {}
+    for cause, below in children.items():
         if cause is None:
             continue
         parent = by_key[cause]
@@ -289,5 +300,5 @@ def self_times(
             if not child.links or not is_message(child, parents):
                 covered_ns += until_ns - since_ns
                 reached_ns = until_ns
-        own[cause] -= covered_ns
-    return own
+        found[cause] = covered_ns
+    return found

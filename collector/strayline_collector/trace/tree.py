@@ -86,12 +86,16 @@ def by_key_of(spans: Spans) -> Mapping[SpanKey, TreeSpan]:
     return {span.key: span for span in spans}
 
 
-def display_parents(spans: Spans) -> dict[SpanKey, SpanKey | None]:
+def display_parents(
+    spans: Spans, bled: set[SpanKey] | None = None
+) -> dict[SpanKey, SpanKey | None]:
     """The span each is drawn under: its parent where that is here and caused it, else what it
     links to; a consumer's link before its parent, when that is the publish. A parent that leads
-    round in a circle is dropped, at the circle's earliest span."""
+    round in a circle is dropped, at the circle's earliest span. ``bled``: of ``bled_spans``, where they
+    are known already."""
     by_key = by_key_of(spans)
-    bled = bled_spans(by_key)
+    if bled is None:
+        bled = bled_spans(by_key)
     parents: dict[SpanKey, SpanKey | None] = {}
     for key, span in by_key.items():
         above = span.parent
@@ -181,17 +185,23 @@ def missing_spans(spans: Spans) -> list[Missing]:
 
 def drawing_order(
     children: Mapping[SpanKey | None, list[SpanKey]],
-    roots: Sequence[SpanKey] | None = None,
-) -> list[SpanKey]:
-    """Every span once, depth first; or those at and below ``roots``."""
+) -> tuple[list[SpanKey], list[int]]:
+    """Every span once, depth first, and the place in that order of what each is drawn under; -1 for
+    a root."""
     order: list[SpanKey] = []
-    stack = list(reversed(children[None] if roots is None else roots))
+    above: list[int] = []
+    stack = children[None][::-1]
+    ups = [-1] * len(stack)
+    below_of = children.get
     while stack:
         key = stack.pop()
+        above.append(ups.pop())
+        below = below_of(key)
+        if below:
+            stack += below[::-1]
+            ups += [len(order)] * len(below)
         order.append(key)
-        if key in children:
-            stack += children[key][::-1]
-    return order
+    return order, above
 
 
 def ancestors(key: SpanKey, parents: Mapping[SpanKey, SpanKey | None]) -> Iterator[SpanKey]:
