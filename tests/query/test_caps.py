@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from strayline_collector.decode.otlp import decode
@@ -20,9 +18,9 @@ TAKEN = [
 
 
 @pytest.fixture
-def shop(store: DuckDBStore) -> Iterator[DuckDBStore]:
+def shop(store: DuckDBStore) -> DuckDBStore:
     store.append(decode([otlp([*SENT, *TAKEN])], 1), Position(1, 1), 1)
-    yield store
+    return store
 
 
 def told(store: DuckDBStore, *, stitched: bool = True) -> tuple[Trace, list[str]]:

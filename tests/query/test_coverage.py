@@ -127,7 +127,11 @@ def test_what_is_handled_from_queues_that_no_span_names_stands_by_who_handled_it
     (one,) = answer["unnamed"]
     verdicts = {v["verdict"] or v["kind"]: v for v in one["verdicts"]}
     assert (one["consumer_service"], one["exchange"], one["broker"]) == ("listener", "x", "rabbit")
-    assert (one["deliveries"], one["messages"], round(one["publish_known_share"], 2)) == (3, 3, 0.67)
+    assert (one["deliveries"], one["messages"], round(one["publish_known_share"], 2)) == (
+        3,
+        3,
+        0.67,
+    )
     inferred = {name for name, v in verdicts.items() if v["state"] == "inferred"}
     assert inferred == {"outlier", "redelivery_loop", "context_lost"}
     rest = {v["reason"] for name, v in verdicts.items() if name not in inferred}

@@ -235,7 +235,11 @@ def test_two_ranges_are_compared_by_their_calls_and_messages(collector: RunningC
 
     def asks(at: float, took: float, queue: str) -> list[Told]:
         """Twelve calls, each with a message to the queue."""
-        way = {**AMQP, "strayline.exchange": "paired", "messaging.rabbitmq.destination.routing_key": queue}
+        way: dict[str, str | int] = {
+            **AMQP,
+            "strayline.exchange": "paired",
+            "messaging.rabbitmq.destination.routing_key": queue,
+        }
         return [
             span
             for n in range(12)

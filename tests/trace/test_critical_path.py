@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strayline_collector.trace.critical_path import Through, critical_path, self_times
+from strayline_collector.trace.critical_path import Through, critical_path
+from strayline_collector.trace.drawing import drawing
 from strayline_collector.trace.stitch import SpanKey
 from strayline_collector.trace.tree import (
     CLIENT,
@@ -19,6 +20,7 @@ from strayline_collector.trace.tree import (
     PRODUCER,
     SERVER,
     TreeSpan,
+    children_of,
     display_parents,
 )
 
@@ -37,6 +39,15 @@ def span(
 def path(*spans: TreeSpan, through: Through = "story") -> list[tuple[str, str, int, int]]:
     found = critical_path(spans, display_parents(spans), through=through)
     return [(s.key.span_id, s.kind, s.start_ns, s.end_ns) for s in found]
+
+
+def self_times(spans: Sequence[TreeSpan]) -> dict[SpanKey, int]:
+    parents = display_parents(spans)
+    drawn = drawing(spans, parents, children_of({s.key: s for s in spans}, parents))
+    assert sorted(drawn.rows) == list(range(len(spans)))
+    for row, up in zip(drawn.rows, drawn.above, strict=True):
+        assert parents[spans[row].key] == (None if up < 0 else spans[drawn.rows[up]].key)
+    return {spans[row].key: own for row, own in zip(drawn.rows, drawn.own_ns, strict=True)}
 
 
 def test_a_consumer_after_a_short_publish_is_on_the_path_with_its_wait() -> None:
@@ -228,7 +239,7 @@ def test_self_time_counts_children_at_once_once_and_no_consumers() -> None:
         span("p", "r", 70, 72, PRODUCER),
         span("m", "p", 71, 99, CONSUMER),
     ]
-    own = self_times(spans, display_parents(spans))
+    own = self_times(spans)
     assert {k.span_id: ns for k, ns in own.items()} == {"r": 38, "a": 40, "b": 30, "c": 60, "p": 2, "m": 28}  # fmt: skip
 
 
@@ -346,7 +357,7 @@ def test_any_story_equals_the_walk_tick_by_tick_in_any_order_of_arrival(
 @settings(max_examples=60, deadline=None)
 @given(stories())
 def test_self_time_is_the_ticks_without_a_child(spans: list[TreeSpan]) -> None:
-    own = self_times(spans, display_parents(spans))
+    own = self_times(spans)
     for s in spans:
         kids = [c for c in spans if c.parent == s.key and c.kind != CONSUMER]
         free = [t for t in range(s.start_ns, s.end_ns) if not any(c.start_ns <= t < c.end_ns for c in kids)]  # fmt: skip

@@ -9,8 +9,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from strayline_collector.trace.drawing import drawing
 from strayline_collector.trace.stitch import Known, Link, SpanKey, stitch
-from strayline_collector.trace.tree import TreeSpan, children_of, display_parents, drawing_order
+from strayline_collector.trace.tree import TreeSpan, children_of, display_parents
 
 
 def stored(parents: dict[str, str | None], links: list[tuple[str, str]], seed: int = 0) -> Any:
@@ -83,6 +84,5 @@ def test_a_parent_that_was_never_seen_leaves_its_child_a_root_and_circles_are_br
         SpanKey("t", "c"): None,
     }
     by_key = {span.key: span for span in spans}
-    order, above = drawing_order(children_of(by_key, parents))
-    assert [key.span_id for key in order] == ["a", "b", "c"]
-    assert above == [-1, 0, -1]
+    drawn = drawing(spans, parents, children_of(by_key, parents))
+    assert (drawn.rows, drawn.above) == ([0, 1, 2], [-1, 0, -1])

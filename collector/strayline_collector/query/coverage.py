@@ -117,9 +117,9 @@ def _covered(
     told: Iterable[tuple[str, str | None, State]], away: str | None
 ) -> list[CoveredVerdict]:
     verdicts: list[CoveredVerdict] = []
-    for kind, verdict, (state, reason) in told:
-        if away is not None and state != "unknown" and (verdict or kind) in BY_ABSENCE:
-            reason = away if reason is None else f"{reason}; {away}"
+    for kind, verdict, (state, missing) in told:
+        by_absence = state != "unknown" and (verdict or kind) in BY_ABSENCE
+        reason = "; ".join(filter(None, (missing, away if by_absence else None))) or None
         verdicts.append(CoveredVerdict(kind=kind, verdict=verdict, state=state, reason=reason))
     return verdicts
 

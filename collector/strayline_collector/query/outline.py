@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from strayline_collector.errors import NotFound
 from strayline_collector.query.findings import told_briefly
 from strayline_collector.query.story import found_in, read_story
-from strayline_collector.query.trace import Drawn, Told, collecting_later, drawn, tell
+from strayline_collector.query.trace import Told, collecting_later, drawn, tell
 from strayline_collector.query.whole_texts import whole_rows
 from strayline_collector.query.wire import (
     ClockMode,
@@ -26,6 +26,7 @@ from strayline_collector.query.wire import (
 )
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
+from strayline_collector.trace.drawing import Drawing
 from strayline_collector.trace.stitch import SpanKey
 from strayline_collector.trace.tree import TreeSpan
 
@@ -60,10 +61,12 @@ def outline_text(
 
 
 def _outline(session: Session, told: Told) -> dict[str, Any]:
-    drawing = drawn(told)
-    spans = [told.tree[index] for index in drawing.rows]
+    picture = drawn(told)
+    spans = [told.tree[index] for index in picture.rows]
     # of those that share a key the first
-    place = dict(zip([span.key for span in reversed(spans)], range(len(spans) - 1, -1, -1), strict=True))
+    place = dict(
+        zip([span.key for span in reversed(spans)], range(len(spans) - 1, -1, -1), strict=True)
+    )
     rest = dict(told.rest)
     path = rest.pop("critical_path")
     start_ns = min(span.start_ns for span in told.tree)
@@ -74,7 +77,7 @@ def _outline(session: Session, told: Told) -> dict[str, Any]:
         "start_unix_nano": start_ns,
         "duration_ns": end_ns - start_ns,
         "traces": traces,
-        **_columns(told, drawing, spans, traces, start_ns),
+        **_columns(told, picture, spans, traces, start_ns),
         "critical_path": [
             [
                 place[SpanKey(segment["trace_id"], segment["span_id"])],
@@ -94,10 +97,10 @@ def _outline(session: Session, told: Told) -> dict[str, Any]:
 
 
 def _columns(
-    told: Told, drawing: Drawn, spans: list[TreeSpan], traces: list[str], start_ns: int
+    told: Told, picture: Drawing, spans: list[TreeSpan], traces: list[str], start_ns: int
 ) -> dict[str, Any]:
     """Each span's facts, in drawing order; texts as places in lists of texts."""
-    story, order = told.story, drawing.rows
+    story, order = told.story, picture.rows
     trace_at = {name: at for at, name in enumerate(traces)}
     services, names, queues = _Texts(), _Texts(), _Texts()
     keys = [span.key for span in spans]
@@ -113,13 +116,13 @@ def _columns(
         "spans": {
             "trace": [trace_at[key.trace_id] for key in keys],
             "span_id": [key.span_id for key in keys],
-            "parent": drawing.above,
+            "parent": picture.above,
             "service": [services.at(service) for service, _, _ in signatures],
             "name": [names.at(name) for _, _, name in signatures],
             "kind": [kind for _, kind, _ in signatures],
             "start_ns": [span.start_ns - start_ns for span in spans],
             "duration_ns": [story.ends_ns[i] - story.tree[i].start_ns for i in order],
-            "self_ns": drawing.own_ns,
+            "self_ns": picture.own_ns,
             "status": [status for status, _, _ in said],
             "protocol": [protocol for _, protocol, _ in said],
             "events": [events for _, _, events in said],

@@ -12,7 +12,7 @@ from typing import Final
 
 from strayline_collector.query.outline import KINDS, STATUSES
 from strayline_collector.query.story import Loaded, read_story
-from strayline_collector.query.trace import Drawn, Told, collecting_later, drawn, tell
+from strayline_collector.query.trace import Told, collecting_later, drawn, tell
 from strayline_collector.query.wire import (
     CriticalSegment,
     NamedSegment,
@@ -22,6 +22,7 @@ from strayline_collector.query.wire import (
     StorySpans,
 )
 from strayline_collector.store.ports import Session
+from strayline_collector.trace.drawing import Drawing
 
 _PROTOCOLS: Final[tuple[Protocol | None, ...]] = (None, "http", "grpc", "amqp", "other")
 """By the places that ``trace_outline.sql`` gives them."""
@@ -33,15 +34,15 @@ def read_story_spans(
     """Raises ``NotFound``."""
     with collecting_later():
         told = _tell(session, trace_id, stitched)
-        drawing = drawn(told)
-        order = drawing.rows
+        picture = drawn(told)
+        order = picture.rows
         return StorySpans(
             trace_id=trace_id,
             stitched_trace_ids=told.rest["stitched_trace_ids"],
             start_unix_nano=min(span.start_ns for span in told.tree),
             span_count=len(order),
             truncated=told.rest["truncated"],
-            items=_spans(told, drawing, slice(offset, offset + limit)),
+            items=_spans(told, picture, slice(offset, offset + limit)),
             next_cursor=str(offset + limit) if offset + limit < len(order) else None,
         )
 
@@ -84,8 +85,8 @@ def _named(
     return NamedSegment(**segment, service=service, name=name)
 
 
-def _spans(told: Told, drawing: Drawn, asked: slice) -> list[StorySpan]:
-    story, page, own = told.story, drawing.rows[asked], drawing.own_ns[asked]
+def _spans(told: Told, picture: Drawing, asked: slice) -> list[StorySpan]:
+    story, page, own = told.story, picture.rows[asked], picture.own_ns[asked]
     said: list[list[int]] = [json.loads(text) for text in story.texts(page).to_pylist()]
     found: list[StorySpan] = []
     for row, self_ns, (status, protocol, events) in zip(page, own, said, strict=True):

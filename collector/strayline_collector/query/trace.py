@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import accumulate
 from operator import add, sub
 from typing import Any, Final, cast
 
@@ -33,7 +32,8 @@ from strayline_collector.query.wire import (
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Session
 from strayline_collector.trace.clock import Bound, Correction, bounds, corrected, correction, orders
-from strayline_collector.trace.critical_path import covered_times, critical_path
+from strayline_collector.trace.critical_path import critical_path
+from strayline_collector.trace.drawing import Drawing, drawing
 from strayline_collector.trace.stitch import SpanKey
 from strayline_collector.trace.tree import (
     Missing,
@@ -41,7 +41,6 @@ from strayline_collector.trace.tree import (
     bled_spans,
     children_of,
     display_parents,
-    drawing_order,
     missing_spans,
     story_root,
 )
@@ -167,8 +166,8 @@ def _findings(session: Session, trace_ids: list[str]) -> dict[SpanKey, list[str]
 def _spans(told: Told) -> memoryview:
     """Each span's JSON in drawing order, a comma before each. Put together by Arrow: what a column
     of texts holds lies in memory as one text."""
-    drawing = drawn(told)
-    order = drawing.rows
+    picture = drawn(told)
+    order = picture.rows
     spans = [told.tree[row] for row in order]
     starts = [span.start_ns for span in spans]
     ends = [told.story.ends_ns[row] for row in order]
@@ -187,9 +186,9 @@ def _spans(told: Told) -> memoryview:
         ',"end_unix_nano":',
         _numbers(ends),
         ',"self_ns":',
-        _numbers(drawing.own_ns),
+        _numbers(picture.own_ns),
         ',"display_parent":',
-        _named(told.story.names(order), drawing.above),
+        _named(told.story.names(order), picture.above),
         ',"context_bleed":',
         _yes_no([span.key in told.bled for span in spans]) if told.bled else "false",
         ',"ends_before_start":',
@@ -201,43 +200,9 @@ def _spans(told: Told) -> memoryview:
     return memoryview(data)[bounds_at[pieces.offset] : bounds_at[pieces.offset + len(pieces)]]
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """What a drawing needs of each span, in drawing order."""
-
-    rows: list[int]
-    """Its place in ``Told.tree``."""
-    above: list[int]
-    """The place, here, of what it is drawn under; -1 for a root."""
-    own_ns: list[int]
-    """``self_times``."""
-
-
-def drawn(told: Told) -> Drawn:
-    """A client and a server may share a key (Zipkin): they are drawn one after another."""
-    tree = told.tree
-    covered = covered_times(told.by_key, told.parents, told.children)
-    keys, above = drawing_order(told.children)
-    row_of = dict(zip([span.key for span in tree], range(len(tree)), strict=True))
-    own = [span.end_ns - span.start_ns for span in tree]  # in the order in which they lie in memory
-    for key, covered_ns in covered.items():
-        own[row_of[key]] -= covered_ns
-    if len(row_of) == len(tree):
-        rows = [row_of[key] for key in keys]
-        return Drawn(rows, above, [own[row] for row in rows])
-    sharing: dict[SpanKey, list[int]] = defaultdict(list)
-    for row, span in enumerate(tree):
-        sharing[span.key].append(row)
-    places = list(accumulate((len(sharing[key]) for key in keys), initial=0))
-    return Drawn(
-        [row for key in keys for row in sharing[key]],
-        [
-            -1 if up < 0 else places[up]
-            for key, up in zip(keys, above, strict=True)
-            for _ in sharing[key]
-        ],
-        [own[row_of[key]] for key in keys for _ in sharing[key]],
-    )
+def drawn(told: Told) -> Drawing:
+    """The rows of its ``tree`` as they are drawn."""
+    return drawing(told.tree, told.parents, told.children)
 
 
 def _joined(*parts: Any) -> pa.LargeStringArray:

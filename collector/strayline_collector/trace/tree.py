@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple, cast
 
@@ -181,27 +181,6 @@ def missing_spans(spans: Spans) -> list[Missing]:
                 linked[link].append(span.key)
                 named[link] = None
     return [Missing(key, tuple(children[key]), tuple(linked[key])) for key in named]
-
-
-def drawing_order(
-    children: Mapping[SpanKey | None, list[SpanKey]],
-) -> tuple[list[SpanKey], list[int]]:
-    """Every span once, depth first, and the place in that order of what each is drawn under; -1 for
-    a root."""
-    order: list[SpanKey] = []
-    above: list[int] = []
-    stack = children[None][::-1]
-    ups = [-1] * len(stack)
-    below_of = children.get
-    while stack:
-        key = stack.pop()
-        above.append(ups.pop())
-        below = below_of(key)
-        if below:
-            stack += below[::-1]
-            ups += [len(order)] * len(below)
-        order.append(key)
-    return order, above
 
 
 def ancestors(key: SpanKey, parents: Mapping[SpanKey, SpanKey | None]) -> Iterator[SpanKey]:
