@@ -2,23 +2,33 @@
 
     python -m tests.bench.infer [CONCURRENCY ...]
 
-Two kinds of traffic: a recording whose traces are laid over one another, so that so many are under
-way on average, and a simulated shop with real queues and that many customers. All or a third of
-the contexts between processes are cut, with and without message ids. Informative, never a test.
+Three kinds of traffic: the demo with that many customers at once, on a real broker; a recording whose
+traces are laid over one another, so that so many are under way on average; and a simulated shop with
+queues and that many customers. All or a third of the contexts between processes are cut, with and
+without message ids (and stamps). Informative, never a test.
 """
 
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import httpx
+
+from demo_services.broker import running_broker
+from demo_services.faults import Faults
+from demo_services.run import running_collector, running_shop
+from strayline_collector.decode.otlp import decode
 from strayline_collector.query.infer import read_ends
 from strayline_collector.trace.infer import Proposal, infer
 from strayline_collector.trace.stitch import SpanKey
 from tests.support.broken import broken, shop_traffic
-from tests.support.cut import cut, overlaid, recorded, stored
+from tests.support.cut import RECEIVED_NS, Span, cut, overlaid, recorded, stored
 
 ORDERS = 400
 SHARES = (0.3, 1.0)
@@ -51,25 +61,49 @@ class Figures:
             print(f"  {at / 10:.1f} to {(at + 1) / 10:.1f}  {self.told[at]:>12}  {self.right[at] / self.told[at]:.2f}")  # fmt: skip
 
 
+def demo(concurrency: int) -> list[Span]:
+    """Every span of the demo's services with so many customers at once, each of whom waits for an answer."""
+    with (
+        tempfile.TemporaryDirectory() as name,
+        running_broker() as broker,
+        broker.vhost() as amqp_url,
+        running_collector(Path(name)) as doors,
+    ):
+        healthy = Faults.parse("none")
+        with running_shop(broker, amqp_url, doors["otlp_http"], healthy, Path(name)) as shop:
+            with ThreadPoolExecutor(concurrency) as pool:
+                list(pool.map(shop.order, range(1, ORDERS + 1)))
+            shop.drain()
+        api = f"http://{doors['api']}/api/v1"
+        httpx.post(f"{api}/detection/settle", timeout=300).raise_for_status()
+        told = httpx.get(f"{api}/export", params={"format": "protobuf"}, timeout=300)
+        return decode([told.raise_for_status().content], RECEIVED_NS).to_pylist()
+
+
+def put_together(figures: Figures, name: str, spans: list[Span]) -> None:
+    for ids in (True, False):
+        for share in SHARES:
+            given = cut(spans, share, ids=ids)
+            store = stored(given.spans)
+            starts = [span["start_ns"] for span in given.spans]
+            began = time.process_time()
+            with store.read() as session:
+                ends = read_ends(session, min(starts), max(starts))
+            found = infer(ends.orphans, ends.causes, ends.known)
+            took = time.process_time() - began
+            store.close()
+            how = f"{name}, {share:.0%} cut, {'ids' if ids else 'no ids'}"
+            figures.line(how, given.causes, found, took)
+
+
 def main(concurrencies: list[int]) -> None:
     figures = Figures()
     print(f"{'':52}{'lost':>6}{'accuracy':>10}{'precision':>10}{'CPU s':>8}")
+    for concurrency in concurrencies:
+        put_together(figures, f"demo, {concurrency} at once", demo(concurrency))
     spans = recorded("a_healthy_proto")
     for concurrency in concurrencies:
-        laid = overlaid(spans, concurrency)
-        for ids in (True, False):
-            for share in SHARES:
-                given = cut(laid, share, ids=ids)
-                store = stored(given.spans)
-                starts = [span["start_ns"] for span in given.spans]
-                began = time.process_time()
-                with store.read() as session:
-                    ends = read_ends(session, min(starts), max(starts))
-                found = infer(ends.orphans, ends.causes, ends.known)
-                took = time.process_time() - began
-                store.close()
-                name = f"recording, {concurrency} at once, {share:.0%} cut, {'ids' if ids else 'no ids'}"
-                figures.line(name, given.causes, found, took)
+        put_together(figures, f"recording, {concurrency} at once", overlaid(spans, concurrency))
     for concurrency in concurrencies:
         for ids in (True, False):
             for share in SHARES:

@@ -21,6 +21,8 @@ from tests.support.corpus import requests
 
 RECEIVED_NS = 1_795_400_000_000_000_000
 Span = dict[str, Any]
+IDS = ("message.id", "message_id", "conversation_id", "strayline.stamp", "strayline.body_hash")
+"""Ends of the names of attributes that both ends of a message have, and no other message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ def cut(spans: list[Span], share: float, *, seed: int = 1, ids: bool = True) -> 
             own |= {"parent_span_id": None, "links": "[]"}
         if not ids:
             attributes = json.loads(span["attributes"])
-            for name in [n for n in attributes if n.endswith(("message.id", "message_id", "conversation_id"))]:  # fmt: skip
+            for name in [name for name in attributes if name.endswith(IDS)]:
                 del attributes[name]
             own["attributes"] = json.dumps(attributes)
         told.append(own)

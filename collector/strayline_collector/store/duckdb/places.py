@@ -28,27 +28,39 @@ def place(session: Session, batch: int, since: int, *, renamed: bool = False) ->
     if renamed:
         for table in _RENAMED:
             _rename(session, table)
-    queues: set[str] = set()
-    for table, name in (("queue_places", "derive/places"), ("queue_readers", "derive/readers")):
-        found = session.table(load(name), bounds)
-        if found.num_rows:
-            _add(session, table, found)
-            queues |= _queues(found)
+    silent = session.rows(load("derive/silent"), bounds)[0]
+    queues = _learn(session, "queue_places", load("derive/places"), bounds)
+    if silent["deliveries"] or silent["publishes"]:
+        queues |= _learn(session, "queue_readers", load("derive/readers"), bounds)
     if queues or renamed:
-        silent = _queues(session.table("SELECT DISTINCT queue FROM queue_readers"))
-        queues = silent if renamed else queues & silent
-    session.register("placed_queues", pa.table({"queue": sorted(queues)}, _QUEUES))
-    placements = session.table(load("derive/placements"), bounds)
-    moved = False
-    if placements.num_rows:
-        session.register("placements", placements)
-        session.execute(load("derive/placed"), {"batch": batch})
-        moved = any(placements["moved"].to_pylist())
-    # of what moved the publishes are of any load
-    session.execute(load("derive/senders"), {"batch": batch, "since": 0 if moved else since})
+        read = _queues(session.table("SELECT DISTINCT queue FROM queue_readers"))
+        queues = read if renamed else queues & read
+    moved = bool(queues or silent["deliveries"]) and _move(session, queues, bounds)
+    if moved or silent["publishes"]:
+        # of what moved the publishes are of any load
+        session.execute(load("derive/senders"), {**bounds, "since": 0 if moved else since})
     if moved:
         note_moved(session, batch)
     return moved
+
+
+def _learn(session: Session, table: str, sql: str, bounds: dict[str, int]) -> set[str]:
+    """Adds what is new to ``table``; the queues that it is about."""
+    found = session.table(sql, bounds)
+    if found.num_rows:
+        _add(session, table, found)
+    return _queues(found)
+
+
+def _move(session: Session, queues: set[str], bounds: dict[str, int]) -> bool:
+    """Places the silent deliveries of the load, and of ``queues``; whether some had been judged, perhaps."""
+    session.register("placed_queues", pa.table({"queue": sorted(queues)}, _QUEUES))
+    placements = session.table(load("derive/placements"), bounds)
+    if not placements.num_rows:
+        return False
+    session.register("placements", placements)
+    session.execute(load("derive/placed"), {"batch": bounds["batch"]})
+    return any(placements["moved"].to_pylist())
 
 
 def place_newest(session: Session) -> None:
