@@ -62,6 +62,9 @@ def main() -> None:
         send(collector.otlp_http, broken)
         collector.settle()
         guessed = collector.get(f"/api/v1/traces/{trace_id('b')}", infer="true")["inferred"]
+        collector.replay("python_pika")
+        collector.settle()
+        unnamed = collector.get("/api/v1/coverage")["unnamed"]
     with running_collector() as collector:
         collector.replay("d_reorder_nack")
         settled = collector.settle()
@@ -135,7 +138,7 @@ def main() -> None:
                 "triage": "acknowledged",
                 "note": "seen, fix under way",
             },
-            "get /api/v1/coverage": collector.get("/api/v1/coverage"),
+            "get /api/v1/coverage": {**collector.get("/api/v1/coverage"), "unnamed": unnamed},
             "get /api/v1/topology": topology,
             "put /api/v1/topology": topology,
             "get /api/v1/search/complete": collector.get("/api/v1/search/complete", q="queue=bi"),
