@@ -133,3 +133,7 @@ def test_a_message_in_two_queues_without_a_name_was_not_got_again(
     expect(deliveries).to_have_count(2)
     for each in (deliveries.first, deliveries.nth(1)):
         expect(each).to_contain_text("mail got it from a queue")
+    page.goto("/queues")
+    row = page.locator("#unnamed tbody tr").filter(has_text="mail")
+    expect(row).to_contain_text("fan")
+    expect(row.locator(".coverage")).to_contain_text("0 judged, 3 inferred")

@@ -118,7 +118,8 @@ def add_jaeger_routes(app: FastAPI, store: Store) -> None:
         service = request.query_params.get("service")
         return await answer(request, lambda s: jaeger.dependencies(s, range_ns, service))
 
-    @router.get("/metrics/{name}")
+    # no more than a refusal: the description leaves it out
+    @router.get("/metrics/{name}", include_in_schema=False)
     async def metrics(name: str) -> Response:
         """Jaeger: figures of its monitor, of which there are none here: 501, by which its pages know it."""
         message = f"no metrics over time: {name} is Jaeger's monitor's; here GET /api/v1/graph has rates, errors and durations"
