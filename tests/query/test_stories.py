@@ -276,7 +276,11 @@ def test_two_ranges_are_compared_by_their_calls_and_messages(collector: RunningC
 
 
 def test_the_time_of_calls_is_split_by_pair_of_services(collector: RunningCollector) -> None:
-    get: dict[str, str | int] = {"http.request.method": "GET", "server.address": "stock", "server.port": 80}
+    get: dict[str, str | int] = {
+        "http.request.method": "GET",
+        "server.address": "stock",
+        "server.port": 80,
+    }
     away: dict[str, str | int] = {"http.request.method": "GET", "server.address": "away"}
     told(
         collector,
