@@ -39,6 +39,8 @@ HOLD_ON = {
     "resources": "a thousand at most",
     "processes": "a line a process, for the watermark",
     "broker_names": "a line a broker",
+    "queue_places": "a line a queue and broker, generated names left out",
+    "queue_readers": "a line a queue, broker and service, generated names left out",
     "topology_facts": "what holds until the contrary is told",
     "topology_sources": "documents as they were given",
     "findings": "keep their summary",
