@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from strayline_collector.detect.incidents import IDENTITY
@@ -44,7 +45,7 @@ def read_findings(
     """A page of findings, worst and newest first. Without ``status``: provisional and open."""
     params = {**NO_FILTER, **filters, "limit": limit + 1, "offset": offset}
     rows = session.rows(load("query/findings"), params)
-    items = [_finding(session, row, messages=messages) for row in rows[:limit]]
+    items = _told(session, rows[:limit], messages)
     return Findings(items=items, next_cursor=str(offset + limit) if len(rows) > limit else None)
 
 
@@ -54,7 +55,7 @@ def read_finding(session: Session, finding_id: str, *, messages: Messages | None
     rows = session.rows(load("query/findings"), params)
     if not rows:
         raise NotFound(f"no finding {finding_id}")
-    return _finding(session, rows[0], messages=messages)
+    return _told(session, rows, messages)[0]
 
 
 def change_triage(
@@ -94,13 +95,26 @@ def change_triage(
     )
 
 
-def _finding(session: Session, row: Row, *, messages: Messages | None = None) -> Finding:
+def _told(session: Session, rows: Sequence[Row], messages: Messages | None) -> list[Finding]:
+    """Rows of ``findings`` with their messages, which one question asks for all."""
+    limit = _SHOWN[messages]
+    found: defaultdict[str, list[Row]] = defaultdict(list)
+    if limit and rows:
+        asked = {
+            "ids": [row["id"] for row in rows],
+            "kinds": sorted({row["kind"] for row in rows}),
+            "queues": sorted({row["queue"] or "" for row in rows}),
+            "limit": limit + 1,
+        }
+        for message in session.rows(load("query/finding_messages"), asked):
+            found[message["finding_id"]].append(message)
+    return [_finding(row, found[row["id"]], limit) for row in rows]
+
+
+def _finding(row: Row, messages: Sequence[Row], limit: int) -> Finding:
     identity = {name: row[name] for name in IDENTITY}
     if row["verdict"] == "call":
         identity["consumer_service"] = row["consumer_service"]
-    limit = _SHOWN[messages]
-    asked = {"id": row["id"], "limit": limit + 1}
-    rows = session.rows(load("query/finding_messages"), asked) if limit else []
     return Finding(
         id=row["id"],
         kind=row["kind"],
@@ -121,8 +135,8 @@ def _finding(session: Session, row: Row, *, messages: Messages | None = None) ->
         updated_at=rfc3339(row["updated_ns"]),
         count=row["count"],
         episodes=[_episode(item) for item in json.loads(row["episodes"])],
-        messages=[_message(item) for item in rows[:limit]],
-        messages_truncated=len(rows) > limit or (messages == "none" and row["count"] > 0),
+        messages=[_message(item) for item in messages[:limit]],
+        messages_truncated=len(messages) > limit or (limit == 0 and row["count"] > 0),
         sql=_sql(identity),
     )
 
