@@ -24,6 +24,8 @@ from tests.support.raw_http import head
 MANY = 10_000
 CLOSED_WITHIN_S = 45.0
 """Unfinished requests are given up by then."""
+SERVED_S = 5.0
+"""Whoever sends a whole request waits for none of them, on a busy machine either."""
 HALF = head(headers={"Content-Type": "application/x-protobuf"})[:-2] + b"Content-Le"
 HALF_BODY = (
     head(headers={"Content-Type": "application/x-protobuf", "Content-Length": "1000"}) + b"x"
@@ -112,30 +114,40 @@ def test_ten_thousand_half_open_connections(files: int) -> None:
         waited = served_s(collector)
         grown = resident_mib(collector.process) - before
         print(f"{files} half-open: others waited {waited:.3f} s, memory grew by {grown:.0f} MiB")
-        assert waited < 1.0
+        assert waited < SERVED_S
         assert grown < 300
         assert closed(sockets, CLOSED_WITHIN_S) == files
-        assert served_s(collector) < 1.0
+        assert served_s(collector) < SERVED_S
 
 
-@pytest.mark.parametrize("door", ["otlp_grpc", "api"])
-def test_a_thousand_half_open_connections_on_the_other_doors(door: str) -> None:
+def test_a_thousand_half_open_connections_on_each_of_the_other_doors() -> None:
     with running_collector() as collector:
         served_s(collector)
         before = resident_mib(collector.process)
-        sockets = [connect(getattr(collector, door)) for _ in range(900)]
-        for each in sockets:
-            each.sendall(b"PRI * HTTP/2.0\r\n" if door == "otlp_grpc" else HALF)
-        assert served_s(collector) < 1.0
-        assert resident_mib(collector.process) - before < 200
+        doors = {collector.otlp_grpc: b"PRI * HTTP/2.0\r\n", collector.api: HALF}
+        sockets: list[socket.socket] = []
+        for address, begun in doors.items():
+            for _ in range(900):
+                sockets.append(connect(address))
+                sockets[-1].sendall(begun)
+        assert served_s(collector) < SERVED_S
+        assert resident_mib(collector.process) - before < 400
         for each in sockets:
             each.close()
-        assert served_s(collector) < 1.0
+        assert served_s(collector) < SERVED_S
+
+
+SOONER = """
+import functools
+from strayline_collector.receive import http_request
+http_request.Limits = functools.partial(http_request.Limits, head_s=2.0)
+"""
+"""Heads are given up sooner than after ten seconds, which the test of ten thousand waits for."""
 
 
 def test_senders_that_drip_are_given_up(tmp_path: Path) -> None:
     """A byte every half second, of a head and of a body: progress, but not at that pace."""
-    with running_collector(tmp_path / "s.duckdb") as collector:
+    with running_collector(tmp_path / "s.duckdb", prelude=SOONER) as collector:
         sockets = [connect(collector.otlp_http) for _ in range(100)]
         stop = threading.Event()
 
@@ -150,7 +162,7 @@ def test_senders_that_drip_are_given_up(tmp_path: Path) -> None:
         thread = threading.Thread(target=drip)
         thread.start()
         try:
-            assert served_s(collector) < 1.0
+            assert served_s(collector) < SERVED_S
             deadline = time.monotonic() + CLOSED_WITHIN_S
             while time.monotonic() < deadline and not all(map(_gone, sockets[:2])):
                 time.sleep(0.5)
@@ -185,26 +197,36 @@ TLS_HELLO = bytes.fromhex("16030100c8010000c40303") + bytes(189)
 HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 
 
-@pytest.mark.parametrize("door", ["otlp_http", "otlp_grpc", "api"])
-def test_garbage_on_every_door(door: str, rng: random.Random) -> None:
+def test_garbage_on_every_door(rng: random.Random) -> None:
     with running_collector() as collector:
         served_s(collector)
         before = resident_mib(collector.process)
-        for round_ in range(150):
-            garbage = (
-                rng.randbytes(rng.randrange(1, 3000)),
-                TLS_HELLO,
-                HTTP2 + rng.randbytes(100),
-                b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-                b"POST /v1/traces HTTP/1.1\r\n" + rng.randbytes(50) + b"\r\n\r\n",
-                head(headers={"Transfer-Encoding": "chunked", "Content-Type": "application/json"})
-                + rng.randbytes(40),
-                b"\x00" * 100_000,
-                b"\r\n" * 10_000,
-            )[round_ % 8]
-            with contextlib.suppress(OSError), connect(getattr(collector, door)) as each:
-                each.sendall(garbage)
-                each.settimeout(0.02)
-                each.recv(4096)
-        assert served_s(collector) < 1.0
-        assert resident_mib(collector.process) - before < 100
+        doors = [
+            threading.Thread(target=_garbage, args=(address, random.Random(rng.random())))
+            for address in (collector.otlp_http, collector.otlp_grpc, collector.api)
+        ]
+        for door in doors:
+            door.start()
+        for door in doors:
+            door.join()
+        assert served_s(collector) < SERVED_S
+        assert resident_mib(collector.process) - before < 200
+
+
+def _garbage(address: str, rng: random.Random) -> None:
+    for round_ in range(150):
+        garbage = (
+            rng.randbytes(rng.randrange(1, 3000)),
+            TLS_HELLO,
+            HTTP2 + rng.randbytes(100),
+            b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"POST /v1/traces HTTP/1.1\r\n" + rng.randbytes(50) + b"\r\n\r\n",
+            head(headers={"Transfer-Encoding": "chunked", "Content-Type": "application/json"})
+            + rng.randbytes(40),
+            b"\x00" * 100_000,
+            b"\r\n" * 10_000,
+        )[round_ % 8]
+        with contextlib.suppress(OSError), connect(address) as each:
+            each.sendall(garbage)
+            each.settimeout(0.02)
+            each.recv(4096)
