@@ -147,6 +147,7 @@ def test_counts_and_graph_are_of_what_is_kept() -> None:
     store.close()
 
 
+@pytest.mark.timeout(600)
 def test_the_file_stops_growing_at_its_limit(tmp_path: Path) -> None:
     path = tmp_path / "s.duckdb"
     limit = 12_000_000
