@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -22,11 +23,30 @@ from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
 from tests.query.test_replies import TOKEN, WAYS, call, shim, stock
 from tests.support.corpus import RECORDINGS, load_recording, truth
-from tests.support.story import CLIENT, CONSUMER, PRODUCER, SERVER, Told, otlp
+from tests.support.story import CLIENT, CONSUMER, PRODUCER, SERVER, START_NS, Told, otlp
 
 ALWAYS = {"start_ns": BEGINNING, "end_ns": END}
 Named = tuple[str, str, str, int]
 """Source, target, protocol, calls; nodes by kind and bare name."""
+
+
+def test_a_call_whose_called_side_is_on_its_way_is_no_peers() -> None:
+    """Once it is late, or nobody there was ever heard of, it is."""
+    now_ms = (time.time_ns() - START_NS) / 1e6
+    address: dict[str, str | int] = {"http.request.method": "GET", "server.address": "stock", "server.port": 80}  # fmt: skip
+    strange: dict[str, str | int] = {**address, "server.address": "elsewhere"}
+    before = [
+        Told("a", "shop", CLIENT, now_ms - 30_000, now_ms - 29_900, attributes=address),
+        Told("b", "stock", SERVER, now_ms - 29_990, now_ms - 29_910, "a"),
+    ]
+    young = Told("c", "shop", CLIENT, now_ms - 500, now_ms - 400, attributes=address)
+    other = Told("d", "shop", CLIENT, now_ms - 500, now_ms - 400, attributes=strange)
+    late = Told("e", "shop", CLIENT, now_ms - 20_000, now_ms - 19_000, attributes=address)
+    answered = ("shop", "stock", "http", 1)
+    assert edges_of([*before, young]) == [answered]
+    assert edges_of([*before, other]) == [("shop", "external:elsewhere:80", "http", 1), answered]
+    assert edges_of([*before, young, late]) == [("shop", "external:stock:80", "http", 2), answered]
+    assert edges_of([young]) == [("shop", "external:stock:80", "http", 1)]
 
 
 def short(identity: str) -> str:

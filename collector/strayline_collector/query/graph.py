@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from strayline_collector.query.awaited import without_awaited
 from strayline_collector.query.calls import (
     Histogram,
     quantile_ms,
@@ -54,7 +55,7 @@ def read_graph(session: Session, range_ns: Mapping[str, int], level: str) -> Gra
     if seen is None:
         return Graph(nodes=[], edges=[])
     step_ns = max(1, -(-(seen["end_ns"] - seen["start_ns"] + 1) // STEPS))
-    calls = read_calls(session, range_ns)
+    calls = without_awaited(session, read_calls(session, range_ns), seen)
     ways = read_ways(session, range_ns, seen, step_ns)
     findings = session.rows(load("query/standing_findings"))
     silent = Counter(

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import pyarrow as pa
@@ -30,35 +31,60 @@ FRESH_S: Final = 10.0
 Basis = Literal["delivery", "completion"]
 
 
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """Columns of ``query/order_arranged``, a row a position, and what is the same in every part of it."""
+
+    table: pa.Table
+    consumers: list[str]
+    judged: int
+    redelivered: int
+
+
 class Arrangements:
     """The last few arrangements of large queues, by what was asked."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[Any, ...], tuple[pa.Table, int, float]] = OrderedDict()
+        self._kept: OrderedDict[tuple[Any, ...], tuple[Arrangement, int, float]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def table(self, session: Session, params: Mapping[str, Any], *, closer: bool) -> pa.Table:
-        """Columns of ``query/order_arranged``. ``closer``: a part of one that was just shown whole."""
+    def arranged(self, session: Session, params: Mapping[str, Any], *, closer: bool) -> Arrangement:
+        """``closer``: a part of one that was just shown whole."""
         key = tuple(sorted(params.items(), key=lambda item: item[0]))
         batch = next((int(row["batch"]) for row in session.rows(load("load/last"))), 0)
         with self._lock:
             found = self._kept.get(key)
             if found is not None:
-                table, of_batch, at = found
+                whole, of_batch, at = found
                 if of_batch == batch or (closer and time.monotonic() - at < FRESH_S):
                     self._kept.move_to_end(key)
-                    return table
-        table = session.table(load("query/order_arranged"), params)
-        if table.num_rows >= KEPT_FROM:
+                    return whole
+        whole = _arrange(session, params)
+        if whole.table.num_rows >= KEPT_FROM:
             with self._lock:
-                self._kept[key] = (table, batch, time.monotonic())
+                self._kept[key] = (whole, batch, time.monotonic())
                 self._kept.move_to_end(key)
                 while len(self._kept) > 1 and (len(self._kept) > KEPT or self._bytes() > KEPT_BYTES):  # fmt: skip
                     self._kept.popitem(last=False)
-        return table
+        return whole
 
     def _bytes(self) -> int:
-        return sum(table.nbytes for table, _, _ in self._kept.values())
+        return sum(whole.table.nbytes for whole, _, _ in self._kept.values())
+
+
+def _true(table: pa.Table, column: str) -> int:
+    return pc.call_function("sum", [table[column]]).as_py() or 0
+
+
+def _arrange(session: Session, params: Mapping[str, Any]) -> Arrangement:
+    table = session.table(load("query/order_arranged"), params)
+    place = {name: value for name, value in params.items() if name != "basis"}
+    return Arrangement(
+        table,
+        [row["service"] for row in session.rows(load("query/order_consumers"), place)],
+        _true(table, "known"),
+        _true(table, "again"),
+    )
 
 
 def read_order(
@@ -79,42 +105,41 @@ def read_order(
     place: dict[str, Any] = {"queue": name, "broker": broker, "vhost": vhost}
     closer = first is not None or last is not None
     asked = {**place, **range_ns, "basis": basis}
-    arranged = arrangements.table(session, asked, closer=closer)
-    if not arranged.num_rows:
+    whole = arrangements.arranged(session, asked, closer=closer)
+    messages = whole.table.num_rows
+    if not messages:
         raise NotFound(f"queue {name}: no delivery from it was seen in this range")
-    window = {"from": max(0, first or 0), "to": arranged.num_rows - 1 if last is None else min(last, arranged.num_rows - 1)}  # fmt: skip
+    window = {
+        "from": max(0, first or 0),
+        "to": messages - 1 if last is None else min(last, messages - 1),
+    }
     if window["from"] > window["to"]:
-        raise BadInput(f"first={first}, last={last}: the queue has positions 0 to {arranged.num_rows - 1}")  # fmt: skip
-    session.register("arranged", arranged)
-    late = session.table(load("query/order_late"), {**place, "basis": basis})
-    session.register("late_by_either", late)
-    session.register("late", late.filter(pc.field(f"by_{basis}")))
-    figures = session.rows(load("query/order_summary"), window)[0]
-    points = _points(session, place, window, figures, limit)
+        raise BadInput(f"first={first}, last={last}: the queue has positions 0 to {messages - 1}")
     size = window["to"] - window["from"] + 1
+    figures = _place_late(session, whole, place, window, basis)
+    session.register("arranged", whole.table.slice(window["from"], size))
+    points = _points(session, place, window["from"], size, figures["window_late"], limit)
     step = max(1, -(-size // ENVELOPE_STEPS))
     return QueueOrder(
         queue=name,
         broker=broker,
         vhost=vhost,
         basis=basis,
-        messages=figures["messages"],
-        judged=figures["judged"],
+        messages=messages,
+        judged=whole.judged,
         late=figures["late"],
         late_by=LateBy(
             delivery=figures["late_by_delivery"],
             completion=figures["late_by_completion"],
             either=figures["late_by_either"],
         ),
-        late_ratio=figures["late"] / figures["messages"],
+        late_ratio=figures["late"] / messages,
         worst_extent=figures["worst_extent"],
-        redelivered=figures["redelivered"],
+        redelivered=whole.redelivered,
         first=window["from"],
         last=window["to"],
         window_late=figures["window_late"],
-        consumers=[
-            r["service"] for r in session.rows(load("query/order_consumers"), {**place, **range_ns})
-        ],
+        consumers=whole.consumers,
         bindings=[
             f"{row['source_name']} — {row['routing_key']}"
             for row in session.rows(load("query/queue_bindings"), place)
@@ -122,26 +147,48 @@ def read_order(
         points=points,
         envelope=[
             EnvelopeStep(**row)
-            for row in session.rows(load("query/order_envelope"), {**window, "step": step})
+            for row in session.rows(
+                load("query/order_envelope"), {"from": window["from"], "step": step}
+            )
         ],
         truncated=size > len(points),
         findings=_findings(session, name),
     )
 
 
+def _place_late(
+    session: Session,
+    whole: Arrangement,
+    place: Mapping[str, Any],
+    window: Mapping[str, int],
+    basis: Basis,
+) -> Row:
+    """Figures of ``query/order_summary``; leaves the window's late ones as ``late``."""
+    session.register("arranged", whole.table)
+    told = session.table(load("query/order_late"), {**place, "basis": basis})
+    session.register("late_by_either", told)
+    placed = session.table(load("query/order_late_placed"))
+    session.register("placed", placed)
+    within = (pc.field("position") >= window["from"]) & (pc.field("position") <= window["to"])
+    session.register("late", placed.filter(pc.field(f"by_{basis}") & within))
+    return session.rows(load("query/order_summary"), {**window, "basis": basis})[0]
+
+
 def _points(
     session: Session,
     place: Mapping[str, Any],
-    window: Mapping[str, int],
-    figures: Row,
+    first: int,
+    size: int,
+    late: int,
     limit: int,
 ) -> list[OrderPoint]:
+    """Of the window that is registered as ``arranged`` and ``late``."""
     late_most, every = limit, 1
-    if figures["window_messages"] > limit:
-        late_most = min(figures["window_late"], max(1, limit * 3 // 4))
+    if size > limit:
+        late_most = min(late, max(1, limit * 3 // 4))
         room = limit - late_most
-        every = -(-figures["window_messages"] // room) if room else figures["window_messages"]
-    params = {**place, **window, "late_most": late_most, "every": every}
+        every = -(-size // room) if room else size
+    params = {**place, "from": first, "late_most": late_most, "every": every}
     found = session.table(load("query/order_points"), params)
     session.register("points", found)
     publishes = {

@@ -1,5 +1,5 @@
 -- In how many traces of each `side` a value of an attribute is found; a row for what more of the picked
--- ones have, or fewer. Traces' first $spans spans are read, values longer than 200 characters left out.
+-- ones have, or fewer, and not by chance alone: two standard errors of a difference of two shares. Traces' first $spans spans are read, values longer than 200 characters left out.
 -- What numbers or names messages one by one tells no group apart; a whole URL says once more what
 -- its path and host do.
 WITH numbers(key) AS (
@@ -24,7 +24,8 @@ WITH numbers(key) AS (
     FROM told WHERE length(value) BETWEEN 1 AND 200 GROUP BY field, value
 )
 SELECT field, value, picked, others, picked / $picked_traces AS picked_share, others / greatest(1, $other_traces) AS other_share
-FROM counted
-WHERE picked + others >= 2 AND abs(picked / $picked_traces - others / greatest(1, $other_traces)) >= 0.05
-ORDER BY abs(picked / $picked_traces - others / greatest(1, $other_traces)) DESC, picked DESC, field, value
+FROM (SELECT *, (picked + others) / ($picked_traces + $other_traces) AS share FROM counted)
+WHERE picked + others >= 2 AND abs(picked_share - other_share) >= 0.05
+  AND ($other_traces = 0 OR (picked_share - other_share) ** 2 >= 4 * share * (1 - share) * (1 / $picked_traces + 1 / greatest(1, $other_traces)))
+ORDER BY abs(picked_share - other_share) DESC, picked DESC, field, value
 LIMIT $limit;

@@ -1,5 +1,5 @@
 -- Each message's final delivery in one queue, by numbers alone: its place among the deliveries (or
--- completions) and its place among the publishes. Within one stream `n` orders publishes, across
+-- completions), by which they are sorted, and its place among the publishes. Within one stream `n` orders publishes, across
 -- streams their start times do, which is for the eye: lateness itself is the detectors' word.
 -- Texts stay behind, by hashes of eight bytes they are found again: a million messages take 30 MB.
 -- Forwards and backwards: DuckDB's hash alone makes one in a hundred ids of the form `0007.0042` equal. As BIGINT, since what is compared is pushed
@@ -28,4 +28,4 @@ WITH attempts AS (
 SELECT row_number() OVER (ORDER BY at_ns, tag, m) - 1 AS position,
     row_number() OVER (ORDER BY coalesce(CASE WHEN (FROM streams) = 1 THEN n END, published_ns, at_ns), n, m) - 1 AS sequence,
     m, received_ns, at_ns, again, known
-FROM placed;
+FROM placed ORDER BY position;

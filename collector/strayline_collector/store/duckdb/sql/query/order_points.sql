@@ -2,11 +2,11 @@
 -- an even sample of the others.
 WITH picked AS (
     FROM (
-        SELECT a.*, l.cause, l.extent, true AS late FROM arranged a JOIN late l ON l.m = a.m
-        WHERE a.position BETWEEN $from AND $to ORDER BY l.extent DESC, a.position LIMIT $late_most
+        SELECT position, sequence, m, received_ns, at_ns, again, cause, extent, true AS late FROM late
+        ORDER BY extent DESC, position LIMIT $late_most
     ) UNION ALL
-    SELECT a.*, NULL, 0, false FROM arranged a ANTI JOIN late l ON l.m = a.m
-    WHERE a.position BETWEEN $from AND $to AND (a.position - $from) % $every = 0
+    SELECT position, sequence, m, received_ns, at_ns, again, NULL, 0, false FROM (FROM arranged WHERE (position - $from) % $every = 0) a
+    WHERE position NOT IN (SELECT position FROM late)
 ), facts AS (
     SELECT * FROM delivery_facts
     WHERE queue = $queue AND ($broker IS NULL OR broker = $broker) AND ($vhost IS NULL OR vhost = $vhost)

@@ -1,5 +1,5 @@
--- The whole queue in figures, and how many of what lie in the window of positions.
-SELECT count(*) AS messages, count(*) FILTER (WHERE a.known) AS judged, count(l.m) AS late, coalesce(max(l.extent), 0) AS worst_extent, count(*) FILTER (WHERE a.again) AS redelivered,
-    count(e.m) FILTER (WHERE e.by_delivery) AS late_by_delivery, count(e.m) FILTER (WHERE e.by_completion) AS late_by_completion, count(e.m) AS late_by_either,
-    count(*) FILTER (WHERE a.position BETWEEN $from AND $to) AS window_messages, count(l.m) FILTER (WHERE a.position BETWEEN $from AND $to) AS window_late
-FROM arranged a LEFT JOIN late l ON l.m = a.m LEFT JOIN late_by_either e ON e.m = a.m;
+-- What is late in the whole queue, on the basis that is shown (`late`) and on each, and of it in the window of positions.
+SELECT count(*) FILTER (WHERE by_basis) AS late, coalesce(max(extent) FILTER (WHERE by_basis), 0) AS worst_extent,
+    count(*) FILTER (WHERE by_delivery) AS late_by_delivery, count(*) FILTER (WHERE by_completion) AS late_by_completion, count(*) AS late_by_either,
+    count(*) FILTER (WHERE by_basis AND position BETWEEN $from AND $to) AS window_late
+FROM (SELECT *, CASE $basis WHEN 'completion' THEN by_completion ELSE by_delivery END AS by_basis FROM placed);
