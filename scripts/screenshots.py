@@ -58,7 +58,7 @@ def shots(found: Mapping[str, Any]) -> dict[str, Shot]:
         "map-node": Shot("/map?node=service:billing", "#drawer"),
         "map-compare": Shot(f"/map?{found['range']}&against=before", "#changes"),
         "traces": Shot("/traces", ".spread-plot .cell"),
-        "traces-slow": Shot(f"/traces?picked={found['slow']}", "#distinction li"),
+        "traces-slow": Shot(f"/traces?picked={found['slow']}", "#distinction"),
         "trace": Shot(f"{one}?span={span}", ".wf-row.selected", dark=True),
         "trace-flame": Shot(f"{one}?view=flame", ".frame"),
         "trace-sequence": Shot(f"{one}?view=sequence", ".step"),

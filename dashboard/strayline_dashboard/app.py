@@ -6,8 +6,8 @@ to the collector's API alone.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from strayline_dashboard.client import ApiProblem, Client, Entry
 from strayline_dashboard.demo import add_demo
+from strayline_dashboard.early import Ahead, Early
 from strayline_dashboard.live import Live, add_live
 from strayline_dashboard.login import Sessions, add_login
 from strayline_dashboard.pages import page_of
@@ -77,7 +78,9 @@ def build_app(
     # callbacks go over HTTP; offered a websocket, Dash's renderer would try it on every page
     app.backend.websocket_capability = False
     app.layout = _layout(locked=client.locked, demo=demo is not None)
-    _callbacks(app, client, Services(client))
+    early = Early(partial(envelope, client, Services(client)))
+    _callbacks(app, early)
+    server.add_middleware(Ahead, early=early, is_page=lambda path: page_of(path) is not None)  # type: ignore[arg-type]  # takes any ASGI application
     # Dash 4.4 finds the assets at the first request of "/" alone; a deep link would come without
     app._setup_server()  # pyright: ignore[reportPrivateUsage]
     # the hashes of inline scripts are known only once every callback is
@@ -101,7 +104,7 @@ def _layout(*, locked: bool, demo: bool) -> html.Div:
     )
 
 
-def _callbacks(app: Dash, client: Client, services: Services) -> None:
+def _callbacks(app: Dash, early: Early) -> None:
     @app.callback(
         Output("data", "data"),
         Input("url", "pathname"),
@@ -109,8 +112,8 @@ def _callbacks(app: Dash, client: Client, services: Services) -> None:
         Input("refresh", "data"),
     )
     async def data(path: str | None, search: str | None, refresh: Any) -> Any:
-        # on a thread: one slow answer must not hold up every other page and stream
-        return await asyncio.to_thread(envelope, client, services, path or "/", search or "")
+        begun = early.take(path or "/", search or "") if refresh is None else None
+        return await (begun or early.begin(path or "/", search or ""))
 
     app.clientside_callback(_RENDER, Output("drawn", "data"), Input("data", "data"))
 

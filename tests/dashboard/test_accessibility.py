@@ -19,8 +19,9 @@ WIDE, NARROW = (1440, 900), (1024, 700)
 PAGES: Final = (
     ("/", "#tail tbody tr"),
     ("/map", "svg .node"),
-    ("/map?level=service", "svg .edge"),
+    ("/map?level=service&node=service:billing", "#drawer"),
     ("/traces", "tbody tr"),
+    (f"/traces?picked=0~{2**62}~0~{2**62}", "#distinction"),
     ("/findings", "#evidence"),
     ("/findings?severity=info&confidence=proven&kind=lost", "text=Nothing matches"),
     ("/queues", "tbody tr"),
@@ -48,13 +49,23 @@ def axe() -> str:
 @pytest.fixture(scope="module")
 def paths(collector: RunningCollector) -> tuple[tuple[str, str], ...]:
     message = next(f for f in collector.findings() if f["cause"] == "requeue")["messages"][0]
+    trace = message["trace_id"]
+    others = (t["trace_id"] for t in collector.get("/api/v1/traces", limit=2)["items"])
     return (
         *PAGES,
+        *((f"/trace/{trace}?view={view}", sign) for view, sign in VIEWS),
+        (f"/traces/{trace}/compare/{next(t for t in others if t != trace)}", "#calls tr"),
         (f"/message/{message['trace_id']}-{message['producer_span_id']}", "#journey .delivery"),
         (f"/trace/{message['trace_id']}?span={message['producer_span_id']}", "#span"),
     )
 
 
+VIEWS: Final = (
+    ("flame", ".frame"),
+    ("sequence", ".step"),
+    ("table", "#sums tr"),
+    ("messages", "#trace-messages tr"),
+)
 COMBINATIONS: Final = [
     pytest.param("dark", WIDE),
     pytest.param("light", NARROW),

@@ -40,7 +40,11 @@ def test_errors_are_named_and_limits_are_told(page: Page) -> None:
     page.locator("#sql").fill("DROP TABLE spans")
     page.locator("#run").click()
     expect(page.locator("#sql-error")).to_be_visible()
-    page.locator("#sql").fill("SELECT * FROM range(20000)")
+    page.locator("#sql").fill("SELECT a.span_id FROM spans a, spans b LIMIT 20000")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#sql-count")).to_contain_text(
+        "10,000 rows, there are more, the first 1,000 shown"
+    )
 
 
 def test_a_column_of_the_schema_goes_into_the_query(page: Page) -> None:

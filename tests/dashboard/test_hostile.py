@@ -20,13 +20,17 @@ MARKUP: Final = (
 )
 UNSEEN: Final = "\u202eevil\u2066\u200b\x07\ufeff"
 NAME: Final = MARKUP + UNSEEN
-TRACE, PUBLISH, DELIVERY = "07" * 16, "07" * 8, "08" * 8
+TRACE, PUBLISH, DELIVERY, BACK = "07" * 16, "07" * 8, "08" * 8, "09" * 8
 
 
 def hostile() -> bytes:
-    """A publish and its delivery whose every name is hostile, and a value of a megabyte."""
+    """A publish and its delivery, and one that was given back, whose every name is hostile; a value of a megabyte."""
     request = ExportTraceServiceRequest()
-    for kind, span_id, parent, operation in ((4, PUBLISH, "", "publish"), (5, DELIVERY, PUBLISH, "process")):  # fmt: skip
+    for kind, span_id, parent, operation in (
+        (4, PUBLISH, "", "publish"),
+        (5, DELIVERY, PUBLISH, "process"),
+        (4, BACK, "", "publish"),
+    ):
         resource = request.resource_spans.add()
         resource.resource.attributes.add(key="service.name").value.string_value = NAME
         span = resource.scope_spans.add().spans.add(
@@ -49,6 +53,9 @@ def hostile() -> bytes:
             ("large", "x" * 1_000_000),
         ):
             span.attributes.add(key=key).value.string_value = value
+        if span_id == BACK:
+            span.attributes.add(key="strayline.exchange").value.string_value = NAME
+            span.attributes.add(key="strayline.outcome").value.string_value = "returned"
     return request.SerializeToString()
 
 
@@ -67,6 +74,8 @@ def test_hostile_names_and_values_are_shown_as_text(
 ) -> None:
     collector, url = harmed
     queue = next((q["name"] for q in collector.get("/api/v1/queues")["items"]), None)
+    finding = collector.findings()[0]
+    assert MARKUP[:20] in finding["title"] + str(finding["subject"])
     with clean_page(browser, url) as page:
         for path, sign in (
             ("/", "#tail tbody tr"),
@@ -77,7 +86,8 @@ def test_hostile_names_and_values_are_shown_as_text(
             (f"/message/{TRACE}-{PUBLISH}", "#journey"),
             ("/sql?q=SELECT * FROM publishes", "#answer td"),
             ("/sql?q=SELECT attributes FROM spans", "#answer td"),
-            ("/findings", "#page[data-page]"),
+            (f"/findings/{finding['id']}", "#messages tbody tr"),
+            (f"/traces/{TRACE}/compare/{TRACE}", "#calls tbody tr"),
         ):
             page.goto(path)
             expect(page.locator(sign).first).to_be_visible()
@@ -89,7 +99,17 @@ def test_hostile_names_and_values_are_shown_as_text(
         page.evaluate("q => strayline.go(strayline.url('/queue', { name: q }))", queue)
         expect(page.locator("#order")).to_be_visible()
         expect(page.locator("h1")).to_contain_text("⟨U+202E⟩evil")
+        for key, sign in (("2", "#routes"), ("3", "#coverage")):
+            page.keyboard.press(key)
+            expect(page.locator(sign)).to_be_visible()
+        page.goto("/map")
+        page.locator(".map .node[data-id^='queue:']").first.click()
+        expect(page.locator("#drawer")).to_contain_text("⟨U+202E⟩evil")
+        page.keyboard.press("Control+k")
+        page.get_by_role("combobox", name="Page, service").fill("onerror")
+        expect(page.locator("#palette-list [role=option]").first).to_contain_text("<img src=x")
         assert page.title() != "owned"
+        assert page.locator("#page img, #page script, dialog img, dialog script").count() == 0
 
 
 @pytest.mark.parametrize("letter", ["W", "ש", "字", "i"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -102,8 +103,26 @@ def test_what_lies_up_and_downstream_lights_up(browser: Browser, changed: str) -
         expect(dim).to_have_count(3)
         page.keyboard.press("Enter")
         expect(page.locator("#drawer")).to_have_attribute("data-node", "service:young")
+        # what is looked for and where is in the address
+        expect(page).to_have_url(re.compile("find=you"))
+        page.keyboard.press("Escape")
+        page.keyboard.press("Escape")
+        place = (
+            "document.querySelector('.map svg').getAttribute('viewBox')"
+            ".split(' ').slice(0, 3).map(Number).map(Math.round).join('%7E')"
+        )
+        page.keyboard.press("+")
+        there: str = page.evaluate(place)
+        expect(page).to_have_url(re.compile(f"at={there}(&|$)"))
+        page.reload()
+        expect(page.locator(".map .node")).to_have_count(4)
+        assert page.evaluate(place) == there
+        page.keyboard.press("0")
+        expect(page).not_to_have_url(re.compile("at="))
+        page.goto("/map?level=service&find=you")
+        expect(dim).to_have_count(3)
         with page.expect_download() as picture:
-            page.locator(".menu summary").click()
+            page.locator("#page .menu summary").click()
             page.locator("#save-svg").click()
         assert "young" in picture.value.path().read_text()
 

@@ -134,6 +134,17 @@ def test_the_tour_has_four_hints_and_never_returns_once_dismissed(
         page.reload()
         expect(page.locator("#tail tbody tr").first).to_be_visible()
         expect(tour).to_have_count(0)
+    with clean_page(browser, url, newcomer=True) as page:
+        page.goto("/")
+        for _ in range(3):
+            page.get_by_role("complementary", name="Hints").get_by_role(
+                "button", name="Next"
+            ).click()
+        page.get_by_role("complementary", name="Hints").get_by_role("button", name="Done").click()
+        page.goto("/queues")
+        page.goto("/")
+        expect(page.locator("#tail tbody tr").first).to_be_visible()
+        expect(page.get_by_role("complementary", name="Hints")).to_have_count(0)
 
 
 def test_overview_map_and_queues_tell_the_same_errors(browser: Browser) -> None:

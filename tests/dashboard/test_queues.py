@@ -90,6 +90,63 @@ def test_a_message_that_was_given_back_shows_each_round(
     expect(page.locator(f"a[href='/findings/{finding['id']}']")).to_be_visible()
 
 
+def test_each_round_through_a_dead_letter_exchange_is_a_step(
+    page: Page, collector: RunningCollector
+) -> None:
+    way: dict[str, str | int | tuple[str, ...]] = {
+        "messaging.system": "rabbitmq",
+        "messaging.rabbitmq.destination.routing_key": "k",
+        "strayline.exchange": "work",
+    }
+    sent = {**way, "messaging.operation.type": "send", "messaging.destination.name": "work:k"}
+    came = {**way, "messaging.operation.type": "process", "messaging.destination.name": "work:k"}
+    send(collector.otlp_http, [
+        Told("sent", "shop", PRODUCER, 10, 12, attributes=sent),
+        Told("one", "mail", CONSUMER, 13, 15, "sent", attributes={**came, "strayline.queue": "work", "strayline.settlement": "reject"}),
+        Told("two", "retry", CONSUMER, 16, 17, "sent", attributes={
+            **came, "strayline.queue": "work.failed", "strayline.settlement": "ack", "strayline.death": ("work|rejected|1|work|k",)}),
+    ], series=78)  # fmt: skip
+    collector.settle()
+    page.goto(f"/message/{trace_id('a', 78)}-{span_id('sent')}")
+    steps = page.locator("#journey li")
+    expect(page.locator("#journey .delivery")).to_have_count(2)
+    died = page.locator("#journey .death")
+    expect(died).to_have_count(1)
+    expect(died).to_contain_text("rejected in work")
+    assert steps.evaluate_all("all => all.map(one => one.classList[1])")[-3:] == ["delivery", "death", "delivery"]  # fmt: skip
+    expect(page.locator("#journey .delivery").nth(1)).to_contain_text("work.failed")
+
+
+def test_a_message_that_came_astray_has_the_nearest_bindings_difference(
+    page: Page, collector: RunningCollector
+) -> None:
+    binding = {"source": "orders", "vhost": "/", "destination_type": "queue", "arguments": {}}
+    collector.put(
+        "/api/v1/topology",
+        {
+            "queues": [{"name": name, "vhost": "/", "durable": True, "auto_delete": False, "arguments": {}} for name in ("bills", "parcels")],
+            "exchanges": [{"name": "orders", "vhost": "/", "type": "topic", "durable": True, "auto_delete": False, "internal": False, "arguments": {}}],
+            "bindings": [{**binding, "destination": "parcels", "routing_key": "order.paid.eu"}, {**binding, "destination": "bills", "routing_key": "order.#"}],
+        },
+        role="intended",
+        valid_from="2026-01-01T00:00:00Z",
+    )  # fmt: skip
+    way: dict[str, str | int | tuple[str, ...]] = {
+        "messaging.system": "rabbitmq", "messaging.destination.name": "orders:order.new.eu",
+        "messaging.rabbitmq.destination.routing_key": "order.new.eu", "strayline.exchange": "orders", "strayline.vhost": "/",
+    }  # fmt: skip
+    send(collector.otlp_http, [
+        Told("sent", "shop", PRODUCER, 10, 12, attributes={**way, "messaging.operation.type": "send"}),
+        Told("one", "mail", CONSUMER, 13, 15, "sent", attributes={**way, "messaging.operation.type": "process", "strayline.queue": "parcels"}),
+    ], series=79)  # fmt: skip
+    collector.settle()
+    page.goto("/queue?name=parcels&tab=routes")
+    row = page.locator("#routes tbody tr", has_text="order.new.eu")
+    expect(row).to_contain_text("not meant here")
+    expect(row.locator("del")).to_have_text("paid")
+    expect(row.locator("ins")).to_have_text("new")
+
+
 def test_routes_and_what_is_judged_are_one_key_away(page: Page) -> None:
     page.goto("/queue?name=billing.orders")
     expect(page.locator("#order")).to_be_visible()

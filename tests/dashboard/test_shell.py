@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -76,6 +78,17 @@ def test_theme_and_zone_are_chosen_once_for_good(page: Page) -> None:
     expect(page.locator("html")).to_have_attribute("data-theme", "light")
     page.emulate_media(color_scheme="dark")
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_times_are_told_in_utc_or_in_the_readers_own_zone(
+    browser: Browser, ui: str, collector: RunningCollector
+) -> None:
+    with clean_page(browser, ui, zone="Asia/Kathmandu") as page:
+        page.goto(f"/findings/{collector.findings()[0]['id']}")
+        seen = page.locator("#evidence dd", has_text=re.compile(r"^\d{4}-\d\d-\d\d \d\d:")).first
+        utc = datetime.fromisoformat(seen.inner_text())
+        page.select_option("#zone", "local")
+        expect(seen).to_have_text(str(utc + timedelta(hours=5, minutes=45)))
 
 
 def test_a_range_of_time_stands_in_the_url_and_goes_along(page: Page) -> None:

@@ -272,19 +272,6 @@ def test_a_trace_that_is_not_there_is_said_to_be_missing(browser: Browser, shown
         expect(page.get_by_role("alert")).to_contain_text("32 hexadecimal digits")
 
 
-def test_a_trace_is_waited_for_while_the_collector_is_away(browser: Browser) -> None:
-    with running_collector() as first:
-        port, doors = first.api, first.otlp_http
-        with dashboard(port) as url, clean_page(browser, url) as page:
-            first.terminate()
-            page.goto(f"/trace/{trace_id('a')}")
-            expect(page.locator("h1")).to_contain_text("away")
-            with running_collector(api=port, otlp_http=doors) as again:
-                send(again.otlp_http, [Told("root", "shop", SERVER, 0, 10)])
-                again.settle()
-                expect(page.locator(".wf-row")).to_have_count(1, timeout=20_000)
-
-
 def test_a_span_that_ends_before_it_starts_says_so(browser: Browser, shown: Shown) -> None:
     with clean_page(browser, shown.url) as page:
         page.goto(f"/trace/{trace_id('a', 8)}?span={span_id('back')}")

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import threading
+from collections import defaultdict
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +17,7 @@ from playwright.sync_api import expect
 
 from demo_services.processes import ROOT
 from scripts.reference import pages
+from scripts.screenshots import shots
 from strayline_collector.query.api import build_api
 from strayline_dashboard.pages import PAGES
 from tests.support.browser import chromium, clean_page
@@ -113,6 +115,16 @@ def test_what_lies_beside_the_docs_links_to_what_is_there(name: str) -> None:
     links = LINK.findall((ROOT / name).read_text("utf-8"))
     gone = [link for link in links if ":" not in link and not (ROOT / link).exists()]
     assert gone == []
+
+
+def test_every_page_of_the_dashboard_is_pictured_by_the_script() -> None:
+    anything: dict[str, str] = defaultdict(str)
+    taken = {"empty"}
+    for name, shot in shots(anything).items():
+        taken |= {name, f"{name}-dark"} if shot.dark else {name}
+    assert {picture.stem for picture in (DOCS / "images").iterdir()} == taken
+    bare = [p.name for p in (DOCS / "dashboard").glob("*.md") if "](../images/" not in p.read_text("utf-8")]  # fmt: skip
+    assert bare == []
 
 
 def test_every_picture_is_shown_and_all_are_small() -> None:

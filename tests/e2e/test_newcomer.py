@@ -55,6 +55,9 @@ def test_from_the_first_command_to_the_line_of_evidence() -> None:
                 "publish orders.events:order.created"
             )
             expect(page.locator("#span")).to_contain_text("strayline.stamp")
+            page.get_by_role("link", name="Overview", exact=True).click()
+            page.get_by_role("button", name="Run 20 orders").click()
+            expect(page.locator("#said")).to_have_text("20 orders placed", timeout=30_000)
     finally:
         os.killpg(demo.pid, signal.SIGINT)
         _, err = demo.communicate(timeout=60)

@@ -41,6 +41,7 @@ def clean_page(
     allow_errors: bool = False,
     size: tuple[int, int] = (1440, 900),
     newcomer: bool = False,
+    zone: str = "UTC",
 ) -> Generator[Page]:
     """A page on the dashboard. Leaving the block fails on any console error or warning, page error,
     error status, or request to another host. A ``newcomer`` is shown the tour."""
@@ -49,7 +50,7 @@ def clean_page(
         viewport={"width": size[0], "height": size[1]},
         color_scheme="dark" if theme == "dark" else "light",
         reduced_motion="reduce",
-        timezone_id="UTC",
+        timezone_id=zone,
     )
     if not newcomer:
         context.add_init_script("localStorage.setItem('strayline.tour', 'done')")

@@ -27,7 +27,9 @@ class Told:
     trace: str = "a"
     links: tuple[str, ...] = ()
     failed: bool = False
-    attributes: dict[str, str | int] = field(default_factory=dict[str, str | int])
+    attributes: Mapping[str, str | int | tuple[str, ...]] = field(
+        default_factory=dict[str, str | int]
+    )
 
 
 def trace_id(trace: str, series: int = 0) -> str:
@@ -70,6 +72,9 @@ def otlp(spans: Iterable[Told], *, series: int = 0, hosts: bool = True) -> bytes
             item = span.attributes.add(key=key).value
             if isinstance(value, int):
                 item.int_value = value
+            elif isinstance(value, tuple):
+                for text in value:
+                    item.array_value.values.add(string_value=text)
             else:
                 item.string_value = value
     return request.SerializeToString()

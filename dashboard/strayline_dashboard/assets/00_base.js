@@ -256,6 +256,17 @@ window.strayline = (() => {
     );
   }
 
+  /* Names that are told apart by how they end, where there is no room for all of one. */
+  const END = 12;
+  const middle = (text) =>
+    text.length <= END + 4
+      ? h("span", { class: "clip", title: text }, text)
+      : h(
+          "span",
+          { class: "middle", title: text },
+          h("span", { class: "clip" }, text.slice(0, -END)),
+          h("span", {}, text.slice(-END)),
+        );
   const badge = (severity, text) => h("span", { class: `badge ${severity}` }, text || severity);
   const figures = (pairs) =>
     h(
@@ -272,7 +283,9 @@ window.strayline = (() => {
   const message = (m) => (m.trace_id && m.producer_span_id ? `/message/${m.trace_id}-${m.producer_span_id}` : null);
   const trace = (traceId, spanId) => url(`/trace/${traceId}`, { span: spanId });
 
-  /* A table whose rows are links. columns: [label, cell(row), {width, n}] */
+  /* A table whose rows are links. columns: [label, cell(row), {width, n, wide, mark}]: a `wide` one is left out
+     of a narrow pane, a `mark` shrinks to a dot there. */
+  const kinds = (o) => ["n", "wide", "mark"].filter((name) => o && o[name]).join(" ") || null;
   function table(columns, rows, href, attributes) {
     return h(
       "table",
@@ -280,7 +293,7 @@ window.strayline = (() => {
       h(
         "colgroup",
         {},
-        columns.map(([, , o]) => h("col", { style: o && o.width ? { width: o.width } : {} })),
+        columns.map(([, , o]) => h("col", { class: kinds(o), style: o && o.width ? { width: o.width } : {} })),
       ),
       h(
         "thead",
@@ -288,7 +301,7 @@ window.strayline = (() => {
         h(
           "tr",
           {},
-          columns.map(([label, , o]) => h("th", { class: o && o.n ? "n" : null, scope: "col" }, label)),
+          columns.map(([label, , o]) => h("th", { class: kinds(o), scope: "col" }, label)),
         ),
       ),
       h(
@@ -309,7 +322,7 @@ window.strayline = (() => {
             columns.map(([, cell, o], i) =>
               h(
                 "td",
-                { class: o && o.n ? "n" : null },
+                { class: kinds(o) },
                 target && i === 0 ? h("a", { href: target }, cell(row)) : cell(row),
               ),
             ),
@@ -351,6 +364,7 @@ window.strayline = (() => {
     ask,
     refresh,
     spark,
+    middle,
     badge,
     figures,
     title,

@@ -67,21 +67,24 @@
     twin.setAttribute("width", Math.round(width));
     twin.setAttribute("height", Math.round(height));
     twin.style.background = getComputedStyle(document.documentElement).getPropertyValue("--pane");
-    return new Blob([new XMLSerializer().serializeToString(twin)], { type: "image/svg+xml" });
+    return svgText(twin);
   }
-  const saveSvg = (svg, name) => download(`${name}.svg`, alone(svg));
-  function savePng(svg, name) {
-    const { width, height } = svg.getBoundingClientRect();
-    const image = new Image(),
-      address = URL.createObjectURL(alone(svg));
-    image.onload = () => {
-      const canvas = h("canvas", { width: Math.round(width * 2), height: Math.round(height * 2) });
-      canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-      URL.revokeObjectURL(address);
-      canvas.toBlob((blob) => download(`${name}.png`, blob));
-    };
-    image.src = address;
+  /* What XML cannot hold is left out: one such character would make the whole file unreadable. */
+  const svgText = (svg) =>
+    new XMLSerializer().serializeToString(svg).replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "");
+  const saveSvgText = (text, name) => download(`${name}.svg`, new Blob([text], { type: "image/svg+xml" }));
+  /* As large as it is seen, twice as fine. A data address, since a canvas that was painted from another
+     one with elements in it cannot be read. */
+  async function savePngText(text, name, { width, height }) {
+    const image = new Image();
+    image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(text)}`;
+    await image.decode();
+    const canvas = h("canvas", { width: Math.round(width * 2), height: Math.round(height * 2) });
+    canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+    canvas.toBlob((blob) => download(`${name}.png`, blob));
   }
+  const saveSvg = (svg, name) => saveSvgText(alone(svg), name);
+  const savePng = (svg, name) => savePngText(alone(svg), name, svg.getBoundingClientRect());
 
-  Object.assign(sl, { copy, copyButton, download, save, saveSvg, savePng });
+  Object.assign(sl, { copy, copyButton, download, save, saveSvg, savePng, svgText, saveSvgText, savePngText });
 })();

@@ -5,7 +5,8 @@
   const { h } = sl;
   let shown = null,
     drawnText = null,
-    leaving = [];
+    leaving = [],
+    returns = [];
 
   /* Theme: as the system has it, unless chosen. */
   const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -68,7 +69,7 @@
   ];
   function setRange(change) {
     const params = Object.fromEntries(new URLSearchParams(location.search));
-    for (const name of [...sl.RANGE, "cursor"]) delete params[name];
+    for (const name of [...sl.RANGE, "cursor", "at"]) delete params[name];
     sl.go(sl.url(location.pathname, { ...params, ...change }));
   }
   function rangeDialog() {
@@ -103,13 +104,17 @@
       ),
     );
   }
-  /* today's by the clock alone; the field is narrow */
-  function saidAt(text) {
-    if (!text) return "…";
-    const at = /^\d+$/.test(text) ? Number(text) : sl.ns(text);
-    if (!Number.isFinite(at)) return text.slice(0, 16);
-    const clock = sl.time(at).slice(0, 8);
-    return sl.day(at) === sl.day(Date.now() * 1e6) ? clock : `${sl.day(at).slice(5)} ${clock.slice(0, 5)}`;
+  /* today's by the clock alone, and how long instead of until when: the field is narrow */
+  function saidRange(start, end) {
+    const [from, to] = [start, end].map((text) => (/^\d+$/.test(text || "") ? Number(text) : sl.ns(text || "")));
+    const said = (at, text) => {
+      if (!Number.isFinite(at)) return text.slice(0, 16);
+      const clock = sl.time(at).slice(0, 8);
+      return sl.day(at) === sl.day(Date.now() * 1e6) ? clock : `${sl.day(at).slice(5)} ${clock.slice(0, 5)}`;
+    };
+    if (!end) return `since ${said(from, start)}`;
+    if (!start) return `until ${said(to, end)}`;
+    return `${sl.duration(to - from)} from ${said(from, start)}`;
   }
   const RANGED = new Set(["overview", "map", "traces", "queues", "queue"]);
   function rangeChoice() {
@@ -118,7 +123,7 @@
     const last = params.get("last") || "";
     const options = LASTS.some(([v]) => v === last) ? LASTS : [...LASTS, [last, `Last ${last}`]];
     return choice(
-      [...options, ["own", own ? `${saidAt(params.get("start"))} – ${saidAt(params.get("end"))}` : "From – to …"]],
+      [...options, ["own", own ? saidRange(params.get("start"), params.get("end")) : "From – to …"]],
       "Range of time",
       own ? "own" : last,
       (v) => (v === "own" ? rangeDialog() : setRange({ last: v })),
@@ -185,6 +190,7 @@
             "Find ",
             h("kbd", {}, /Mac/.test(navigator.platform) ? "⌘K" : "Ctrl K"),
           ),
+          sl.takeMenu(),
           h("div", { class: "pair" }, themeChoice(), zoneChoice()),
           document.getElementById("shell").dataset.login
             ? h("button", { class: "button small", type: "button", onclick: logout }, "Log out")
@@ -227,7 +233,10 @@
       );
     const shell = document.getElementById("shell");
     if (shell) shell.dataset.connection = state || "";
-    if (state === "here" && (before === "away" || before === "gone" || before === "locked")) sl.refresh();
+    if (state === "here" && (before === "away" || before === "gone" || before === "locked")) {
+      for (const run of returns.splice(0)) run();
+      sl.refresh();
+    }
   }
   sl.connection = connection;
 
@@ -274,6 +283,8 @@
       ),
     );
 
+  /* Once, when the collector is back: for a page that asks it by itself. */
+  sl.onReturn = (run) => returns.push(run);
   /* Called when what is drawn now goes: for observers, timers and streams of a page. */
   sl.onLeave = (run) => leaving.push(run);
   /* Whether the page that asks is still shown: an answer that comes after it was left draws nothing. */
@@ -284,6 +295,7 @@
   };
   function draw(root, envelope) {
     for (const run of leaving.splice(0)) run();
+    returns = [];
     if (envelope.error) failed(root, envelope);
     else sl.pages[envelope.page](root, envelope.data, envelope.params, envelope);
     root.dataset.page = envelope.page;

@@ -124,7 +124,11 @@
     ];
   }
   sl.palette = () => {
-    let all = [...sl.NAV.map(([href, , label]) => ["Page", label, sl.ranged(href)]), ["Help", "Keyboard", null]];
+    let all = [
+      ...sl.NAV.map(([href, , label]) => ["Page", label, sl.ranged(href)]),
+      ["Help", "Keyboard", help],
+      ...sl.TAKE.map(([label, run]) => ["This page", label, run]),
+    ];
     let found = [],
       at = 0;
     const list = h("ul", { role: "listbox", id: "palette-list", "aria-label": "Results" });
@@ -197,10 +201,10 @@
     async function choose(i) {
       const entry = found[i];
       if (!entry) return;
-      const [kind, label, target] = entry;
+      const [, label, target] = entry;
       dialog.close();
+      if (typeof target === "function") return target();
       if (target) return sl.go(target);
-      if (kind === "Help") return help();
       const items = await sl.ask("/messages", { message_id: label, limit: 1 }).then(
         (d) => d.items,
         () => [],

@@ -21,7 +21,7 @@
     const columns =
       f.kind === "reordered"
         ? [
-            ["Late by", (m) => m.late_by.map((b) => b.replace("ordering_key", "key")).join(", "), { width: "190px" }],
+            ["Late by", (m) => m.late_by.map((b) => b.replace("ordering_key", "key")).join(", "), { width: "184px" }],
             ["Places", (m) => (m.extent === null ? "" : sl.count(m.extent)), { width: "62px", n: true }],
           ]
         : PLACES.has(f.kind)
@@ -38,8 +38,11 @@
         [
           [
             "Message",
-            (m) => h("span", { class: "mono" }, m.message_id || (m.trace_id || "").slice(0, 16) || "unknown"),
-            {},
+            (m) => {
+              const id = m.message_id || (m.trace_id || "").slice(0, 16) || "unknown";
+              return h("span", { class: "mono", title: id }, id);
+            },
+            { width: "124px" },
           ],
           [
             "Role",
@@ -49,10 +52,10 @@
                 { class: m.role === "overtaker" || m.role === "original" ? "quiet" : null },
                 sl.ROLES[m.role] || words(m.role),
               ),
-            { width: "72px" },
+            { width: "86px" },
           ],
           ...columns,
-          ["Deliveries", (m) => h("span", { class: "quiet", title: delivered(m) }, delivered(m)), { width: "170px" }],
+          ["Deliveries", (m) => h("span", { class: "quiet", title: delivered(m) }, delivered(m)), {}],
           [
             "Trace",
             (m) =>

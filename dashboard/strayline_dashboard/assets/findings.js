@@ -64,10 +64,19 @@
       },
       h("span", { class: "title" }, f.title),
       sl.badge(f.severity),
-      h("span", { class: "quiet clip", title: line }, line),
-      h("span", { class: "quiet" }, sl.count(f.count)),
-      h("span", { class: "quiet" }, sl.moment(f.last_seen)),
-      h("span", { class: "quiet" }, f.triage === "new" ? "" : f.triage, f.status === "open" ? "" : ` ${f.status}`),
+      h("span", { class: "quiet clip whole", title: line }, line),
+      h(
+        "span",
+        { class: "quiet whole ends" },
+        h("span", { title: `last seen ${sl.moment(f.last_seen)}` }, sl.moment(f.last_seen).slice(5)),
+        h(
+          "span",
+          {},
+          [f.triage === "new" ? "" : f.triage, f.status === "open" ? "" : f.status, sl.many(f.count, "message")]
+            .filter(Boolean)
+            .join(" · "),
+        ),
+      ),
     );
   }
 

@@ -37,11 +37,13 @@
     };
   }
 
+  const inUrl = () => Object.fromEntries(new URLSearchParams(location.search));
+
   function head(graph, params, parts, find, saver) {
     const level = params.level === "service" ? "service" : "messaging";
     const ranged = params.last || params.start;
     const go = (more) =>
-      sl.go(sl.url("/map", { ...Object.fromEntries(new URLSearchParams(location.search)), node: "", ...more }));
+      sl.go(sl.url("/map", { ...inUrl(), node: "", at: "", ...more }));
     const against = h(
       "select",
       {
@@ -104,6 +106,7 @@
               label,
             ),
           ),
+          h("span", { class: "key of-edges" }, "on edges: calls · p95"),
         ),
         h("span", { class: "grow" }),
         tally.size || graph.compared
@@ -127,13 +130,22 @@
     ];
   }
 
-  sl.pages.map = (root, graph, params) => {
+  /* What is looked at and looked for changes the address without a step; Dash hears of it only when one
+     comes back, so the address and not its parameters say what to draw. */
+  function keep(more) {
+    const target = sl.url(location.pathname, { ...inUrl(), ...more });
+    if (target !== location.pathname + location.search) history.replaceState(history.state, "", target);
+  }
+
+  sl.pages.map = (root, graph) => {
+    const params = inUrl();
     const { nodes: all, edges, changes } = joined(graph);
     const find = h("input", {
       type: "search",
       class: "field small",
       id: "find-node",
       placeholder: "Find a node",
+      value: params.find || "",
       "aria-label": "Find a node",
       autocomplete: "off",
       spellcheck: "false",
@@ -190,7 +202,7 @@
       const w = now.width * scale,
         ht = now.height * scale;
       return { x: (layout.width - w) / 2, y: (layout.height - ht) / 2, w, h: ht };
-    });
+    }, { at: params.at, keep: (at) => keep({ at }) });
 
     let open = null;
     const keepOnly = (keep) => {
@@ -226,12 +238,9 @@
         );
       rest();
     }
-    /* an opened node is a place to come back from; Dash hears of it only when one comes back */
+    /* an opened node is a place to come back from */
     function show(id) {
-      const target = sl.url(location.pathname, {
-        ...Object.fromEntries(new URLSearchParams(location.search)),
-        node: id || "",
-      });
+      const target = sl.url(location.pathname, { ...inUrl(), node: id || "" });
       if (target !== location.pathname + location.search) history.pushState(history.state, "", target);
       draw(id);
     }
@@ -249,7 +258,10 @@
         }
       });
     }
-    find.addEventListener("input", rest);
+    find.addEventListener("input", () => {
+      keep({ find: find.value.trim() });
+      rest();
+    });
     find.addEventListener("keydown", (event) => {
       const [first] = found() || [];
       if (event.key === "Enter" && first) {
@@ -259,6 +271,7 @@
       }
       if (event.key === "Escape") {
         find.value = "";
+        keep({ find: "" });
         rest();
       }
     });
@@ -268,7 +281,7 @@
   window.addEventListener("popstate", () => {
     if (location.pathname !== "/map" || !current || !current.root.querySelector(".map")) return;
     delete document.getElementById("shell").dataset.loading;
-    current.draw(new URLSearchParams(location.search).get("node"));
+    current.draw(inUrl().node);
   });
   const on = (run) => () => {
     if (current) run(current);

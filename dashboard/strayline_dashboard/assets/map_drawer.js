@@ -137,6 +137,7 @@
         ways(node)
           .filter(Boolean)
           .map(([href, label]) => h("a", { class: "button small", href }, label, " →")),
+        sl.copyButton(node.name, "Copy name"),
       ),
       node.kind === "service" && node.calls ? sl.whereTimeGoes(node.name) : null,
       neighbours("From", into, "source", names, open),

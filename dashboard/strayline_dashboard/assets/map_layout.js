@@ -144,11 +144,21 @@
   };
 
   /* Wheel zooms at the pointer, dragging pans. `whole()` is the view of everything, taken again with a
-     new size of the pane until somebody moves. */
-  sl.movable = (svg, whole) => {
+     new size of the pane until somebody moves. `at`: where somebody looked before, as `keep` was told it
+     (left~top~width; null: at everything). */
+  sl.movable = (svg, whole, { at, keep }) => {
     const view = { ...whole() };
-    let moved = false;
-    const apply = () => svg.setAttribute("viewBox", `${view.x} ${view.y} ${view.w} ${view.h}`);
+    const [x, y, w] = (at || "").split("~").map(Number);
+    let moved = [x, y].every(Number.isFinite) && w > 0,
+      telling = null;
+    if (moved) Object.assign(view, { x, y, w, h: (w * view.h) / view.w });
+    const set = () => svg.setAttribute("viewBox", `${view.x} ${view.y} ${view.w} ${view.h}`);
+    function apply() {
+      set();
+      clearTimeout(telling);
+      const told = moved ? [view.x, view.y, view.w].map(Math.round).join("~") : null;
+      telling = setTimeout(() => svg.isConnected && keep(told), 150);
+    }
     const scale = (factor, px, py) => {
       moved = true;
       view.x = px - (px - view.x) * factor;
@@ -195,7 +205,7 @@
     new ResizeObserver(() => {
       if (!moved && svg.isConnected) fit();
     }).observe(svg);
-    apply();
+    set();
     return {
       zoom: (factor) => scale(factor, view.x + view.w / 2, view.y + view.h / 2),
       fit /* life-size, so that what was looked for can be read */,

@@ -33,8 +33,17 @@
         return round;
       });
   }
+  /* Each entry is `queue|reason|count|exchange|keys`, as the shims write the header x-death. */
   function deaths(d) {
-    return d.death.map((entry) => (typeof entry === "string" ? entry : JSON.stringify(entry))).join("; ");
+    return d.death
+      .map((entry) => {
+        if (typeof entry !== "string") return JSON.stringify(entry);
+        const [queue, reason, count, exchange, keys] = entry.split("|");
+        if (keys === undefined) return entry;
+        const often = Number(count) > 1 ? `${sl.count(count)} times ` : "";
+        return `${often}${words(reason)} in ${queue}, which it came to by ${exchange || "(default)"}${keys ? ` with key “${keys}”` : ""}`;
+      })
+      .join("; ");
   }
 
   sl.pages.message = (root, data) => {

@@ -82,8 +82,12 @@
       { href: `/findings/${f.id}`, "data-finding": f.id },
       h("span", { class: "title" }, f.title),
       sl.badge(f.severity),
-      h("span", { class: "quiet clip", title: line }, line),
-      h("span", { class: "quiet" }, sl.many(f.count, "message")),
+      h(
+        "span",
+        { class: "quiet whole ends" },
+        h("span", { class: "clip", title: line }, line),
+        h("span", {}, sl.many(f.count, "message")),
+      ),
     );
   }
 
@@ -166,7 +170,7 @@
         points.map((p) => p.errors),
         { error: errors > 0 },
       ),
-      card("Slowest p95", sl.ms(Math.max(0, ...slowest)), slowest),
+      card("p95 at its worst", sl.ms(Math.max(0, ...slowest)), slowest),
     ];
   }
 

@@ -1,5 +1,5 @@
 "use strict";
-/* A view as a file: a menu with SVG and PNG. */
+/* A view as a file: a menu with SVG and PNG; and what every menu is made of. */
 (() => {
   const sl = window.strayline;
   const { h, s } = sl;
@@ -12,7 +12,6 @@
   /* svg() gives the drawing, in the page or made for this; one made for this is only shown to be read. */
   sl.pictureMenu = (svg, name) => {
     const save = (how) => {
-      menu.open = false;
       const drawing = svg();
       if (!drawing) return sl.say("Nothing to save here");
       const made = !drawing.isConnected;
@@ -21,15 +20,35 @@
       how(drawing, name());
       if (made) shelf.remove();
     };
+    return sl.menu("Save", "Save this view as a picture", [
+      ["SVG", () => save(sl.saveSvg), "save-svg"],
+      ["PNG", () => save(sl.savePng), "save-png"],
+    ]);
+  };
+
+  /* entries: [label, run, id]. Closes by a choice, Escape, or a press elsewhere. */
+  sl.menu = (label, title, entries, attributes) => {
     const menu = h(
       "details",
-      { class: "menu" },
-      h("summary", { class: "button small", title: "Save this view as a picture" }, "Save"),
+      { class: "menu", ...attributes },
+      h("summary", { class: "button small", title }, label),
       h(
         "div",
         { class: "menu-items pane" },
-        h("button", { type: "button", id: "save-svg", onclick: () => save(sl.saveSvg) }, "SVG"),
-        h("button", { type: "button", id: "save-png", onclick: () => save(sl.savePng) }, "PNG"),
+        entries.map(([text, run, id]) =>
+          h(
+            "button",
+            {
+              type: "button",
+              id,
+              onclick: () => {
+                menu.open = false;
+                run();
+              },
+            },
+            text,
+          ),
+        ),
       ),
     );
     menu.addEventListener("keydown", (event) => {

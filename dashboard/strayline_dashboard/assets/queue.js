@@ -15,6 +15,8 @@
     const { broker, vhost } = known(place, data);
     return [vhost, broker].filter(Boolean).join(" · ") || "\u00a0";
   }
+  const sql = (place) =>
+    `SELECT * FROM deliveries WHERE queue = '${(place.name || "").replaceAll("'", "''")}' ORDER BY received DESC LIMIT 200`;
   sl.pages.queue = (root, data, params, envelope) => {
     const { place, tab, order } = data;
     const to = (change) => sl.url("/queue", { ...params, ...change });
@@ -87,6 +89,9 @@
           "Traces",
         ),
         h("a", { class: "button small", href: sl.mapPlace(known(place, data)) }, "Map"),
+        h("a", { class: "button small", id: "queue-sql", href: sl.url("/sql", { q: sql(place) }) }, "SQL"),
+        sl.copyButton(() => location.href, "Copy link"),
+        sl.copyButton(place.name || "", "Copy name"),
       ),
       tab === "routes"
         ? routes(data.routes)
@@ -139,7 +144,7 @@
                       h("span", { class: "mono" }, w.routing_key || "(empty)"),
                       h("div", { class: "quiet" }, w.exchange || "(default)"),
                     ],
-                    { width: "18%" },
+                    { width: "16%" },
                   ],
                   ["Published", (w) => sl.count(w.published), { width: "84px", n: true }],
                   [
@@ -148,7 +153,7 @@
                       w.expected_queues.length
                         ? w.expected_queues.join(", ")
                         : h("span", { class: "quiet", title: w.unknown }, w.unknown ? "nowhere that is declared" : "–"),
-                    { width: "14%" },
+                    { width: "17%" },
                   ],
                   [
                     "Actual",

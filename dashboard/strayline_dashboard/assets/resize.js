@@ -9,9 +9,21 @@
     const set = (px) => {
       const width = Math.round(Math.min(most, Math.max(least, px)));
       frame.style.setProperty(variable, `${width}px`);
+      grip.setAttribute("aria-valuenow", width);
       return width;
     };
+    grip.setAttribute("aria-valuenow", stored || least);
     if (stored) set(stored);
+    grip.tabIndex = 0;
+    grip.setAttribute("aria-valuemin", least);
+    grip.setAttribute("aria-valuemax", most);
+    grip.addEventListener("keydown", (event) => {
+      const by = { ArrowLeft: -16, ArrowRight: 16 }[event.key];
+      if (!by) return;
+      event.preventDefault();
+      event.stopPropagation();
+      localStorage.setItem(kept, set(pane().getBoundingClientRect().width + from * by));
+    });
     grip.addEventListener("pointerdown", (down) => {
       down.preventDefault();
       down.stopPropagation();

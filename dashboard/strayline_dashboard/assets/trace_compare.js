@@ -65,7 +65,7 @@
                     { width: "200px", n: true },
                   ],
                   ["Duration", (t) => sl.ms(t.duration_ms), { width: "110px", n: true }],
-                  ["", (t) => delta(t.duration_ms - own.duration_ms), { width: "110px", n: true }],
+                  ["Difference", (t) => delta(t.duration_ms - own.duration_ms), { width: "110px", n: true }],
                   ["Spans", (t) => sl.count(t.spans), { width: "80px", n: true }],
                   [
                     "Errors",
@@ -224,7 +224,7 @@
         ),
         h(
           "aside",
-          { class: "pane side" },
+          { class: "pane side", tabindex: "0", "aria-label": "Time by operation" },
           h("h2", {}, "Time by operation"),
           h(
             "ul",
@@ -239,7 +239,7 @@
                   h(
                     "p",
                     { class: "quiet" },
-                    `${sl.ms(op.a_total_ms)} in ${sl.count(op.a_calls)} → ${sl.ms(op.b_total_ms)} in ${sl.count(op.b_calls)}`,
+                    `${sl.ms(op.a_total_ms)} in ${sl.many(op.a_calls, "call")} → ${sl.ms(op.b_total_ms)} in ${sl.many(op.b_calls, "call")}`,
                   ),
                 ),
               ),
@@ -267,16 +267,20 @@
     const here = sl.here();
     const put = (...parts) => here() && sl.put(root, ...parts);
     document.title = "Compare · Strayline";
-    const failed = (error) =>
+    const failed = (error) => {
+      if (!error.status && here()) sl.onReturn(sl.redraw);
       put(
         h(
           "div",
           { class: "empty" },
-          h("h1", {}, "Nothing to compare"),
+          h("h1", {}, error.status ? "Nothing to compare" : "The collector is away"),
           h("p", { class: "quiet", role: "alert" }, error.message),
-          h("p", {}, h("a", { class: "button", href: `/traces/${a}/compare/` }, "Choose another")),
+          error.status
+            ? h("p", {}, h("a", { class: "button", href: `/traces/${a}/compare/` }, "Choose another"))
+            : h("p", { class: "quiet" }, "This page comes by itself when it is back."),
         ),
       );
+    };
     if (answer && answer.a === a && answer.b === b) return draw(root, a, b, answer.told);
     sl.put(root, h("p", { class: "pad quiet" }, "Comparing…"));
     if (!b) return chooser(put, a).catch(failed);

@@ -40,16 +40,16 @@
     );
     const node = h("div", { class: "pane stage" }, scroller);
     const base = model.outline.start_unix_nano;
-    const wait = (m) =>
-      m.deliveries
-        .map((d) =>
-          d.handled_start_unix_nano && m.published_unix_nano
-            ? Math.max(0, d.handled_start_unix_nano - m.published_unix_nano)
-            : null,
-        )
-        .filter((ns) => ns !== null)
-        .map(sl.duration)
-        .join(", ") || "–";
+    /* the longest; each of several by its title */
+    function wait(m) {
+      const waits = m.deliveries
+        .filter((d) => d.handled_start_unix_nano && m.published_unix_nano)
+        .map((d) => Math.max(0, d.handled_start_unix_nano - m.published_unix_nano));
+      return waits.length
+        ? h("span", { title: waits.map(sl.duration).join(", ") }, sl.duration(Math.max(...waits)))
+        : "–";
+    }
+    const became = (m) => m.deliveries.map((d) => `${sl.settled(d)}${d.redelivered ? " (again)" : ""}`).join(" → ");
     let items = null,
       cut = false;
     function redraw() {
@@ -82,37 +82,59 @@
         scroller,
         sl.table(
           [
-            ["Message", (m) => h("span", { class: "mono" }, m.message_id || m.id.slice(0, 16)), { width: "100px" }],
+            [
+              "Message",
+              (m) => {
+                const id = m.message_id || m.id.slice(0, 16);
+                return h("span", { class: "mono", title: id }, id);
+              },
+              { width: "9%" },
+            ],
             [
               "Sent",
               (m) => (m.published_unix_nano ? `+${sl.duration(m.published_unix_nano - base)}` : "–"),
-              { width: "84px", n: true },
+              { width: "82px", n: true, wide: true },
             ],
             [
               "From",
               (m) => (m.producer_service ? [sl.chip(m.producer_service), m.producer_service] : "–"),
-              { width: "10%" },
+              { width: "10%", wide: true },
             ],
-            ["Exchange → key", (m) => `${m.exchange || "(default)"} → ${m.routing_key || "(empty)"}`, {}],
-            ["Queues", (m) => m.queues.join(", ") || "none", { width: "13%" }],
+            [
+              "Exchange → key",
+              (m) => {
+                const exchange = m.exchange || "(default)",
+                  key = m.routing_key || "(empty)";
+                return h(
+                  "span",
+                  { class: "middle", title: `${exchange} → ${key}` },
+                  h("span", { class: "clip exchange" }, exchange),
+                  h("span", {}, ` → ${key}`),
+                );
+              },
+              {},
+            ],
+            ["Queues", (m) => sl.middle(m.queues.join(", ") || "none"), { width: "19%" }],
             [
               "Deliveries",
               (m) =>
-                m.deliveries.map((d, i) => [
-                  i ? " → " : "",
-                  h(
-                    "span",
-                    { class: d.failed ? "error-text" : null },
-                    `${sl.settled(d)}${d.redelivered ? " (again)" : ""}`,
-                  ),
-                ]),
-              { width: "12%" },
+                h("span", { class: m.deliveries.some((d) => d.failed) ? "error-text" : null, title: became(m) }, became(m)),
+              { width: "14%" },
             ],
-            ["Waited", wait, { width: "90px", n: true }],
+            ["Waited", wait, { width: "76px", n: true }],
             [
               "",
-              (m) => m.findings.slice(0, 1).map((f) => sl.badge(f.severity, f.kind.replaceAll("_", " "))),
-              { width: "112px" },
+              (m) =>
+                m.findings
+                  .slice(0, 1)
+                  .map((f) =>
+                    h(
+                      "span",
+                      { class: `badge ${f.severity} wf-finding`, title: m.findings.map((one) => one.kind).join(", ") },
+                      f.kind.replaceAll("_", " "),
+                    ),
+                  ),
+              { width: "98px", mark: true },
             ],
             [
               "",
@@ -122,7 +144,7 @@
                   ? h("button", { class: "more", type: "button", onclick: () => look.pick(at, "jump") }, "Span")
                   : "";
               },
-              { width: "56px" },
+              { width: "54px" },
             ],
           ],
           kept,

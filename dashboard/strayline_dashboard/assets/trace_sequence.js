@@ -169,13 +169,14 @@
           dash = step.protocol === "amqp" ? "5 3" : step.back ? "2 3" : null;
         const hushed = needle && !`${step.from[1]} ${step.to[1]} ${step.label}`.toLowerCase().includes(needle);
         const choose = () => step.span >= 0 && look.pick(step.span, "click");
+        // read aloud is what is seen, after who sent it to whom
         return s(
           "g",
           {
             class: `step${step.bad ? " bad" : ""}${step.span >= 0 && step.span === mine ? " selected" : ""}`,
             tabindex: step.span >= 0 ? 0 : null,
             role: "button",
-            "aria-label": `${step.from[1]} to ${step.to[1]}: ${step.label}`,
+            "data-way": `${step.from[1]} to ${step.to[1]}`,
             opacity: hushed ? 0.3 : null,
             onclick: choose,
             onkeydown: (event) => {

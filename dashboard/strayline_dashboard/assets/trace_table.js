@@ -4,17 +4,19 @@
   const sl = window.strayline;
   const { h } = sl;
   const COLUMNS = [
-    ["service", "Service"],
-    ["operation", "Operation"],
-    ["calls", "Calls"],
-    ["errors", "Errors"],
-    ["total", "Total"],
-    ["self", "Self"],
-    ["mean", "Mean"],
-    ["most", "Longest"],
-    ["wait", "Queue wait"],
+    ["service", "Service", "112px"],
+    ["operation", "Operation", null],
+    ["calls", "Calls", "50px"],
+    ["errors", "Errors", "54px"],
+    ["total", "Total", "74px"],
+    ["self", "Self", "98px"],
+    ["mean", "Mean", "72px"],
+    ["most", "Longest", "74px"],
+    ["wait", "Queue wait", "84px"],
   ];
   const TEXT = new Set(["service", "operation"]);
+  /* left out where it is narrow */
+  const OF_ONE = new Set(["mean", "most"]);
   const MOST = 1000;
 
   function sums(model) {
@@ -52,7 +54,9 @@
   sl.traceViews.table = (look) => {
     const { model, state } = look;
     const rows = sums(model),
-      all = rows.reduce((sum, row) => sum + row.self, 0) || 1;
+      most = Math.max(1, ...rows.map((row) => row.self));
+    /* a column of dashes takes room from names */
+    const columns = COLUMNS.filter(([name]) => (name === "errors" ? model.errors : name === "wait" ? model.wait : true));
     const scroller = h("div", { class: "scroller" });
     const node = h("div", { class: "pane stage" }, scroller);
 
@@ -69,12 +73,12 @@
           a.operation.localeCompare(b.operation),
       );
       const mine = look.selected();
-      const head = COLUMNS.map(([column, label]) =>
+      const head = columns.map(([column, label]) =>
         h(
           "th",
           {
             scope: "col",
-            class: TEXT.has(column) ? null : "n",
+            class: TEXT.has(column) ? null : OF_ONE.has(column) ? "n of-one" : "n",
             "aria-sort": column === name ? (sign > 0 ? "ascending" : "descending") : null,
           },
           h(
@@ -104,9 +108,7 @@
           h(
             "colgroup",
             {},
-            ["13%", null, "50px", "54px", "74px", "98px", "72px", "74px", "84px"].map((width) =>
-              h("col", { style: width ? { width } : {} }),
-            ),
+            columns.map(([name, , width]) => h("col", { class: OF_ONE.has(name) ? "of-one" : null, style: width ? { width } : {} })),
           ),
           h("thead", {}, h("tr", {}, head)),
           h(
@@ -126,21 +128,25 @@
                 h(
                   "td",
                   { title: row.operation },
-                  h("button", { class: "more one-line", type: "button" }, row.operation),
+                  h("button", { class: "more one-line", type: "button" }, sl.middle(row.operation)),
                 ),
                 h("td", { class: "n" }, sl.count(row.calls)),
-                h("td", { class: `n${row.errors ? " error-text" : ""}` }, row.errors ? sl.count(row.errors) : "–"),
+                model.errors
+                  ? h("td", { class: `n${row.errors ? " error-text" : ""}` }, row.errors ? sl.count(row.errors) : "–")
+                  : null,
                 h("td", { class: "n" }, sl.duration(row.total)),
                 h(
                   "td",
                   { class: "n" },
-                  h("i", { class: "share-bar", style: { width: `${((100 * row.self) / all) * 0.4}%` } }),
+                  h("i", { class: "share-bar", style: { width: `${Math.round((24 * row.self) / most)}px` } }),
                   " ",
                   sl.duration(row.self),
                 ),
-                h("td", { class: "n" }, sl.duration(row.mean)),
-                h("td", { class: "n" }, sl.duration(row.most)),
-                h("td", { class: `n${row.wait ? " amqp-text" : ""}` }, row.wait ? sl.duration(row.wait) : "–"),
+                h("td", { class: "n of-one" }, sl.duration(row.mean)),
+                h("td", { class: "n of-one" }, sl.duration(row.most)),
+                model.wait
+                  ? h("td", { class: `n${row.wait ? " amqp-text" : ""}` }, row.wait ? sl.duration(row.wait) : "–")
+                  : null,
               ),
             ),
           ),

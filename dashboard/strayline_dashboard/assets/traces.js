@@ -174,6 +174,15 @@
       line.wrong(null);
       sort.value = SORTS.some(([value]) => value === now.sort) ? now.sort : "";
       drawChips(now);
+      if (now.last && !range.start) {
+        list.removeAttribute("aria-busy");
+        spread.show(null);
+        return failed(
+          Object.assign(new Error(`last=${now.last}: expected a number and s, m, h or d, for example last=15m`), {
+            status: 422,
+          }),
+        );
+      }
       list.setAttribute("aria-busy", "true");
       sl.ask("/traces", { ...search, sort: now.sort, picked: now.picked, cursor: now.cursor, limit: LIMIT })
         .then(

@@ -123,12 +123,19 @@
       );
       const [low, high] = logs();
       const ticks = [];
-      for (let power = Math.ceil(low); power <= high; power++) ticks.push(10 ** power);
+      const decades = Math.max(1, Math.ceil((high - low) / 6));
+      for (let power = Math.ceil(low); power <= high; power += decades) ticks.push(10 ** power);
       if (ticks.length < 2) ticks.splice(0, ticks.length, told.least_ns, told.most_ns);
-      const times = [0, 0.25, 0.5, 0.75, 1].map(
-        (part) => told.start_unix_nano + part * (told.end_unix_nano - told.start_unix_nano),
+      const long = told.end_unix_nano - told.start_unix_nano;
+      const clock = (ns) =>
+        long > 86400e9
+          ? `${sl.day(ns).slice(5)} ${sl.time(ns).slice(0, 5)}`
+          : sl.time(ns).slice(0, long < 8e9 ? 12 : 8);
+      /* as many as find room, none that says what the one before it said */
+      const room = Math.max(1, Math.min(4, Math.floor(wide / 130)));
+      const times = Array.from({ length: room + 1 }, (_, i) => [i / room, clock(told.start_unix_nano + (i / room) * long)]).filter(
+        ([, said], i, all) => !i || said !== all[i - 1][1],
       );
-      const wideDays = told.end_unix_nano - told.start_unix_nano > 86400e9;
       const brush = s("rect", { class: "brush", visibility: "hidden" });
       const svg = s(
         "svg",
@@ -148,11 +155,16 @@
           ),
         ]),
         cells,
-        times.map((ns, i) =>
+        times.map(([part, said]) =>
           s(
             "text",
-            { class: "tick", x: x(ns), y: HEIGHT - 6, "text-anchor": i === 0 ? "start" : i === 4 ? "end" : "middle" },
-            wideDays ? `${sl.day(ns).slice(5)} ${sl.time(ns).slice(0, 5)}` : sl.time(ns).slice(0, 8),
+            {
+              class: "tick",
+              x: LEFT + part * wide,
+              y: HEIGHT - 6,
+              "text-anchor": part === 0 ? "start" : part === 1 ? "end" : "middle",
+            },
+            said,
           ),
         ),
         corner
