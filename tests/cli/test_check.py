@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -83,14 +84,31 @@ def test_junit_has_a_failed_case_for_each_finding_that_fails(misrouted: Path) ->
     _assert_junit(suite)
 
 
+_NUMBER, _TIME = r"\d+", r"\d+(\.\d+)?"
+_JUNIT = {
+    "testsuite": ({"name": ".+", "tests": _NUMBER, "failures": _NUMBER, "errors": _NUMBER, "skipped": _NUMBER, "time": _TIME}, {"testcase"}),
+    "testcase": ({"name": ".+", "classname": ".+", "time": _TIME}, {"failure", "system-out"}),
+    "failure": ({"type": ".+", "message": "(?s:.*)"}, set[str]()),
+    "system-out": (dict[str, str](), set[str]()),
+}  # fmt: skip
+"""What the schemas of JUnit reports that are in use (Ant's, Jenkins' xunit plugin's, Maven Surefire's) all let be: of each element
+its attributes, by how they must look, and its children. All of these attributes are asked for by one of them."""
+
+
 def _assert_junit(suite: ET.Element) -> None:
-    """What Surefire's schema, the strictest that CI servers go by, asks of a suite."""
     assert suite.tag == "testsuite"
-    assert {"name", "tests", "failures", "errors", "skipped"} <= set(suite.keys())
-    for case in suite:
-        assert case.tag == "testcase"
-        assert {"name", "classname", "time"} <= set(case.keys())
-        assert [part.tag for part in case] in ([], ["failure"], ["system-out"])
+    for element in suite.iter():
+        attributes, children = _JUNIT[element.tag]
+        assert set(element.keys()) == set(attributes)
+        for name, value in element.items():
+            assert re.fullmatch(attributes[name], value), (element.tag, name, value)
+        assert {child.tag for child in element} <= children
+        if element.tag == "testcase":  # at most one that says what came of it, before all output
+            assert [part.tag for part in element] in ([], ["failure"], ["system-out"])
+        if element.tag in ("testsuite", "testcase"):  # text belongs into what is made for it
+            assert not (element.text or "").strip()
+    assert int(suite.get("tests", "")) == len(suite.findall("testcase"))
+    assert int(suite.get("failures", "")) == len(suite.findall("testcase/failure"))
     named = [(case.get("classname"), case.get("name")) for case in suite]
     assert len(set(named)) == len(named), "a reader takes cases of one name for one"
 

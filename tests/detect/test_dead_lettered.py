@@ -49,16 +49,19 @@ def test_where_somebody_consumes_the_dead_letters_one_that_waits_does_not_rest(
     assert told(store) == [(1, "work", "info", "rejected"), (2, "work", "info", "rejected")]
 
 
-@pytest.mark.parametrize("by_policy", [False, True])
-def test_a_waiting_queue_leads_on(store: DuckDBStore, by_policy: bool) -> None:
+@pytest.mark.parametrize(
+    ("by_policy", "severity"),
+    [(None, "info"), ("queues", "info"), ("classic_queues", "info"), ("quorum_queues", "warning"), ("exchanges", "warning")],
+)  # fmt: skip
+def test_a_waiting_queue_leads_on(store: DuckDBStore, by_policy: str | None, severity: str) -> None:
     onward = {"x-message-ttl": 1000, "x-dead-letter-exchange": "again"}
     policy = {
-        "kind": "policy", "name": "p", "type": "queues", "role": "actual", "source": "management",
+        "kind": "policy", "name": "p", "type": by_policy, "role": "actual", "source": "management",
         "arguments": {"pattern": "^dead$", "definition": {"message-ttl": 1000, "dead-letter-exchange": "again"}},
     }  # fmt: skip
     topology = [queue("dead", **({} if by_policy else onward)), *TOPOLOGY[1:]]
     write(store, [REJECTED], DEAD_LETTERS, topology=[*topology, *([policy] if by_policy else [])])
-    assert told(store) == [(1, "work", "info", "rejected")]
+    assert told(store) == [(1, "work", severity, "rejected")]
 
 
 def test_where_no_dead_letter_exchange_is_known_a_rejection_is_no_dead_letter(
@@ -66,6 +69,25 @@ def test_where_no_dead_letter_exchange_is_known_a_rejection_is_no_dead_letter(
 ) -> None:
     write(store, [REJECTED], {}, topology=TOPOLOGY)
     assert told(store) == []
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["with, then without", "without, then with"])
+def test_a_queue_that_was_declared_anew_has_other_arguments_since(
+    store: DuckDBStore, turned: bool
+) -> None:
+    """Who deleted it may be told, or not."""
+    lives = [queue("work", **DEAD_LETTERS), queue("work")]
+    with_dead, without = (2, 1) if turned else (1, 2)
+    topology = [
+        {**life, "seen_ns": at} for life, at in zip(lives[:: -1 if turned else 1], (1, 100), strict=True)
+    ]  # fmt: skip
+    if turned:
+        topology.append({**queue("work"), "action": "delete", "seen_ns": 90})
+    attempts = [REJECTED, REJECTED.but(n=2, tag=2, received=110, settled=120)]
+    published = {n: {"start_ns": at} for n, at in ((1, 5), (2, 105))}
+    write(store, attempts, publishes=published, topology=[*topology, *TOPOLOGY])
+    assert [n for n, *_ in told(store)] == [with_dead]
+    assert [(v["n"], v["cause"]) for v in verdicts(store, "lost")] == [(without, "discarded")]
 
 
 def test_given_back_more_often_than_a_quorum_queue_tries_it_rests_among_the_dead(
@@ -98,8 +120,11 @@ def test_what_comes_later_is_judged_with_it(store: DuckDBStore, first: int) -> N
     assert told(store) == [(1, "work", "info", "rejected")]
 
 
-def ways(store: DuckDBStore, attempts: list[Attempt], keys: dict[int, str]) -> list[dict[str, Any]]:
-    write(store, attempts, publishes={n: {"routing_key": key} for n, key in keys.items()})
+def ways(store: DuckDBStore, attempts: list[Attempt], keys: dict[int, str], **all_deliveries: Any) -> list[dict[str, Any]]:  # fmt: skip
+    rows = rows_of(attempts, publishes={n: {"routing_key": key} for n, key in keys.items()})
+    for row in rows["delivery_facts"]:
+        row |= all_deliveries
+    put(store, rows)
     with store.write() as session:  # deliveries come by the key of their publish
         session.execute("UPDATE delivery_facts SET routing_key = p.routing_key FROM publish_facts p WHERE p.message = delivery_facts.message")  # fmt: skip
     return verdicts(store, "misrouted")
@@ -120,10 +145,12 @@ REFUSED = [
 ]
 
 
+@pytest.mark.parametrize("by_get", [False, True])
 def test_a_key_that_a_consumer_never_takes_and_another_does_is_misrouted(
-    store: DuckDBStore,
+    store: DuckDBStore, by_get: bool
 ) -> None:
-    found = ways(store, REFUSED, KEYS)
+    # of what a `basic.get` brings no span sees the handling
+    found = ways(store, REFUSED, KEYS, **({"handled_end_ns": None, "failed": False} if by_get else {}))  # fmt: skip
     assert [(v["n"], v["verdict"], v["queue"], v["severity"], v["confidence"]) for v in found] == [
         (1, "refused", "work", "warning", "inferred"),
         (2, "refused", "work", "warning", "inferred"),

@@ -3,13 +3,14 @@ That every line of it is shown, live or by a written history, says ``tests/scena
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from strayline_collector.detect.explain import CAUSES, WORDS
+from strayline_collector.detect.explain import CAUSES, WORDS, explain
 from strayline_collector.detect.runner import Runner
 from strayline_collector.store.duckdb.store import DuckDBStore
 from tests.detect.histories import Attempt, binding, exchange, queue, write
@@ -25,6 +26,25 @@ def test_what_there_are_words_for_is_what_there_can_be() -> None:
         for cause in CAUSES.get((kind, verdict), ("",))
     }
     assert said == {shown[:3] for shown in ALLOWED}
+
+
+def test_of_one_message_nothing_is_said_as_of_several() -> None:
+    names = ("queue", "exchange", "routing_key", "producer_service", "consumer_service")
+    one = {**dict.fromkeys(names, "a"), "count": 1, "worst_extent": 1, "proven": True}
+    several = re.compile(
+        r"\b(they|them|their|message (were|wait|rest)|the (worst|first \d|longest))\b",
+        re.IGNORECASE,
+    )
+    for kind, verdict in WORDS:
+        for cause in CAUSES.get((kind, verdict), ("",)):
+            for evidence in (
+                {},
+                {"rests_in": "b", "ended_ns": 1, "outcome": "returned"},
+                {"usual_exchange": "b"},
+            ):
+                said = explain({**one, "kind": kind, "verdict": verdict, "cause": cause}, evidence)
+                said = said.explanation.replace("until somebody removes them", "")  # bindings
+                assert several.search(said) is None, said
 
 
 def test_each_is_defined_and_has_a_page() -> None:

@@ -15,7 +15,7 @@ from strayline_collector.contract.model import Contract, Document, QueueChannel
 from strayline_collector.detect import detectors
 from strayline_collector.detect.runner import Runner
 from strayline_collector.store.duckdb.store import DuckDBStore
-from tests.detect.histories import Attempt, emptied, publish_row, write
+from tests.detect.histories import Attempt, emptied, publish_row, put, rows_of, write
 from tests.detect.judged import in_loads, verdicts
 
 BACK = ("nack_requeue", "reject_requeue")
@@ -133,6 +133,15 @@ def test_both_handlings_are_named(store: DuckDBStore) -> None:
         ("original", "handled", "info", "proven"),
     ]
     assert [len(evidence(v)["deliveries"]) for v in found] == [2, 1]
+
+
+def test_what_was_got_and_acknowledged_was_handled(store: DuckDBStore) -> None:
+    """Of what a ``basic.get`` brings no span sees the handling."""
+    rows = rows_of([*twice(), *(a.but(n=2) for a in twice(settlement=None))])
+    for row in rows["delivery_facts"]:
+        row["handled_end_ns"] = None
+    put(store, rows)
+    assert [v["n"] for v in verdicts(store, "duplicated") if v["role"] == "copy"] == [1]
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,26 @@ def test_a_queue_in_which_messages_wait_to_be_dead_lettered_needs_no_consumer(
     assert hops(store) == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "publish", "silent"),
+    [
+        pytest.param({"x-message-ttl": 60_000, "x-dead-letter-exchange": ""}, {}, False, id="they wait"),
+        pytest.param({"x-dead-letter-exchange": ""}, {"expiration_ms": 60_000}, False, id="each for its own time"),
+        pytest.param({"x-message-ttl": 60_000}, {}, True, id="nothing leads on"),
+        pytest.param({"x-dead-letter-exchange": ""}, {}, True, id="nothing makes them go"),
+        pytest.param({"x-message-ttl": 0, "x-dead-letter-exchange": ""}, {}, True, id="their time is over"),
+    ],
+)  # fmt: skip
+def test_what_still_waits_to_be_dead_lettered_needs_no_consumer(
+    store: DuckDBStore, arguments: dict[str, Any], publish: dict[str, Any], silent: bool
+) -> None:
+    topology = [queue("wait", **arguments), exchange("x", "fanout"), binding("x", "wait", "")]
+    write(store, [], publishes=dict.fromkeys(range(10, 40), publish), topology=topology)
+    with store.write() as session:
+        session.execute("INSERT INTO processes VALUES ('c', 'consumer', 'h', 1, 1000, 1000)")
+    assert [f["queue"] for f in hops(store)] == (["wait"] if silent else [])
+
+
 def test_replies_that_nobody_is_seen_to_read_are_one_hop(store: DuckDBStore) -> None:
     publishes(store, 22, exchange="", routing_key="amq.rabbitmq.reply-to")
     assert [(f["queue"], f["routing_key"], f["count"]) for f in hops(store)] == [("*", "*", 22)]

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from strayline_collector.detect.intended import strays
 
@@ -143,6 +145,17 @@ def test_another_broker_says_nothing_here_but_a_document_without_one_speaks_for_
     assert found["severity"] == "error"
 
 
+def test_a_binding_between_exchanges_that_a_complete_reference_lacks_is_not_meant() -> None:
+    """Somebody bound ``x`` to ``y``, whose binding to the queue fits."""
+    told = [*release("e2", 200, 300, "b", exchange="y"), said("declare", "exchange", "e2", 200, 300, name="x", type="topic")]  # fmt: skip
+    assert strays([candidate("b", 250)], told) == []
+    reference = [{**row, "source": "document", "complete": True, "until_ns": None} for row in told]
+    assert [row["severity"] for row in strays([candidate("b", 250)], reference)] == ["error"]
+    meant = {**bind("e2", 200, 300, "b"), "destination": "y", "destination_kind": "exchange"}
+    reference.append({**meant, "source": "document", "complete": True, "until_ns": None})
+    assert strays([candidate("b", 250)], reference) == []
+
+
 def test_an_unbind_ends_the_binding_with_its_arguments_alone() -> None:
     """A headers exchange has several by one key."""
     first, second = ({"x-match": "all", "kind": kind} for kind in ("a", "b"))
@@ -159,3 +172,53 @@ def test_an_unbind_ends_the_binding_with_its_arguments_alone() -> None:
     for headers, stray in ((first, True), (second, False)):
         asked = {**candidate("", 50), "routing_headers": json.dumps(headers)}
         assert bool(strays([asked], told)) is stray
+
+
+Process = tuple[str, int, int, frozenset[str], dict[str, int]]
+"""Service, its first word and its last, the keys that it bound, and those that it unbound with when."""
+
+
+@st.composite
+def processes(draw: st.DrawFn) -> list[Process]:
+    """No two words come at one time."""
+    found: list[Process] = []
+    for number in range(draw(st.integers(1, 4))):
+        first = 100 * draw(st.integers(1, 5)) + 10 * number
+        heard = first + 10 + 100 * draw(st.integers(0, 5))
+        keys = draw(st.frozensets(st.sampled_from("abc"), max_size=2))
+        key, at = draw(st.sampled_from("abc-")), first + 5 + 100 * draw(st.integers(0, 5))
+        gone = {key: at} if key != "-" and at <= heard else {}
+        found.append((draw(st.sampled_from(("one", "other"))), first, heard, keys, gone))
+    return found
+
+
+def meant_at(at: int, told: list[Process]) -> set[str]:
+    """The keys by which the queue is meant to be bound at that time, as the definition says it: by each service's newest
+    process, and by every older one that is still heard; what was unbound and not bound again is not."""
+    found: set[str] = set()
+    for service, first, heard, keys, _ in told:
+        newer = min((p[1] for p in told if p[0] == service and p[1] > first), default=None)
+        if first <= at and (newer is None or at < newer or at <= heard):
+            found |= keys
+    for key in "abc":
+        unbound = max((gone[key] for *_, gone in told if key in gone), default=0)
+        bound = max((first + 1 for _, first, _, keys, _ in told if key in keys), default=0)
+        if bound < unbound < at:
+            found.discard(key)
+    return found
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    processes(), st.integers(1, 1100), st.sampled_from("abcd"), st.randoms(use_true_random=False)
+)
+def test_what_is_stale_agrees_with_the_definition_in_whatever_order_facts_come(
+    told: list[Process], at: int, key: str, chance: Any
+) -> None:
+    rows: list[dict[str, Any]] = []
+    for number, (service, first, heard, keys, gone) in enumerate(told):
+        rows += release(f"e{number}", first, heard, *keys, service=service)
+        rows += [bind(f"e{number}", when, heard, k, action="unbind", service=service) for k, when in gone.items()]  # fmt: skip
+    chance.shuffle(rows)
+    meant = meant_at(at, told)
+    assert bool(strays([candidate(key, at)], rows)) is (bool(meant) and key not in meant)

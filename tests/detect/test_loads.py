@@ -28,7 +28,9 @@ def holds(
     *,
     restarts: float = 0,
     hosts: int = 1,
+    skew_ns: int = 0,
 ) -> None:
+    """``skew_ns``: by how much each host's clock is ahead of the one before it."""
     chance = random.Random(seed)
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     calm = seed % 2 == 1
@@ -37,7 +39,10 @@ def holds(
         for table, lines in history.rows().items():
             rows[table] += lines
     for row in rows["delivery_facts"]:
-        row["host"] = f"h{row['channel'] % hosts}"
+        host = row["channel"] % hosts
+        row["host"] = f"h{host}"
+        for name in ("received_ns", "handled_start_ns", "handled_end_ns", "settled_ns"):
+            row[name] = None if row[name] is None else row[name] + host * skew_ns
     rows["delivery_facts"].sort(key=lambda row: row["received_ns"])
     rows["publish_facts"].sort(key=lambda row: row["start_ns"])
     emptied(store)
@@ -83,23 +88,28 @@ def test_a_restart_goes_on_from_what_was_written_down(
 
 
 @pytest.mark.parametrize(
-    ("seed", "silent_ns", "gone_ns"),
+    ("seed", "silent_ns", "gone_ns", "skew_ns"),
     [
-        (40, 0, 10**18),
-        (41, 0, 0),
+        (40, 0, 10**18, 70),
+        (41, 0, 0, 1000),
         *(
-            pytest.param(seed, *after, marks=pytest.mark.deep)
+            pytest.param(seed, *after, (0, 30, 200, 5000)[seed % 4], marks=pytest.mark.deep)
             for seed in range(42, 60)
             for after in ((0, 10**18), (200, 10**18), (0, 0), (100, 500))
         ),
     ],
 )
 def test_channels_that_ended_are_one_and_nothing_is_said_otherwise(
-    store: DuckDBStore, seed: int, silent_ns: int, gone_ns: int, monkeypatch: pytest.MonkeyPatch
+    store: DuckDBStore,
+    seed: int,
+    silent_ns: int,
+    gone_ns: int,
+    skew_ns: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("strayline_collector.detect.order.SILENT_NS", silent_ns)
     monkeypatch.setattr("strayline_collector.detect.order.GONE_NS", gone_ns)
-    holds(store, seed, ORDER, restarts=0.1, hosts=2)
+    holds(store, seed, ORDER, restarts=0.1, hosts=2 + seed % 2, skew_ns=skew_ns)
 
 
 LATE = {

@@ -26,6 +26,7 @@ from tests.detect.judged import runner_of
 from tests.detect.test_reordered import reused  # noqa: F401 - a fixture
 
 LATER = 10_000
+MS = 1_000_000
 
 
 def topology(**arguments: Any) -> list[dict[str, Any]]:
@@ -253,6 +254,39 @@ def test_a_full_queue_that_refuses_drops_nothing(store: DuckDBStore) -> None:
     assert {c[0] for c in claims(store).values()} == {"unseen"}
 
 
+@pytest.mark.parametrize(
+    ("told_ms", "by_spans", "found"),
+    [
+        pytest.param(4, False, True, id="counted after it was over"),
+        pytest.param(2, False, False, id="killed before"),
+        pytest.param(None, False, False, id="killed before any count"),
+        pytest.param(None, True, False, id="told by other SDKs"),
+    ],
+)
+@pytest.mark.parametrize("cause", ["expired", "max_length"])
+def test_it_was_not_taken_where_every_consumer_told_until_then_what_it_took(
+    store: DuckDBStore, cause: str, told_ms: int | None, by_spans: bool, found: bool
+) -> None:
+    """Three milliseconds after the second was published its time is over, or the queue full behind it. Its consumer ends
+    without a last word."""
+    arguments = {"x-message-ttl": 3} if cause == "expired" else {"x-max-length": 2}
+    at = {1: 1, 2: 1, 3: 2, 4: 4, 5: 6}
+    published = {n: {"start_ns": ms * MS, "end_ns": ms * MS} for n, ms in at.items()}
+    attempts = [Attempt(1, 1, 1, MS, MS), *(Attempt(n, 1, n - 1, 7 * MS + n, 7 * MS + n) for n in (3, 4, 5))]  # fmt: skip
+    if cause == "expired":
+        attempts = [attempts[0], attempts[-1].but(tag=2)]
+        for n in (3, 4):
+            published.pop(n)
+    words = [census(told_ms * MS, 1)] if told_ms and not by_spans else []
+    sights = [{**part, "seen_ns": ns} for part in topology(**arguments)[:3] for ns in (1, 10 * MS)]
+    rows = rows_of(attempts, None, published, words, sights)
+    for row in rows["delivery_facts"] if by_spans else ():
+        row.update(source="spans", epoch=None, channel=None, delivery_tag=None)
+    put(store, rows)
+    claimed = claims(store, 60_000 * MS)
+    assert claimed == {2: (cause, "info", "proven") if found else ("unseen", "info", "inferred")}
+
+
 def test_what_an_ended_process_had_acknowledged_unhandled_is_lost(store: DuckDBStore) -> None:
     lose(store, got(1, 2, settlement="auto"), sent(1, 2, 3, 4), words=[census(2000, 4, last=True)])
     assert claims(store) == dict.fromkeys((3, 4), ("auto_ack_consumer", "error", "proven"))
@@ -403,9 +437,6 @@ def test_a_queue_with_a_dead_letter_exchange_discards_nothing(store: DuckDBStore
     assert claims(store) == {}
 
 
-MS = 1_000_000
-
-
 def oracle(story: Any) -> dict[int, str]:
     """n → cause or ``unseen``, message by message as the definition says it."""
     count, out, auto, extra, purge, limit, ttl, now = story
@@ -486,3 +517,16 @@ def test_the_detector_agrees_with_its_oracle(reused: DuckDBStore, story: Any, ra
     facts = [{"batch": 2, "service": "consumer", "instance": "c", "epoch": "c" * 16, "at_ns": told, "census": json.dumps(w)} for w in words or []]  # fmt: skip
     put(store, {"delivery_facts": rows, "census": facts}, 2)
     assert {n: claim[0] for n, claim in claims(store, now * MS).items()} == oracle(story)
+
+
+def test_an_unbind_ends_what_was_bound_with_its_arguments_alone(store: DuckDBStore) -> None:
+    """Of two bindings of one queue and key to a headers exchange."""
+    first, second = ({"x-match": "all", "kind": kind} for kind in ("a", "b"))
+    bound = [{**binding("x", "work", ""), "arguments": headers} for headers in (first, second)]
+    parts = [exchange("x", "headers"), queue("work"), bound[1]]
+    topology = [{**part, "seen_ns": at} for at in (1, LATER) for part in parts]
+    topology += [{**bound[0], "seen_ns": 1}, {**bound[0], "action": "unbind", "seen_ns": 50}]
+    published = sent(1, 2, 3, routing_key="", routing_headers=json.dumps({"kind": "b"}))
+    words = [census(2000, 1, last=True)]
+    write(store, got(1), None, published, words, [*topology, emptied("purge", 500, 2)])
+    assert claims(store) == dict.fromkeys((2, 3), ("purged", "info", "proven"))

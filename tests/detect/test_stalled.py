@@ -172,6 +172,19 @@ def test_what_the_broker_has_not_got_does_not_wait(
     assert stalls(store, 5000) == {}
 
 
+@pytest.mark.parametrize(("outcome", "waits"), [("confirmed", {2, 3}), ("unconfirmed", set())])
+def test_what_a_full_queue_may_have_refused_does_not_wait(
+    store: DuckDBStore, outcome: str, waits: set[int]
+) -> None:
+    tell(store, SENT, {1: 11}, publish={"outcome": outcome}, **{"x-max-length": 2, "x-overflow": "reject-publish"})  # fmt: skip
+    assert set(stalls(store, 400)) == waits
+
+
+def test_of_a_queue_that_drops_its_oldest_the_newest_wait(store: DuckDBStore) -> None:
+    tell(store, SENT, {1: 11}, **{"x-max-length": 1})
+    assert set(stalls(store, 400)) == {3}
+
+
 def test_a_handler_that_is_still_at_it_was_given_something(store: DuckDBStore) -> None:
     told = {"consumers": [{"channel": 1, "queues": ["work"], "delivery_tag": 2}], "at_unix_nano": 100 * S}  # fmt: skip
     tell(store, SENT, {1: 11}, words=[told])

@@ -51,6 +51,11 @@ def returned(n: int = 1, key: str = "piad", **more: Any) -> dict[int, dict[str, 
     return {n: {"routing_key": key, "outcome": "returned", **more}}
 
 
+def led(source: str, exchange: str) -> dict[str, Any]:
+    """A binding between exchanges."""
+    return {**binding(source, exchange, "paid"), "destination_kind": "exchange"}
+
+
 def told(store: DuckDBStore) -> list[tuple[int, str | None, str, str]]:
     return [
         (v["n"], v["verdict"], v["severity"], v["confidence"])
@@ -68,6 +73,15 @@ def told(store: DuckDBStore) -> list[tuple[int, str | None, str, str]]:
             [{**queue("work"), "durable": False}, *BOUND[1:]],
             "info",
             id="nothing durable is bound",
+        ),
+        pytest.param(
+            returned(),
+            [*BOUND[:2], binding("y", "work", "paid"), led("x", "y0"), led("y0", "y"), led("y", "x")],
+            "warning",
+            id="durable bindings by way of other exchanges",
+        ),
+        pytest.param(
+            returned(), [*BOUND[:2], led("x", "y"), led("y", "x")], "info", id="others that lead nowhere"
         ),
         pytest.param(
             returned(exchange="", key="gone"), [], "error", id="the default exchange, no queue"
@@ -103,6 +117,18 @@ def test_a_return_is_weighed_by_what_its_key_and_exchange_are_used_for(
 def test_a_key_that_reached_a_durable_queue_before_is_an_error(store: DuckDBStore) -> None:
     write(store, [Attempt(1, 1, 1, 10, 20)], {}, publishes={50: {"outcome": "returned"}})
     assert told(store) == [(50, None, "error", "proven")]
+
+
+@pytest.mark.parametrize(("headers", "severity"), [({"vip": True}, "error"), ({"vip": 1}, "warning")], ids=str)  # fmt: skip
+def test_at_a_headers_exchange_it_is_the_headers_that_reached_a_queue_before(
+    store: DuckDBStore, headers: dict[str, Any], severity: str
+) -> None:
+    bound = {**binding("x", "work", "k"), "arguments": {"vip": True}}
+    told_headers = {1: {"vip": True}, 50: headers}
+    publishes = {n: {"routing_headers": json.dumps(h)} for n, h in told_headers.items()}
+    publishes[50] |= {"outcome": "returned"}
+    write(store, [Attempt(1, 1, 1, 10, 20)], publishes=publishes, topology=[queue("work"), exchange("x", "headers"), bound])  # fmt: skip
+    assert told(store) == [(50, None, severity, "proven")]
 
 
 @pytest.mark.parametrize("address", ["piad", "p*", None])
@@ -183,6 +209,28 @@ def test_by_what_services_declared_it_must_have_been_seen_there(
 ) -> None:
     attempts = [Attempt(1, 1, i, 10 + i, 20, queue=name) for i, name in enumerate(queues)]
     write(store, attempts, publishes={1: {"routing_key": "piad"}}, topology=[*ALTERNATE, *more])
+    assert told(store) == [(n, "alternate", "info", "inferred") for n in expected]
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        pytest.param([], [3], id="taken away"),
+        pytest.param([{**binding("x", "work", "paid"), "seen_ns": 25}], [], id="and bound again"),
+        pytest.param([{**binding("x", "work", "#"), "seen_ns": 5}], [], id="and another is left"),
+    ],
+)
+def test_what_an_alternate_exchange_takes_since_the_binding_went_is_told(
+    store: DuckDBStore, more: list[dict[str, Any]], expected: list[int]
+) -> None:
+    attempts = [
+        Attempt(n, 1, n, 100 + n, 110, queue="work" if n == 1 else "rest") for n in (1, 2, 3)
+    ]
+    gone = {**binding("x", "work", "paid"), "action": "unbind", "seen_ns": 20}
+    publishes = {
+        n: {"routing_key": "paid", "start_ns": at} for n, at in ((1, 10), (2, 15), (3, 30))
+    }
+    write(store, attempts, publishes=publishes, topology=[*ALTERNATE, gone, *more])
     assert told(store) == [(n, "alternate", "info", "inferred") for n in expected]
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 from strayline_collector.detect.intended import (
     FOREVER,
     Said,
+    binding_of,
     part_of,
     said_by,
     same_place,
@@ -130,8 +131,7 @@ def _certain(topology: Topology, answer: Route) -> frozenset[str]:
 
 def _identity(row: Row) -> tuple[Any, ...]:
     if row["kind"] == "binding":
-        to = (row["destination"], row["destination_kind"] or "queue")
-        return ("binding", row["source_name"], *to, row["routing_key"])
+        return ("binding", *binding_of(row))
     return (row["kind"], row["name"])
 
 

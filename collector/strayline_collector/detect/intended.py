@@ -123,10 +123,22 @@ def said_by(said: Iterable[Row]) -> list[Said]:
         else:
             from_ns, to_ns = row["seen_ns"], row["until_ns"] or FOREVER
         if row["kind"] == "binding":
-            to_ns = min(to_ns, ended.get(_identity(row), FOREVER))
+            to_ns = min(to_ns, ended.get(binding_of(row), FOREVER))
         whose = row["service"] if row["source"] == "shim" else None
         complete = bool(row["complete"])
         found.append(Said(part_of(row), complete, from_ns, to_ns, from_ns, to_ns, whose))
+    return found
+
+
+def ever_said(said: Iterable[Row]) -> list[Said]:
+    """Whatever anybody ever told, from the beginning on; bindings until they were seen to end."""
+    rows = list(said)
+    ended = _unbound_times(rows)
+    found: list[Said] = []
+    for row in rows:
+        if row["action"] in ("declare", "bind"):
+            to_ns = ended.get(binding_of(row), FOREVER) if row["kind"] == "binding" else FOREVER
+            found.append(Said(part_of(row), bool(row["complete"]), 0, to_ns, 0, to_ns))
     return found
 
 
@@ -170,8 +182,9 @@ def _stray_times(candidate: Row, said: Sequence[Said], unheard: Sequence[Row]) -
         answer = route(topology, exchange, key, headers)
         if queue in answer.queues or answer.unknown is not None or answer.delayed:
             continue
-        # Another exchange may lead here by a binding between exchanges that nobody declared.
-        if any(
+        # Another exchange may lead here by a binding between exchanges that nobody declared; what a
+        # complete reference lacks is not meant.
+        if not reference and any(
             _may_lead(topology, binding, key, headers)
             for binding in own
             if binding.source != exchange
@@ -260,24 +273,29 @@ def _unbound_times(rows: Iterable[Row]) -> dict[tuple[Any, ...], int]:
     bound: set[tuple[Any, ...]] = set()
     for row in sorted(rows, key=lambda r: r["seen_ns"]):
         if row["kind"] == "binding" and row["action"] == "bind":
-            bound.add(_identity(row))
-            ended.pop(_identity(row), None)
+            bound.add(binding_of(row))
+            ended.pop(binding_of(row), None)
         elif row["kind"] == "binding" and row["action"] == "unbind":
-            ended[_identity(row)] = row["seen_ns"]
+            ended[binding_of(row)] = row["seen_ns"]
         elif row["action"] == "delete":
             for binding in bound:
                 source, destination, kind, *_ = binding
-                to_it = (destination, kind or "queue") == (row["name"], row["kind"])
+                to_it = (destination, kind) == (row["name"], row["kind"])
                 from_it = row["kind"] == "exchange" and source == row["name"]
                 if to_it or from_it:
                     ended.setdefault(binding, row["seen_ns"])
     return ended
 
 
-def _identity(row: Row) -> tuple[Any, ...]:
-    """Bindings of a headers exchange differ by their arguments alone."""
-    where = (row["source_name"], row["destination"], row["destination_kind"], row["routing_key"])
-    return (*where, json.dumps(_arguments(row["arguments"]), sort_keys=True))
+def binding_of(row: Row) -> tuple[Any, ...]:
+    """What a binding is known by. Those of a headers exchange differ by their arguments alone."""
+    to = (row["destination"], row["destination_kind"] or "queue")
+    return (
+        row["source_name"],
+        *to,
+        row["routing_key"],
+        json.dumps(_arguments(row["arguments"]), sort_keys=True),
+    )
 
 
 def part_of(row: Row) -> Binding | Exchange | Queue | Policy:

@@ -14,6 +14,7 @@ from strayline_collector.contract.model import Contract
 from strayline_collector.detect.detector import Detector
 from strayline_collector.detect.intended import (
     Said,
+    ever_said,
     said_by,
     same_place,
     stretches,
@@ -91,10 +92,10 @@ def leads(candidates: Iterable[Row], said: Sequence[Row], contract: Contract) ->
                 told = {"queues": sorted(answer.queues), "complete": True}
                 found.alternates.append({**way, **times, **told})
         if place.known is not None:
-            answer = _routed(place.known, candidate)
+            since_ns, answer = _ever(place.ever, place.known, candidate)
             if answer is not None and _by_alternate(answer):
                 told = {"queues": sorted(answer.queues), "complete": False}
-                found.alternates.append({**way, "from_ns": first_ns, "to_ns": last_ns, **told})
+                found.alternates.append({**way, "from_ns": since_ns, "to_ns": last_ns, **told})
         meant = _answer(place.intended, last_ns, candidate)
         if (meant is not None and meant.queues) or any(
             channel.address is not None
@@ -111,19 +112,23 @@ class _Place:
 
     actual: list[Said]
     intended: list[Said]
+    ever: list[Said]
+    """Whatever anybody ever told, so that what may have led there at the time is in it; nothing
+    where no alternate exchange is told of."""
     known: Topology | None
-    """Whatever anybody ever told, so that what may have led there at the time is in it; None where
-    no alternate exchange is told of."""
+    """The same as one topology."""
     fleeting: bool
     """Polled, and queues come and go there: then not having seen one proves nothing."""
 
     @staticmethod
     def of(rows: Sequence[Row]) -> _Place:
         told = [row for row in rows if row["source"] != "shim"]
+        ever = ever_said(rows) if _has_alternates(rows) else []
         return _Place(
             actual=said_by(r for r in told if r["role"] == "actual" and r["complete"]),
             intended=said_by(r for r in told if r["role"] == "intended"),
-            known=topology_of(said_by(rows)) if _has_alternates(rows) else None,
+            ever=ever,
+            known=topology_of(ever) if ever else None,
             fleeting=_polled(told) and any(_short_lived(row) for row in rows),
         )
 
@@ -145,6 +150,20 @@ def _answer(said: Sequence[Said], at_ns: int, candidate: Row) -> Route | None:
     other = _routed(topology_of(possible), candidate)
     same = other is not None and (other.queues, other.alternate) == (answer.queues, answer.alternate)  # fmt: skip
     return answer if same else None
+
+
+def _ever(ever: Sequence[Said], known: Topology, candidate: Row) -> tuple[int, Route | None]:
+    """The route by all that was ever told, and from when on it holds: since the last of the bindings
+    that led elsewhere was taken away, if that was seen."""
+    answer = _routed(known, candidate)
+    if answer is None or _by_alternate(answer):
+        return candidate["first_ns"], answer
+    ends = [s.to_ns for s in ever if s.to_ns < candidate["last_ns"] and s.part in answer.matched]
+    if not ends:
+        return candidate["first_ns"], answer
+    since_ns = max(ends)
+    left = topology_of([s for s in ever if s.to_ns > since_ns])
+    return since_ns + 1, _routed(left, candidate)
 
 
 def _routed(topology: Topology, candidate: Row) -> Route | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from opentelemetry.context import Context
@@ -19,6 +21,7 @@ MAX_DEATHS: Final = 32
 REPLY_TO: Final = "amq.rabbitmq.reply-to"
 HEADER_EXCHANGES: Final = frozenset({"amq.headers", "amq.match"})
 """Those that every vhost has."""
+_COPIES: Final = ("CC", "BCC")
 
 
 _NOTHING: Final = Context()
@@ -89,20 +92,30 @@ def deaths(table: Any) -> list[str]:
 
 
 def routing_headers(headers: Mapping[str, Any], *, all_of_them: bool) -> str | None:
-    """JSON of the header values that routing needs: for a headers exchange all plain ones, else
-    the further keys of CC and BCC. None where one of them must not be recorded: a route cannot be
-    judged by some of its headers."""
-    if all_of_them:
-        plain = {k: v for k, v in headers.items() if isinstance(v, str | bool | int | float)}
-        return None if redact.attributes(plain) != plain else json.dumps(plain, default=str)
-    if "CC" not in headers and "BCC" not in headers:
+    """JSON of the header values that routing needs: for a headers exchange all, else the further
+    keys of CC and BCC. None where one of them must not be recorded: a route cannot be judged by
+    some of its headers."""
+    if not all_of_them and "CC" not in headers and "BCC" not in headers:
         return None
-    copies = {
-        k: list(headers[k]) for k in ("CC", "BCC") if isinstance(headers.get(k), list | tuple)
+    told = {
+        key: list(headers[key]) for key in _COPIES if isinstance(headers.get(key), list | tuple)
     }
-    if not copies or redact.attributes(copies) != copies:
+    if all_of_them:
+        told = {**{key: _recorded(value) for key, value in headers.items()}, **told}
+    elif not told:
         return None
-    return json.dumps(copies, default=_text)
+    return None if redact.attributes(told) != told else json.dumps(told, default=_text)
+
+
+def _recorded(value: Any) -> Any:
+    """A header value as routes compare it: bytes by the text that they spell, a time by its seconds.
+    An empty object stands for what is there and no plain value."""
+    if isinstance(value, bytes | bytearray):
+        with contextlib.suppress(UnicodeDecodeError):
+            return value.decode()
+    if isinstance(value, datetime):
+        return int(value.timestamp())
+    return value if value is None or isinstance(value, str | bool | int | float) else {}
 
 
 def whole(value: Any) -> int | None:

@@ -33,6 +33,8 @@ HASHED_BYTES: Final = 4096
 MAX_ROUTES: Final = 1024
 """Exchange and key pairs remembered a channel; keys that bear an order's number never repeat."""
 _PRODUCER: Final = SpanKind.PRODUCER
+_header_exchanges: Final[dict[tuple[str | None, str | None], set[str]]] = {}
+"""Headers exchanges that this process declared, by broker and vhost: by whichever channel."""
 
 
 class _Route:
@@ -150,7 +152,9 @@ class Publishing(ChannelBase):
 
     def __init__(self, broker: Broker) -> None:
         self.n = 0
-        self.header_exchanges: set[str] = set()
+        self.header_exchanges = _header_exchanges.setdefault(
+            (broker.known_as(), broker.vhost), set()
+        )
         self._routes: dict[tuple[str, str, bool], _Route] = {}
         self._stamp_prefix = ""
         self._confirming: dict[int, Sending] | None = None

@@ -46,6 +46,7 @@ def on() -> None:
     _patches.wrap(aiormq.Channel, "basic_ack", _ack)
     _patches.wrap(aiormq.Channel, "basic_nack", _nack)
     _patches.wrap(aiormq.Channel, "basic_reject", _reject)
+    _patches.wrap(aiormq.Channel, "basic_recover", _recover)
     _patches.wrap(aiormq.Channel, "_on_return_frame", _returned)
     for name, told in (
         ("tx_select", "tx_selected"),
@@ -285,6 +286,17 @@ def _reject(original: Callable[..., Any]) -> Callable[..., Any]:
             raise
 
     return basic_reject
+
+
+def _recover(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    async def basic_recover(self: Any, *args: Any, requeue: bool = False, **kwargs: Any) -> Any:
+        with survived("tracing a recover"):
+            if requeue:  # RabbitMQ knows no other
+                channel_of(self).settle(0, "nack_requeue", multiple=True)
+        return await original(self, *args, requeue=requeue, **kwargs)
+
+    return basic_recover
 
 
 def _failed(client: Any, tag: int) -> None:

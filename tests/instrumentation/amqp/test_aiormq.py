@@ -45,6 +45,21 @@ class TestAiormq(AmqpSuite):
         headers = self.on_channel(vhost, work)
         assert headers["x-strayline"] == told(spans("publish work")[0], "stamp")
 
+    def test_recover_gives_everything_unsettled_back(self, vhost: str, spans: Spans) -> None:
+        async def work(channel: Channel) -> None:
+            assert isinstance(channel, AiormqChannel)
+            await channel.declare_queue("work")
+            for _ in range(2):
+                await channel.publish(self.client.message(), "", "work")
+                assert await channel.get("work") is not None
+            await channel.raw.basic_recover(requeue=True)
+            await channel.until(lambda: spans("nack work"))
+
+        self.on_channel(vhost, work)
+        (recovered,) = spans("nack work")
+        assert told(recovered, "settlement") == "nack_requeue"
+        assert len(recovered.links) == 2
+
     def test_a_plain_function_may_be_the_callback(self, vhost: str, spans: Spans) -> None:
         inside: list[int] = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from strayline_collector.store.ports import Row
 
@@ -28,6 +29,23 @@ def counted(incident: Row, one: str, many: str) -> str:
 
 def was(incident: Row) -> str:
     return "was" if incident["count"] == 1 else "were"
+
+
+def them(incident: Row) -> str:
+    return "it" if incident["count"] == 1 else "them"
+
+
+def their(incident: Row) -> str:
+    return "its" if incident["count"] == 1 else "their"
+
+
+_ONE: Final = {"They": "It", "them": "it", "their": "its", "were": "was"}
+
+
+def told(text: str, incident: Row) -> str:
+    """``text``, in which ``{They} {them} {their} {were}`` speak of one message or of several."""
+    one = incident["count"] == 1
+    return text.format_map({many: single if one else many for many, single in _ONE.items()})
 
 
 def exchange(incident: Row) -> str:

@@ -11,37 +11,40 @@ from strayline_collector.detect.words.base import (
     exchange,
     keyed,
     published,
+    their,
+    them,
+    told,
     was,
 )
 from strayline_collector.store.ports import Row
 
 LOST: Final[dict[str, tuple[str, str]]] = {
     "expired": (
-        "They waited longer than their time to live, and no dead-letter exchange keeps what expires.",
+        "{They} waited longer than {their} time to live, and no dead-letter exchange keeps what expires.",
         "Raise the time to live, add consumers, or give the queue a dead-letter exchange.",
     ),
     "max_length": (
-        "The queue is limited and was full; its oldest messages were dropped, and no dead-letter exchange keeps them.",
+        "The queue is limited and was full; it drops its oldest messages, and no dead-letter exchange keeps what it drops.",
         "Raise the limit, add consumers, or set x-overflow to reject-publish with a dead-letter exchange.",
     ),
     "purged": (
-        "The queue was purged while they were in it.",
+        "The queue was purged while it held {them}.",
         "If nobody meant to, look for who purges it.",
     ),
     "queue_deleted": (
-        "The queue was deleted while they were in it.",
+        "The queue was deleted while it held {them}.",
         "Delete queues only when they are empty (if-empty), and look for who deleted this one.",
     ),
     "auto_ack_consumer": (
-        "They were delivered with automatic acknowledgement to a process that ended before it handled them.",
+        "{They} {were} delivered with automatic acknowledgement to a process that ended before it handled {them}.",
         "Acknowledge by hand after handling; automatic acknowledgement loses what is in flight when a process ends.",
     ),
     "discarded": (
-        "The consumer rejected them without requeue, or gave them back more often than the queue tries, and the queue has no dead-letter exchange.",
+        "The consumer rejected {them} without requeue, or gave {them} back more often than the queue tries, and the queue has no dead-letter exchange.",
         "Give the queue a dead-letter exchange, or handle the failure in the consumer.",
     ),
     "unknown": (
-        "The broker took them, the queue handed out later messages or stood empty, and nobody ever got them.",
+        "The broker took {them}, the queue handed out later messages or stood empty, and nobody ever got {them}.",
         "Look at who else consumes or purges the queue; nothing recorded tells.",
     ),
 }
@@ -53,7 +56,7 @@ def lost(incident: Row, evidence: dict[str, Any]) -> Words:
     end = "given up there" if incident["cause"] == "discarded" else "never handled"
     return Words(
         f"Messages lost in {queue}",
-        f"{published(incident)} {was(incident)} routed to {queue} and {end}. {why}",
+        f"{published(incident)} {was(incident)} routed to {queue} and {end}. {told(why, incident)}",
         remedy,
     )
 
@@ -72,10 +75,11 @@ def unseen(incident: Row, evidence: dict[str, Any]) -> Words:
 def stalled(incident: Row, evidence: dict[str, Any]) -> Words:
     queue = incident["queue"]
     minutes = int(evidence.get("waited_ns", 0)) // 60_000_000_000
+    one, minutes = incident["count"] == 1, f"{minutes} {'minute' if minutes == 1 else 'minutes'}"
     if evidence.get("ended_ns") is not None:
-        what = f"{counted(incident, 'waited', 'waited')} in {queue}, the first for {minutes} minutes in which nothing was delivered; then it went on."
+        what = f"{count(incident)} waited in {queue}{'' if one else ', the first'} for {minutes} in which nothing was delivered; then it went on."
     else:
-        what = f"{counted(incident, 'waits', 'wait')} in {queue}, the longest for {minutes} minutes; its consumers were seen before, and nothing was delivered since."
+        what = f"{counted(incident, 'waits', 'wait')} in {queue}{'' if one else ', the longest'} for {minutes}; its consumers were seen before, and nothing was delivered since."
     return Words(
         f"{queue} has stopped",
         what,
@@ -87,7 +91,7 @@ def published_twice(incident: Row, evidence: dict[str, Any]) -> Words:
     queue = incident["queue"]
     return Words(
         f"Messages published twice reached {queue} twice",
-        f"{published(incident)} came to {queue} though their first try had come too. The producer did not learn of its success and published again.",
+        f"{published(incident)} came to {queue} though {their(incident)} first try had come too. The producer did not learn of its success and published again.",
         "Make the handler idempotent by message id; a longer confirm timeout makes it rarer.",
     )
 
@@ -103,9 +107,12 @@ def handled(incident: Row, evidence: dict[str, Any]) -> Words:
 
 def redelivery_loop(incident: Row, evidence: dict[str, Any]) -> Words:
     queue = incident["queue"] or f"a queue of {incident['consumer_service']} that no span names"
+    often = (
+        evidence.get("tries") if incident["count"] == 1 else f"the first {evidence.get('tries')}"
+    )
     return Words(
         f"Messages go round in {queue}",
-        f"{counted(incident, 'was', 'were')} tried in {queue} again and again (the first {evidence.get('tries')} times), and each try failed or gave them back.",
+        f"{counted(incident, 'was', 'were')} tried in {queue} again and again ({often} times), and each try failed or gave {them(incident)} back.",
         "Dead-letter after a few tries (x-delivery-limit on a quorum queue, or count x-death), and mend what the handler fails on.",
     )
 
@@ -116,12 +123,13 @@ def dead_lettered(incident: Row, evidence: dict[str, Any]) -> Words:
     reason = evidence.get("reason") or "rejected"
     rests = evidence.get("rests_in")
     where = (
-        f" They rest in {rests}, from which nothing leads on and which nobody consumes."
+        f" {'It rests' if incident['count'] == 1 else 'They rest'} in {rests}, from which nothing leads on and which nobody consumes."
         if rests
         else ""
     )
+    dead = "a dead letter" if incident["count"] == 1 else "dead letters"
     return Words(
         f"Messages of {queue} were dead-lettered ({reason})",
-        f"{count(incident)} of {exchange(incident)} {keyed(incident)} left {queue} as dead letters: {path}.{where}",
+        f"{count(incident)} of {exchange(incident)} {keyed(incident)} left {queue} as {dead}: {path}.{where}",
         f"Look at what {queue}'s handler fails on; consume the dead-letter queue, or requeue from it once mended.",
     )

@@ -13,7 +13,7 @@ def context_lost(incident: Row, evidence: dict[str, Any]) -> Words:
     where = incident["queue"] or exchange(incident)
     return Words(
         f"{consumer} does not continue traces from {where}",
-        f"{counted(incident, 'was', 'were')} handled from {where} in traces of their own, although {incident['producer_service']} "
+        f"{counted(incident, 'was', 'were')} handled from {where} in {'a trace of its' if incident['count'] == 1 else 'traces of their'} own, although {incident['producer_service']} "
         "sent trace context along: the receiving side has neither parent nor link.",
         f"Look whether {consumer} extracts the context from message headers, and whether something on the way removes the traceparent header.",
     )
@@ -32,7 +32,7 @@ def uninstrumented(incident: Row, evidence: dict[str, Any]) -> Words:
     return Words(
         f"Nobody is seen to consume {hop}",
         f"{count(incident)} from {producer} went to {hop}, and no "
-        "delivery there was ever seen. Its consumers probably send no telemetry; what becomes of these messages is unknown.",
+        "delivery there was ever seen. Its consumers probably send no telemetry; what becomes of what goes there is unknown.",
         f"Instrument whoever consumes {hop}, or mute this finding.",
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from strayline_collector.detect.words.base import Words, count, keyed
+from strayline_collector.detect.words.base import Words, count, keyed, told
 from strayline_collector.store.ports import Row
 
 
@@ -19,7 +19,7 @@ class _Cause:
 CAUSES: Final = {
     "dead_letter_retry": _Cause(
         "Messages of {queue} came back from a dead-letter queue behind later ones",
-        "They were dead-lettered and came back to the queue, as x-death shows, and messages published later had been handled by then.",
+        "{They} {were} dead-lettered and came back to the queue, as x-death shows, and messages published later had been handled by then.",
         "Retry inside the handler where order matters, or hold back what has the same ordering key until the retry is done.",
     ),
     "republished": _Cause(
@@ -29,42 +29,42 @@ CAUSES: Final = {
     ),
     "requeue": _Cause(
         "Messages overtaken in {queue} after a requeue",
-        "The consumer gave them back with requeue (nack or reject), and messages published later were delivered before they came again.",
+        "The consumer gave {them} back with requeue (nack or reject), and messages published later were delivered before that.",
         "Do not requeue where order matters: retry inside the handler, or dead-letter to a delay queue per ordering key. A prefetch of 1 keeps followers from overtaking.",
     ),
     "failover": _Cause(
         "Messages of {queue} came late when its single active consumer changed",
-        "The active consumer went without settling them; the next one got them again after later ones had been handled.",
+        "The active consumer went without settling {them}; the next one got {them} again after later ones had been handled.",
         "Stop consumers gently (cancel, finish, acknowledge, close) and keep the prefetch small, so that little is in flight at a change.",
     ),
     "channel_closed": _Cause(
         "Messages of {queue} came late because a consumer's channel closed",
-        "A channel closed (crash, deploy, reconnect) before they were settled; they were delivered again on another one, after later ones.",
+        "A channel closed (crash, deploy, reconnect) before {their} settlement; another one got {them} again, after later ones.",
         "Stop consumers gently (cancel, finish, acknowledge, close), and keep the prefetch small where order matters.",
     ),
     "publish_retry": _Cause(
         "Messages of {queue} came late because they were published again",
-        "The producer did not learn what became of the first try (a timeout, a broken connection) and published them again, after later ones.",
+        "The producer did not learn what became of the first try (a timeout, a broken connection) and published {them} again, after later ones.",
         "Where order matters hold back later messages until the retry is confirmed; make handlers idempotent, since both tries may arrive.",
     ),
     "priority": _Cause(
         "Messages of {queue} were overtaken by ones of higher priority",
-        "The queue has priorities, and every message that came before them has a higher one.",
+        "The queue has priorities, and every message that came before {them} has a higher one.",
         "Give messages that must stay in order the same priority, or a queue without.",
     ),
     "concurrent_handlers": _Cause(
         "Messages of {queue} handled at the same time finished out of order",
-        "They were delivered in order on one channel, but several handlers ran at once: a later message was begun before an earlier one was done, or was done first.",
+        "{They} {were} delivered in order on one channel, but several handlers ran at once: a later message was begun before an earlier one was done, or was done first.",
         "Set the channel's prefetch to 1, handle one message at a time, or serialise handlers by ordering key.",
     ),
     "competing_consumers": _Cause(
         "Competing consumers took {queue} out of order",
-        "Each consuming channel got its messages in order; together they did not keep the order of the queue.",
+        "Each consuming channel got its messages in order; all together did not keep the order of the queue.",
         "Declare the queue with x-single-active-consumer, or partition it by ordering key with a consistent-hash exchange.",
     ),
     "broker": _Cause(
         "The broker delivered {queue} out of order",
-        "One channel published them through a plain exchange to a plain queue with one consumer, every delivery is known, and still they came out of order: what AMQP promises was not kept.",
+        "One channel published {them} through a plain exchange to a plain queue with one consumer, every delivery is known, and still later ones came before {them}: what AMQP promises was not kept.",
         "Look for a plugin, a shovel or a federation on the way; else report it to the broker's maintainers with the deliveries below.",
     ),
     "unknown": _Cause(
@@ -84,7 +84,9 @@ def reordered(incident: Row, evidence: dict[str, Any]) -> Words:
     )
     extent = incident["worst_extent"]
     worst = (
-        f" The worst came {extent} {'place' if extent == 1 else 'places'} late." if extent else ""
+        f" {'It' if incident['count'] == 1 else 'The worst'} came {extent} {'place' if extent == 1 else 'places'} late."
+        if extent
+        else ""
     )
     how = (
         ""
@@ -94,6 +96,6 @@ def reordered(incident: Row, evidence: dict[str, Any]) -> Words:
     return Words(
         cause.title.format(queue=queue),
         f"{count(incident)} published by {incident['producer_service'] or 'an unknown producer'} "
-        f"{keyed(incident)} came late in {queue}. {cause.why}{worst}{asked}{how}",
+        f"{keyed(incident)} came late in {queue}. {told(cause.why, incident)}{worst}{asked}{how}",
         cause.remedy,
     )

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from strayline_collector.detect.words.base import Words, count, exchange, keyed, queues, quoted
+from strayline_collector.detect.words.base import (
+    Words,
+    count,
+    exchange,
+    keyed,
+    queues,
+    quoted,
+    their,
+    them,
+    was,
+)
 from strayline_collector.store.ports import Row
 
 
@@ -28,7 +38,7 @@ def outlier(incident: Row, evidence: dict[str, Any]) -> Words:
     return Words(
         f"{incident['producer_service']} published {quoted(evidence.get('of'))} with the key of other messages",
         f"{count(incident)} went to {exchange(incident)} {keyed(incident)} and so into "
-        f"{incident['queue'] or 'a queue that no span names'}, while {share:.0%} of {evidence.get('units')} of their kind are published to {usual} "
+        f"{incident['queue'] or 'a queue that no span names'}, while {share:.0%} of {evidence.get('units')} of {their(incident)} kind are published to {usual} "
         f"and go {queues(evidence.get('expected_queues') or ['queues that no span names'])}. That key is otherwise used for other kinds of message.",
         f"Look at the code path that publishes {quoted(evidence.get('of'))}: exchange and key should be {usual}.",
     )
@@ -40,9 +50,9 @@ def unroutable(incident: Row, evidence: dict[str, Any]) -> Words:
         usual = (
             f"{evidence.get('usual_exchange') or '(default)'} / {evidence.get('usual_routing_key')}"
         )
-        why = f"Nothing was ever delivered with that key, while others of their kind are published to {usual}."
+        why = f"Nothing was ever delivered with that key, while others of {their(incident)} kind are published to {usual}."
     elif evidence.get("outcome") == "returned":
-        why = "The broker returned them: no binding matched, and no alternate exchange took them."
+        why = f"The broker returned {them(incident)}: no binding matched, and no alternate exchange took {them(incident)}."
     else:
         why = "The complete topology leads from there to no queue."
     return Words(
@@ -57,7 +67,7 @@ def alternate(incident: Row, evidence: dict[str, Any]) -> Words:
     return Words(
         f"Only the alternate exchange of {where} takes {key}",
         f"{count(incident)} published by {incident['producer_service']} to {where} {keyed(incident)} matched none of its bindings; "
-        f"its alternate exchange took them {queues(evidence.get('actual_queues'))}.",
+        f"its alternate exchange took {them(incident)} {queues(evidence.get('actual_queues'))}.",
         f"Bind a queue to {where} for {key}, or correct the key, unless what nobody takes is meant to be kept there.",
     )
 
@@ -67,7 +77,7 @@ def refused(incident: Row, evidence: dict[str, Any]) -> Words:
     takers = ", ".join(evidence.get("expected_queues") or [])
     return Words(
         f"{incident['consumer_service']} never succeeds with {key} in {queue}",
-        f"{count(incident)} of {exchange(incident)} {keyed(incident)} came to {queue} and were refused or failed there, every one so far, "
+        f"{count(incident)} of {exchange(incident)} {keyed(incident)} came to {queue} and {was(incident)} refused or failed there, every one so far, "
         f"while its consumer succeeds with others and the consumer of {takers} succeeds with these.",
         f"Look whether {key} belongs in {queue}: remove its binding there, or teach the consumer to handle it.",
     )

@@ -37,7 +37,7 @@ WITH dying AS MATERIALIZED (   -- by eight bytes first: most messages never die
         min(c.came_to) AS came_to
     FROM seen s
     LEFT JOIN queue_traits q ON q.name = s.queue AND q.dead_letter_exchange IS NOT NULL AND q.broker IS NOT DISTINCT FROM s.broker
-        AND q.vhost IS NOT DISTINCT FROM s.vhost AND q.environment IS NOT DISTINCT FROM s.environment
+        AND q.vhost IS NOT DISTINCT FROM s.vhost AND q.environment IS NOT DISTINCT FROM s.environment AND s.received_ns BETWEEN q.from_ns AND q.to_ns
     LEFT JOIN came_by c ON c.met = s.met AND c.queue = s.queue AND c.trace_id = s.trace_id AND c.span_id = s.span_id
     WHERE c.met IS NOT NULL
         OR q.name IS NOT NULL AND (s.settlement IN ('nack_drop', 'reject_drop') OR s.settlement IN ('nack_requeue', 'reject_requeue') AND s.delivery_count >= q.delivery_limit)
@@ -67,7 +67,7 @@ WITH dying AS MATERIALIZED (   -- by eight bytes first: most messages never die
     ANTI JOIN consumed c ON c.queue = e.target AND c.broker IS NOT DISTINCT FROM e.broker AND c.vhost IS NOT DISTINCT FROM e.vhost
         AND c.environment IS NOT DISTINCT FROM e.environment
     LEFT JOIN queue_traits q ON q.name = e.target AND q.broker IS NOT DISTINCT FROM e.broker AND q.vhost IS NOT DISTINCT FROM e.vhost
-        AND q.environment IS NOT DISTINCT FROM e.environment
+        AND q.environment IS NOT DISTINCT FROM e.environment AND q.to_ns = 9223372036854775807
     WHERE NOT (q.dead_letter_exchange IS NOT NULL AND (q.ttl_ms IS NOT NULL OR q.max_length IS NOT NULL OR q.max_length_bytes IS NOT NULL))
       AND NOT coalesce(q.is_stream, false)
     GROUP BY ALL

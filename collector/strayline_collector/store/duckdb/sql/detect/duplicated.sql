@@ -3,7 +3,8 @@
 -- A copy that somebody published again with the same stamp counts: both succeeded. `near`: duplicated_near.sql.
 WITH tried AS (
     SELECT d.*,
-        d.settlement IN ('ack', 'sent', 'auto') AND d.handled_end_ns IS NOT NULL AND NOT coalesce(d.failed, false) AS succeeded,
+        -- the handling of what a `basic.get` brought has no span: its acknowledgement ends it
+        d.settlement IN ('ack', 'sent', 'auto') AND (d.handled_end_ns IS NOT NULL OR d.source = 'shim') AND NOT coalesce(d.failed, false) AS succeeded,
         coalesce(d.settled_ns, d.handled_end_ns) AS done_ns
     FROM near d SEMI JOIN touched USING (key)
 ), parted AS (
@@ -33,7 +34,7 @@ WITH tried AS (
     FROM twice t
     LEFT JOIN (SELECT * FROM publish_facts WHERE first_batch >= $from) p ON p.message = coalesce(t.message, t.stamped)
     LEFT JOIN queue_traits q ON q.name = t.queue AND q.broker IS NOT DISTINCT FROM t.broker AND q.vhost IS NOT DISTINCT FROM t.vhost
-        AND q.environment IS NOT DISTINCT FROM t.environment
+        AND q.environment IS NOT DISTINCT FROM t.environment AND t.first_ns BETWEEN q.from_ns AND q.to_ns
     LEFT JOIN promises o ON o.queue = t.queue AND o.broker IS NOT DISTINCT FROM t.broker AND o.vhost IS NOT DISTINCT FROM t.vhost
         AND o.environment IS NOT DISTINCT FROM t.environment
     -- a stream hands every message to every consumer, fresh each time; so may a queue that nobody told of

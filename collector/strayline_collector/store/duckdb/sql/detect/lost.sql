@@ -7,6 +7,7 @@
 --              messages went: never more may be missing than went
 --   expired    its time was over before any later one came out
 --   max_length as many as the queue holds were behind it before any of those came out
+-- The last two say what became of a message that nobody took: every consumer has to have told until then what it took.
 -- Whatever a consuming channel may still hold, or was given without being seen to handle it (tags
 -- without a span), is claimed by nobody; nor what somebody unheard may have taken while no collector listened.
 WITH lacking AS (
@@ -19,7 +20,7 @@ WITH lacking AS (
         CASE WHEN q.max_priority IS NOT NULL THEN least(coalesce(m.priority, 0), q.max_priority) WHEN q.name IS NULL OR q.is_quorum THEN coalesce(m.priority, 0) ELSE 0 END AS weight
     FROM missing m
     LEFT JOIN queue_traits q ON q.name = m.queue AND q.broker IS NOT DISTINCT FROM m.broker AND q.vhost IS NOT DISTINCT FROM m.vhost
-        AND q.environment IS NOT DISTINCT FROM m.environment
+        AND q.environment IS NOT DISTINCT FROM m.environment AND m.start_ns BETWEEN q.from_ns AND q.to_ns
 ), places AS (
     SELECT DISTINCT environment, broker, vhost, queue, key FROM missing
 ), got AS (
@@ -27,6 +28,7 @@ WITH lacking AS (
     FROM delivery_facts d
     JOIN places w ON w.queue = d.queue AND w.broker IS NOT DISTINCT FROM d.broker AND w.vhost IS NOT DISTINCT FROM d.vhost AND w.environment IS NOT DISTINCT FROM d.environment
     LEFT JOIN queue_traits q ON q.name = d.queue AND q.broker IS NOT DISTINCT FROM d.broker AND q.vhost IS NOT DISTINCT FROM d.vhost AND q.environment IS NOT DISTINCT FROM d.environment
+        AND d.received_ns BETWEEN q.from_ns AND q.to_ns
 ), sums AS (
     SELECT key, count(DISTINCT hash(message)) AS seen, bool_or(epoch IS NULL) AS told_by_spans, approx_count_distinct(instance) AS instances,
         min(received_ns) AS first_ns, max(received_ns) AS last_ns, max(batch) AS batch, min(service) AS consumer_service
@@ -158,18 +160,19 @@ WITH lacking AS (
     FROM bounded
 ), confirmed AS (
     SELECT key, end_ns, max(row_number) AS so_far FROM (SELECT key, end_ns, row_number() OVER (PARTITION BY key ORDER BY end_ns, message) AS row_number FROM bounded) GROUP BY ALL
-), depths AS (       -- how many that were published after it were in the queue before any of those came out
-    SELECT l.key, l.message, c.so_far - coalesce(b.before, t.total) AS depth
+), depths AS (       -- how many that were published after it were in the queue before any of those came out, and when it was full by them
+    SELECT l.key, l.message, c.so_far - coalesce(b.before, t.total) AS depth, f.end_ns AS full_ns
     FROM lacking l
     JOIN (SELECT key, count(*) AS total FROM bounded GROUP BY key) t ON t.key = l.key
     ASOF LEFT JOIN (SELECT key, start_ns, min(before) AS before, min(out_ns) AS out_ns FROM entered GROUP BY ALL) b ON b.key = l.key AND b.start_ns > l.end_ns
     ASOF LEFT JOIN confirmed c ON c.key = l.key AND c.end_ns <= coalesce(b.out_ns, 9223372036854775807)
+    ASOF LEFT JOIN confirmed f ON f.key = l.key AND f.so_far >= coalesce(b.before, t.total) + l.max_length
     WHERE l.sure AND l.max_length IS NOT NULL
 ), weighed AS (
     SELECT l.*, s.seen, s.told_by_spans, s.batch AS seen_batch, s.consumer_service, s.instances, s.last_ns,
         coalesce(l.out_ns, m.now_ns) AS until_ns, m.now_ns, v.cause AS event_cause, v.event, v.at_ns, v.went,
         v.event IS NOT NULL AND (l.out_ns IS NULL OR l.out_ns >= v.from_ns) AS fits,
-        d.depth
+        d.depth, d.full_ns, l.end_ns + l.ttl_ms * 1000000 AS expired_ns
     FROM left_by l
     CROSS JOIN moment m
     LEFT JOIN sums s ON s.key = l.key
@@ -179,39 +182,48 @@ WITH lacking AS (
     SELECT w.*,
         coalesce(g.to_ns >= w.start_ns, false) AS maybe_held,
         coalesce(b.alive_ns >= w.start_ns, false) AS blind,
+        -- with other SDKs nobody counts deliveries
+        NOT w.told_by_spans AND NOT coalesce(be.alive_ns >= w.start_ns, false) AS known_till_expired,
+        NOT w.told_by_spans AND NOT coalesce(bf.alive_ns >= w.start_ns, false) AS known_till_full,
         coalesce(c.last_ns >= w.until_ns, false) AS covered,
         count(*) FILTER (WHERE w.fits) OVER (PARTITION BY w.key, w.event) AS gone,
         count(*) OVER (PARTITION BY w.key) AS absent
     FROM weighed w
     ASOF LEFT JOIN gaps g ON g.key = w.key AND g.from_ns <= w.until_ns
     ASOF LEFT JOIN blind_spots b ON b.key = w.key AND b.known_ns < w.until_ns
+    ASOF LEFT JOIN blind_spots be ON be.key = w.key AND be.known_ns < w.expired_ns
+    ASOF LEFT JOIN blind_spots bf ON bf.key = w.key AND bf.known_ns < w.full_ns
     ASOF LEFT JOIN covers c ON c.key = w.key AND c.first_ns <= w.start_ns
+), limited AS (
+    SELECT *,
+        coalesce(expired_ns <= now_ns AND coalesce(out_ns >= start_ns + ttl_ms * 1000000, true) AND (event IS NULL OR at_ns >= start_ns + ttl_ms * 1000000), false) AS time_over,
+        coalesce(depth >= max_length AND (event IS NULL OR out_ns < at_ns), false) AS filled
+    FROM doubted
 ), judged AS (
     SELECT *,
         CASE
             WHEN NOT sure THEN NULL
             WHEN fits AND gone <= went AND at_ns <= now_ns THEN event_cause
             WHEN seen IS NULL OR NOT declared OR dead_letter_exchange IS NOT NULL OR maybe_held THEN NULL
-            WHEN ttl_ms IS NOT NULL AND end_ns + ttl_ms * 1000000 <= now_ns AND coalesce(out_ns >= start_ns + ttl_ms * 1000000, true)
-                AND (event IS NULL OR at_ns >= start_ns + ttl_ms * 1000000) THEN 'expired'
-            WHEN depth >= max_length AND (event IS NULL OR out_ns < at_ns) THEN 'max_length'
+            WHEN time_over AND known_till_expired THEN 'expired'
+            WHEN filled AND known_till_full THEN 'max_length'
             WHEN out_ns <= now_ns AND NOT blind AND NOT told_by_spans AND single_active AND covered
                 AND ttl_ms IS NULL AND max_length IS NULL AND max_length_bytes IS NULL AND NOT fits THEN 'unknown'
         END AS proven_cause,
         out_ns <= now_ns AND NOT maybe_held AND NOT (coalesce(dead_letter_exchange IS NOT NULL, false) AND (ttl_ms IS NOT NULL OR max_length IS NOT NULL OR max_length_bytes IS NOT NULL))
             AND NOT (told_by_spans AND now_ns - out_ns < 30000000000) AS unseen
-    FROM doubted
+    FROM limited
 ), told_of AS (      -- a single active consumer that was there before and after took it, or nobody did
     SELECT j.* FROM judged j
     ANTI JOIN unheard u ON j.proven_cause IS DISTINCT FROM 'unknown' AND u.to_ns >= j.start_ns
-        AND u.from_ns <= CASE WHEN j.proven_cause = j.event_cause THEN j.at_ns WHEN j.proven_cause = 'expired' THEN j.end_ns + j.ttl_ms * 1000000 ELSE coalesce(j.out_ns, j.end_ns) END
+        AND u.from_ns <= CASE WHEN j.proven_cause = j.event_cause THEN j.at_ns WHEN j.proven_cause = 'expired' THEN j.expired_ns ELSE coalesce(j.out_ns, j.end_ns) END
     WHERE j.proven_cause IS NOT NULL OR j.unseen
 )
 SELECT key, 'lost' AS kind, CASE WHEN proven_cause IS NULL THEN 'unseen' END AS verdict, proven_cause AS cause,
     CASE
         WHEN proven_cause IN ('expired', 'max_length', 'purged') THEN 'info'
         WHEN proven_cause IS NOT NULL THEN 'error'
-        WHEN max_length_bytes IS NOT NULL THEN 'info'  -- it may have dropped it, as it was told to
+        WHEN max_length_bytes IS NOT NULL OR time_over OR filled THEN 'info'  -- it may have dropped it, as it was told to
         WHEN sure AND seen >= (SELECT unseen_share FROM thresholds) * (seen + absent) AND NOT blind AND (NOT told_by_spans OR covered AND instances = 1) THEN 'warning'
         ELSE 'info'
     END AS severity,
@@ -229,8 +241,8 @@ SELECT key, 'lost' AS kind, CASE WHEN proven_cause IS NULL THEN 'unseen' END AS 
             CASE WHEN blind THEN 'telemetry of a consumer that ended without a last word' END,
             'a consumer without instrumentation may have taken it'], lambda x: x IS NOT NULL) END,
         deliveries: []::VARCHAR[]}) AS evidence,
-    CASE WHEN proven_cause = event_cause THEN at_ns WHEN proven_cause = 'expired' THEN end_ns + ttl_ms * 1000000 ELSE coalesce(out_ns, end_ns) END AS event_ns,
-    CASE WHEN proven_cause = event_cause THEN at_ns WHEN proven_cause = 'expired' THEN end_ns + ttl_ms * 1000000
+    CASE WHEN proven_cause = event_cause THEN at_ns WHEN proven_cause = 'expired' THEN expired_ns ELSE coalesce(out_ns, end_ns) END AS event_ns,
+    CASE WHEN proven_cause = event_cause THEN at_ns WHEN proven_cause = 'expired' THEN expired_ns
          WHEN proven_cause = 'max_length' THEN coalesce(out_ns, last_ns, end_ns) ELSE out_ns END AS facts_until_ns,
     greatest(batch, coalesce(seen_batch, 0)) AS batch
 FROM told_of

@@ -61,7 +61,7 @@ SELECT a.environment, a.broker, a.vhost, a.exchange, a.routing_key, a.message, a
 FROM absent a
 SEMI JOIN touched t ON t.key = a.key
 LEFT JOIN queue_traits q ON q.name = a.queue AND q.broker IS NOT DISTINCT FROM a.broker AND q.vhost IS NOT DISTINCT FROM a.vhost
-    AND q.environment IS NOT DISTINCT FROM a.environment
+    AND q.environment IS NOT DISTINCT FROM a.environment AND a.start_ns BETWEEN q.from_ns AND q.to_ns
 ANTI JOIN (SELECT DISTINCT reply_to FROM publish_facts WHERE reply_to IS NOT NULL) r ON r.reply_to = a.queue
 ANTI JOIN (SELECT DISTINCT broker, vhost, name, type FROM topology_facts WHERE kind = 'exchange' AND (type LIKE 'x-%' OR type = 'headers')) x
     ON (x.type <> 'headers' OR NOT a.sure) AND x.name = a.exchange AND x.broker IS NOT DISTINCT FROM a.broker AND x.vhost IS NOT DISTINCT FROM a.vhost

@@ -3,7 +3,8 @@
 -- and another queue's consumer succeeds with these.
 WITH recent AS (
     SELECT d.*, (d.settlement IN ('nack_drop', 'reject_drop') OR coalesce(d.failed, false)) AS refused,
-        NOT coalesce(d.failed, false) AND d.handled_end_ns IS NOT NULL AND coalesce(d.settlement, 'ack') IN ('ack', 'sent', 'auto') AS succeeded
+        NOT coalesce(d.failed, false) AND coalesce(d.settlement, CASE WHEN d.handled_end_ns IS NOT NULL THEN 'ack' END, '') IN ('ack', 'sent', 'auto')
+            AND (d.handled_end_ns IS NOT NULL OR d.source = 'shim') AS succeeded   -- of a `basic.get` no handling is seen
     FROM delivery_facts d
     WHERE d.queue <> '*' AND d.exchange IS NOT NULL AND d.routing_key IS NOT NULL AND d.death IS NULL
       AND d.received_ns >= (SELECT max(received_ns) FROM delivery_facts) - (SELECT (population_h * 3600e9)::BIGINT FROM thresholds)
@@ -11,8 +12,8 @@ WITH recent AS (
     SELECT * FROM recent WHERE refused
 ), handled AS (    -- in the end, if only after a retry that its queue arranged
     SELECT DISTINCT environment, broker, vhost, queue, message FROM delivery_facts
-    WHERE message IN (SELECT message FROM bad) AND queue IS NOT NULL AND NOT coalesce(failed, false) AND handled_end_ns IS NOT NULL
-      AND coalesce(settlement, 'ack') IN ('ack', 'sent', 'auto')
+    WHERE message IN (SELECT message FROM bad) AND queue IS NOT NULL AND NOT coalesce(failed, false)
+      AND coalesce(settlement, CASE WHEN handled_end_ns IS NOT NULL THEN 'ack' END, '') IN ('ack', 'sent', 'auto') AND (handled_end_ns IS NOT NULL OR source = 'shim')
 ), recovered AS (
     SELECT DISTINCT b.environment, b.broker, b.vhost, b.queue, b.service, b.exchange, b.routing_key
     FROM bad b JOIN handled h ON h.message = b.message AND h.queue = b.queue AND h.environment IS NOT DISTINCT FROM b.environment

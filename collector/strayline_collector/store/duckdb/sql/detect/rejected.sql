@@ -12,6 +12,7 @@ JOIN (
     SELECT *, concat_ws('|', coalesce(environment, ''), coalesce(broker, ''), coalesce(vhost, ''), name) AS key
     FROM queue_traits WHERE dead_letter_exchange IS NULL AND NOT is_stream
 ) q ON q.name = d.queue AND q.broker IS NOT DISTINCT FROM d.broker AND q.vhost IS NOT DISTINCT FROM d.vhost AND q.environment IS NOT DISTINCT FROM d.environment
+    AND d.received_ns BETWEEN q.from_ns AND q.to_ns
 SEMI JOIN touched t ON t.key = q.key
 WHERE d.settlement IN ('nack_drop', 'reject_drop') OR d.delivery_count >= q.delivery_limit
 QUALIFY row_number() OVER (PARTITION BY d.environment, d.broker, d.vhost, d.queue, d.message ORDER BY d.received_ns DESC, d.span_id DESC) = 1;

@@ -72,7 +72,7 @@ WITH delaying AS (
     LEFT JOIN (SELECT * FROM publish_facts WHERE first_batch >= $told_from) p ON p.message = a.message
     LEFT JOIN retries r ON r.message = a.message
     LEFT JOIN queue_traits q ON q.name = a.queue AND q.broker IS NOT DISTINCT FROM a.broker AND q.vhost IS NOT DISTINCT FROM a.vhost
-        AND q.environment IS NOT DISTINCT FROM a.environment
+        AND q.environment IS NOT DISTINCT FROM a.environment AND a.received_ns BETWEEN q.from_ns AND q.to_ns
     LEFT JOIN promises o ON o.queue = a.queue AND o.broker IS NOT DISTINCT FROM a.broker AND o.vhost IS NOT DISTINCT FROM a.vhost
         AND o.environment IS NOT DISTINCT FROM a.environment
     LEFT JOIN delaying x ON x.name = a.stream_exchange AND x.broker IS NOT DISTINCT FROM a.broker AND x.vhost IS NOT DISTINCT FROM a.vhost

@@ -2,10 +2,13 @@
 -- (docs/messages.md, section 5). `pauses` (detect/pauses.sql) holds when that was; a stall that
 -- ended stays, with its end.
 WITH known AS (
-    SELECT u.*, q.ttl_ms
+    SELECT u.*,
+        -- what it refuses only a confirm tells
+        coalesce(starts_with(q.overflow, 'reject-publish') AND (q.max_length IS NOT NULL OR q.max_length_bytes IS NOT NULL), false) AS refuses,
+        CASE WHEN coalesce(q.overflow, 'drop-head') = 'drop-head' THEN q.max_length END AS holds
     FROM pauses u
     LEFT JOIN queue_traits q ON q.name = u.queue AND q.broker IS NOT DISTINCT FROM u.broker AND q.vhost IS NOT DISTINCT FROM u.vhost
-        AND q.environment IS NOT DISTINCT FROM u.environment
+        AND q.environment IS NOT DISTINCT FROM u.environment AND u.from_ns BETWEEN q.from_ns AND q.to_ns
     WHERE NOT coalesce(q.is_stream OR q.short_lived OR q.ttl_ms IS NOT NULL, false)
       AND u.queue NOT IN (SELECT reply_to FROM publish_facts WHERE reply_to IS NOT NULL)
 ), got AS (          -- a delivery that names no broker may be of any queue of the name
@@ -29,7 +32,8 @@ WITH known AS (
 ), firsts AS MATERIALIZED (
     SELECT key, message, min(received_ns) AS received_ns FROM got WHERE message IS NOT NULL GROUP BY ALL
 ), sent AS (
-    SELECT rowid AS row_id, p.message, p.environment, p.broker, p.vhost, p.exchange, p.routing_key, p.routing_headers, p.mandatory, p.start_ns
+    SELECT rowid AS row_id, p.message, p.environment, p.broker, p.vhost, p.exchange, p.routing_key, p.routing_headers, p.mandatory, p.start_ns,
+        coalesce(p.outcome IN ('confirmed', 'committed'), false) AS taken
     FROM publish_facts p, moment m
     WHERE p.delay_ms IS NULL AND p.expiration_ms IS NULL AND (p.outcome IS NULL OR p.outcome IN ('confirmed', 'committed', 'unconfirmed'))
       AND p.start_ns <= m.now_ns
@@ -41,7 +45,7 @@ WITH known AS (
         AND p.environment IS NOT DISTINCT FROM e.environment AND p.broker IS NOT DISTINCT FROM e.broker AND p.vhost IS NOT DISTINCT FROM e.vhost
         AND p.routing_headers IS NOT DISTINCT FROM e.routing_headers AND (p.mandatory OR NOT e.if_mandatory)
     LEFT JOIN firsts f ON f.key = k.key AND f.message = p.message
-    WHERE coalesce(p.start_ns < k.to_ns, true) AND CASE WHEN f.message IS NULL THEN k.to_ns IS NULL OR k.unheard ELSE f.received_ns >= k.to_ns END
+    WHERE coalesce(p.start_ns < k.to_ns, true) AND CASE WHEN f.message IS NULL THEN (k.to_ns IS NULL OR k.unheard) AND (p.taken OR NOT k.refuses) ELSE f.received_ns >= k.to_ns END
     UNION
     SELECT w.key, w.pause_ns, w.row_id
     FROM (
@@ -51,7 +55,7 @@ WITH known AS (
             AND p.environment IS NOT DISTINCT FROM k.environment AND p.broker IS NOT DISTINCT FROM k.broker AND p.vhost IS NOT DISTINCT FROM k.vhost
         LEFT JOIN firsts f ON f.key = k.key AND f.message = p.message
         WHERE p.routing_headers IS NULL
-          AND coalesce(p.start_ns < k.to_ns, true) AND CASE WHEN f.message IS NULL THEN k.to_ns IS NULL OR k.unheard ELSE f.received_ns >= k.to_ns END
+          AND coalesce(p.start_ns < k.to_ns, true) AND CASE WHEN f.message IS NULL THEN (k.to_ns IS NULL OR k.unheard) AND (p.taken OR NOT k.refuses) ELSE f.received_ns >= k.to_ns END
     ) w
     WHERE NOT EXISTS (SELECT 1 FROM delivery_facts d WHERE d.message = w.message AND d.queue <> w.queue)
       AND NOT EXISTS (SELECT 1 FROM topology_facts t WHERE t.kind = 'exchange' AND t.name = w.exchange AND (t.type LIKE 'x-%' OR t.type = 'headers') AND t.vhost IS NOT DISTINCT FROM w.vhost)
@@ -69,6 +73,8 @@ WITH known AS (
     LEFT JOIN given g ON g.key = w.key AND g.service = p.service AND g.instance IS NOT DISTINCT FROM p.instance AND g.channel IS NOT DISTINCT FROM p.channel AND g.exchange = p.exchange
     LEFT JOIN handed h ON h.key = k.key AND h.from_ns = k.from_ns
     WHERE f.message IS NOT NULL OR g.start_ns IS NULL OR p.start_ns > g.start_ns
+    -- of a queue that drops its oldest the newest wait
+    QUALIFY f.message IS NOT NULL OR k.holds IS NULL OR row_number() OVER (PARTITION BY k.key, k.from_ns ORDER BY p.start_ns DESC, p.n DESC, p.message) <= k.holds
 ), told AS (
     SELECT key, min(service) AS consumer_service, max(batch) AS batch FROM got GROUP BY key
 )

@@ -28,7 +28,7 @@ WITH consumed AS (
     ANTI JOIN consumed c ON starts_with(c.queue, 'amq.rabbitmq.reply-to') AND c.environment IS NOT DISTINCT FROM w.environment
     WHERE w.exchange = '' AND starts_with(w.routing_key, 'amq.rabbitmq.reply-to')
 ), sent AS MATERIALIZED (
-    SELECT p.environment, p.broker, p.vhost, p.exchange, p.routing_key, p.routing_headers, p.service, p.message, p.mandatory, p.outcome, p.start_ns, p.end_ns, p.batch
+    SELECT p.environment, p.broker, p.vhost, p.exchange, p.routing_key, p.routing_headers, p.service, p.message, p.mandatory, p.outcome, p.start_ns, p.end_ns, p.batch, p.expiration_ms
     FROM publish_facts p SEMI JOIN asked a ON a.exchange = p.exchange AND a.routing_key = p.routing_key
     ANTI JOIN unheard u ON p.start_ns BETWEEN u.from_ns AND u.to_ns
     WHERE p.outcome IS DISTINCT FROM 'returned' AND p.outcome IS DISTINCT FROM 'rolled_back'
@@ -38,7 +38,11 @@ WITH consumed AS (
     FROM sent p JOIN silent_queues e ON e.exchange = p.exchange AND e.routing_key = p.routing_key AND p.start_ns BETWEEN e.from_ns AND e.to_ns
         AND e.environment IS NOT DISTINCT FROM p.environment AND e.broker IS NOT DISTINCT FROM p.broker AND e.vhost IS NOT DISTINCT FROM p.vhost
         AND e.routing_headers IS NOT DISTINCT FROM p.routing_headers
+    -- where it waits to be dead-lettered nobody has to take it before its time is over
+    LEFT JOIN queue_traits q ON q.name = e.queue AND q.dead_letter_exchange IS NOT NULL AND q.broker IS NOT DISTINCT FROM e.broker AND q.vhost IS NOT DISTINCT FROM e.vhost
+        AND q.environment IS NOT DISTINCT FROM e.environment AND p.start_ns BETWEEN q.from_ns AND q.to_ns
     WHERE p.outcome IN ('confirmed', 'committed') AND (p.mandatory OR NOT e.if_mandatory)
+      AND NOT coalesce(q.name IS NOT NULL AND CAST(p.end_ns AS DOUBLE) + least(q.ttl_ms, p.expiration_ms) * 1e6 > (SELECT max(start_ns) FROM publish_facts), false)
 ), for_key AS (
     SELECT p.environment, p.broker, p.vhost, CASE WHEN p.exchange = '' THEN p.routing_key END AS queue, p.exchange, p.routing_key, p.service AS producer_service,
         p.message, p.start_ns, p.end_ns, p.batch, {exchange: p.exchange, routing_key: p.routing_key, service: p.service} AS via

@@ -3,7 +3,7 @@
 -- and keys, with times, that a complete actual topology routes to no queue; `alternates` those that it
 -- routes to queues by an alternate exchange alone. By what is known of an incomplete one that is so
 -- only of messages which were seen in those queues and in no other.
-WITH delayed AS (
+WITH RECURSIVE delayed AS (
     SELECT DISTINCT broker, vhost, name FROM topology_facts WHERE kind = 'exchange' AND type = 'x-delayed-message'
 ), lost AS MATERIALIZED (   -- few; what follows looks at their exchanges alone
     SELECT p.*, w.exchange IS NOT NULL AND p.outcome IS DISTINCT FROM 'returned' AS by_topology
@@ -21,29 +21,41 @@ WITH delayed AS (
 ), queues AS (
     SELECT broker, vhost, name, bool_or(durable) AS durable FROM topology_facts
     WHERE kind = 'queue' AND action = 'declare' GROUP BY ALL
+), by_headers AS (    -- where a message goes its headers decide, not its key
+    SELECT DISTINCT broker, vhost, name FROM topology_facts WHERE kind = 'exchange' AND type = 'headers'
+    UNION SELECT DISTINCT broker, vhost, exchange FROM lost WHERE exchange IN ('amq.headers', 'amq.match')
 ), arrivals AS (
     SELECT d.*,
         -- of a queue that nobody was seen to declare, a name of its own says that it is meant to last
         coalesce(q.durable, NOT regexp_matches(d.queue, '^(amq\.gen-|amq\.rabbitmq\.|\*)')) AS durable
     FROM (
-        SELECT exchange, routing_key, broker, vhost, queue, min(received_ns) AS received_ns, count(*) AS deliveries
-        FROM delivery_facts WHERE queue IS NOT NULL AND death IS NULL AND exchange IN (SELECT exchange FROM lost) GROUP BY ALL
+        SELECT d.exchange, d.routing_key, d.broker, d.vhost, d.queue, CASE WHEN h.name IS NOT NULL THEN p.routing_headers END AS headers, min(d.received_ns) AS received_ns, count(*) AS deliveries
+        FROM delivery_facts d
+        LEFT JOIN by_headers h ON h.name = d.exchange AND h.broker IS NOT DISTINCT FROM d.broker AND h.vhost IS NOT DISTINCT FROM d.vhost
+        LEFT JOIN publish_facts p ON h.name IS NOT NULL AND p.trace_id = d.publish_trace_id AND p.span_id = d.publish_span_id
+        WHERE d.queue IS NOT NULL AND d.death IS NULL AND d.exchange IN (SELECT exchange FROM lost) GROUP BY ALL
     ) d
     LEFT JOIN queues q ON q.name = d.queue AND q.broker IS NOT DISTINCT FROM d.broker AND q.vhost IS NOT DISTINCT FROM d.vhost
-), durable_exchanges AS (
+), durable_exchanges AS (   -- that a durable queue is bound to, if only by way of another exchange
     SELECT DISTINCT t.broker, t.vhost, t.source_name AS exchange
     FROM topology_facts t JOIN queues q ON q.name = t.destination AND q.durable AND q.broker IS NOT DISTINCT FROM t.broker AND q.vhost IS NOT DISTINCT FROM t.vhost
     WHERE t.kind = 'binding' AND t.action = 'bind' AND coalesce(t.destination_kind, 'queue') = 'queue'
     UNION
     SELECT DISTINCT broker, vhost, exchange FROM arrivals WHERE durable
+    UNION
+    SELECT t.broker, t.vhost, t.source_name
+    FROM topology_facts t JOIN durable_exchanges e ON e.exchange = t.destination AND e.broker IS NOT DISTINCT FROM t.broker AND e.vhost IS NOT DISTINCT FROM t.vhost
+    WHERE t.kind = 'binding' AND t.action = 'bind' AND t.destination_kind = 'exchange'
 ), keys AS (
     SELECT broker, vhost, exchange, routing_key, count(*) AS publishes FROM publish_facts WHERE exchange IN (SELECT exchange FROM lost) GROUP BY ALL
 ), reached AS (
-    SELECT broker, vhost, exchange, routing_key, min(received_ns) FILTER (WHERE durable) AS durable_ns, sum(deliveries)::BIGINT AS deliveries FROM arrivals GROUP BY ALL
+    SELECT broker, vhost, exchange, routing_key, headers, min(received_ns) FILTER (WHERE durable) AS durable_ns, sum(deliveries)::BIGINT AS deliveries FROM arrivals GROUP BY ALL
 ), weighed AS (
     SELECT l.*, r.durable_ns, e.exchange IS NOT NULL AS durable_bound, k.publishes, coalesce(r.deliveries, 0) AS deliveries, i.exchange IS NOT NULL AS intended
     FROM lost l
+    LEFT JOIN by_headers h ON h.name = l.exchange AND h.broker IS NOT DISTINCT FROM l.broker AND h.vhost IS NOT DISTINCT FROM l.vhost
     LEFT JOIN reached r ON r.exchange = l.exchange AND r.routing_key = l.routing_key AND r.broker IS NOT DISTINCT FROM l.broker AND r.vhost IS NOT DISTINCT FROM l.vhost
+        AND r.headers IS NOT DISTINCT FROM CASE WHEN h.name IS NOT NULL THEN l.routing_headers END
     LEFT JOIN durable_exchanges e ON e.exchange = l.exchange AND e.broker IS NOT DISTINCT FROM l.broker AND e.vhost IS NOT DISTINCT FROM l.vhost
     LEFT JOIN keys k ON k.exchange = l.exchange AND k.routing_key = l.routing_key AND k.broker IS NOT DISTINCT FROM l.broker AND k.vhost IS NOT DISTINCT FROM l.vhost
     LEFT JOIN (SELECT DISTINCT broker, vhost, exchange, routing_key FROM named) i ON i.exchange = l.exchange AND i.routing_key = l.routing_key
