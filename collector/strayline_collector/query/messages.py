@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from strayline_collector.query.judged import findings_of_messages
 from strayline_collector.query.wire import Delivery, FindingRef, Message, Messages
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
@@ -19,13 +20,13 @@ def read_messages(
     None does not filter."""
     rows = session.rows(load("query/messages"), {**filters, "limit": limit + 1, "offset": offset})
     page = rows[:limit]
-    names = {"messages": [row["message"] for row in page]}
+    names = [row["message"] for row in page]
     deliveries: dict[str, list[Delivery]] = defaultdict(list)
     findings: dict[str, list[FindingRef]] = defaultdict(list)
     if page:
-        for row in session.rows(load("query/message_deliveries"), names):
+        for row in session.rows(load("query/message_deliveries"), {"messages": names}):
             deliveries[row["message"]].append(_delivery(row))
-        for row in session.rows(load("query/message_findings"), names):
+        for row in findings_of_messages(session, names):
             findings[row["message"]].append(
                 FindingRef(
                     id=row["id"], kind=row["kind"], role=row["role"], severity=row["severity"]

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from strayline_collector.query.infer import read_inferred
+from strayline_collector.query.judged import findings_of_traces
 from strayline_collector.query.story import Loaded, never_seen, read_story
 from strayline_collector.query.wire import (
     ClockBound,
@@ -29,7 +30,6 @@ from strayline_collector.query.wire import (
     SpanLink,
     Trace,
 )
-from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Session
 from strayline_collector.trace.clock import Bound, Correction, bounds, corrected, correction, orders
 from strayline_collector.trace.critical_path import critical_path
@@ -157,9 +157,8 @@ def _text(told: Told) -> bytes:
 
 def _findings(session: Session, trace_ids: list[str]) -> dict[SpanKey, list[str]]:
     findings: dict[SpanKey, list[str]] = defaultdict(list)
-    if session.rows("SELECT 1 AS one FROM findings WHERE status <> 'retracted' LIMIT 1"):
-        for row in session.rows(load("query/trace_findings"), {"trace_ids": trace_ids}):
-            findings[SpanKey(row["trace_id"], row["span_id"])].append(row["id"])
+    for row in findings_of_traces(session, trace_ids):
+        findings[SpanKey(row["trace_id"], row["span_id"])].append(row["id"])
     return findings
 
 
