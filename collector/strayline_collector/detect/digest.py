@@ -25,7 +25,9 @@ _TABLES: Final = {
             *((name, pa.int64()) for name in ("first_ns", "last_ns", "messages")),
         ]
     ),
-    "came_ways": pa.schema([*_PLACE, ("queue", pa.string()), *_WAY, ("died", pa.bool_())]),
+    "came_ways": pa.schema(
+        [*_PLACE, ("queue", pa.string()), *_WAY, ("died", pa.bool_()), ("batch", pa.int64())]
+    ),
     "kinds_sent": pa.schema(
         [(name, pa.int64()) for name in ("message_kind", "least_way", "greatest_way")]
     ),

@@ -4,9 +4,12 @@ SELECT message_kind, min(least_way) AS least_way, max(greatest_way) AS greatest_
 FROM (
     SELECT (hash(environment, service, type IS NULL, coalesce(type, operation)) >> 1)::BIGINT AS message_kind,
         min((hash(exchange, routing_key, reverse(routing_key)) >> 1)::BIGINT) AS least_way, max((hash(exchange, routing_key, reverse(routing_key)) >> 1)::BIGINT) AS greatest_way
-    FROM publish_facts
-    WHERE batch > $since AND exchange IS NOT NULL AND routing_key IS NOT NULL
-      AND NOT starts_with(routing_key, 'amq.rabbitmq.reply-to') AND NOT starts_with(routing_key, 'amq.gen-')
+    FROM (
+        SELECT DISTINCT environment, service, type, CASE WHEN type IS NULL THEN operation END AS operation, exchange, routing_key
+        FROM publish_facts
+        WHERE batch > $since AND exchange IS NOT NULL AND routing_key IS NOT NULL
+    )
+    WHERE NOT starts_with(routing_key, 'amq.rabbitmq.reply-to') AND NOT starts_with(routing_key, 'amq.gen-')
     GROUP BY 1
     UNION ALL
     SELECT * FROM kinds_sent
