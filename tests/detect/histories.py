@@ -14,6 +14,8 @@ from strayline_collector.store.duckdb.store import DuckDBStore
 
 EPOCH = "0123456789abcdef"
 S = 1_000_000_000
+ALIKE = ("tenant-1.queue-10", "tenant-8.queue-60")
+"""DuckDB's hash of one text is the same for both."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,7 @@ import pytest
 
 from strayline_collector.detect.digest import Digest
 from strayline_collector.store.duckdb.store import DuckDBStore
-from tests.detect.histories import Attempt, delivery_row, publish_row, put
-
-ALIKE = ("tenant-1.queue-10", "tenant-8.queue-60")
-"""DuckDB's hash of one text is the same for both."""
+from tests.detect.histories import ALIKE, Attempt, delivery_row, publish_row, put
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from strayline_collector.detect.memory import packed, unpacked
 from strayline_collector.detect.order import OrderMemory
 from strayline_collector.detect.runner import Runner
 from strayline_collector.store.duckdb.store import DuckDBStore
-from tests.detect.histories import Attempt, emptied, put, rows_of
+from tests.detect.histories import ALIKE, Attempt, emptied, put, rows_of
+from tests.detect.judged import in_loads
 from tests.detect.loads import anew, arrive, stream, told
 from tests.detect.simulator import simulate
 
@@ -60,6 +61,18 @@ def holds(
 @pytest.mark.parametrize("seed", range(6))
 def test_order_judged_load_by_load_is_order_judged_at_once(store: DuckDBStore, seed: int) -> None:
     holds(store, seed, ORDER)
+
+
+def test_queues_of_alike_names_are_judged_each_by_its_own(store: DuckDBStore) -> None:
+    emptied(store)
+    ways = tuple(zip((2, 6), ALIKE, strict=True))
+    ahead = [Attempt(n + 2, 1, 1, 10, 20, queue=queue) for n, queue in ways]
+    behind = [Attempt(n, 1, 2, 12, 90, queue=queue) for n, queue in ways]
+    again = ahead[0].but(tag=3, received=95, settled=99, redelivered=True)
+    in_loads(store, [ahead + behind, [again]], ["reordered"])
+    found = told(store)
+    assert {row[15] for row in found} == {ALIKE[1]}
+    assert found == anew(store, detectors=ORDER)
 
 
 @pytest.mark.parametrize("seed", range(10, 12))

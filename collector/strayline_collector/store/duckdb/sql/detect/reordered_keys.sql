@@ -1,7 +1,14 @@
--- What the keys `k` among `changed` are called.
-SELECT r.k, concat_ws('|', 'stamp', coalesce(environment, ''), coalesce(broker, ''), coalesce(vhost, ''), queue, substr(stamp, 3, 16)) AS key,
-    environment, broker, vhost, queue, substr(stamp, 3, 16) AS producer
-FROM delivery_facts d JOIN (SELECT k, max(rid) AS rid FROM changed GROUP BY k) r ON r.rid = d.rowid
-WHERE r.k NOT IN (SELECT k FROM order_keys)
-UNION ALL
-SELECT * FROM order_keys;
+-- What the keys `k` among `changed` are called. Some names hash alike: then `k` is several queues', and what is judged again is
+-- judged again in each of them.
+WITH places AS (
+    SELECT DISTINCT environment, broker, vhost, queue, hash(environment, broker, vhost, queue) AS place FROM ends
+), producing AS (
+    SELECT r.k, hash(environment, broker, vhost, queue) AS place, substr(stamp, 3, 16) AS producer
+    FROM delivery_facts d JOIN (SELECT k, max(rid) AS rid FROM changed GROUP BY k) r ON r.rid = d.rowid
+    WHERE r.k NOT IN (SELECT k FROM order_keys)
+    UNION
+    SELECT k, hash(environment, broker, vhost, queue), producer FROM order_keys
+)
+SELECT k, concat_ws('|', 'stamp', coalesce(environment, ''), coalesce(broker, ''), coalesce(vhost, ''), queue, producer) AS key,
+    environment, broker, vhost, queue, producer
+FROM producing JOIN places USING (place);
