@@ -1,3 +1,3 @@
--- The late ones among the arranged messages, with their places.
+-- The late ones with their places; `near` are the arranged messages of their hashes.
 SELECT a.position, a.sequence, a.received_ns, a.at_ns, a.again, l.*
-FROM arranged a JOIN late_by_either l ON l.m = a.m;
+FROM near a JOIN late_by_either l ON l.m = a.m;
