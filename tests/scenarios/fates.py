@@ -45,6 +45,35 @@ async def handled_once(play: Play) -> None:
     await acknowledges(play, arrives=True)
 
 
+async def gets(play: Play, *, arrives: bool) -> None:
+    """The same by ``basic.get``, whose handling nobody sees."""
+    channel = await play.channel()
+    await channel.declare_queue("work", durable=True)
+    await play.publish(channel, "work", "m0", "m1")
+    relay = Relay(play.url)
+    async with relay.serving() as url:
+        first = await play.channel(url=url)
+        got = await play.got(first, "work")
+        if not arrives:
+            relay.requests.clear()
+        await got.ack()
+        if arrives:
+            await play.close(first)
+        else:
+            relay.cut()
+        second = await play.channel()
+        for _ in range(1 if arrives else 2):
+            await (await play.got(second, "work")).ack()
+
+
+async def got_twice(play: Play) -> None:
+    await gets(play, arrives=False)
+
+
+async def got_once(play: Play) -> None:
+    await gets(play, arrives=True)
+
+
 def handled_truth(facts: Sequence[Fact]) -> Truth:
     acked = [fact.message for fact in only(facts, "ack")]
     twice = frozenset(name for name in acked if acked.count(name) > 1)
@@ -123,6 +152,7 @@ def dead_truth(facts: Sequence[Fact]) -> Truth:
 
 FATES = (
     Scenario("handled_twice", handled_twice, handled_once, handled_truth),
+    Scenario("got_twice", got_twice, got_once, handled_truth),
     Scenario("loop", loop, loop_healthy, looping("warning")),
     Scenario("tight_loop", tight_loop, loop_healthy, looping("error")),
     Scenario("dead_lettered", dead_lettered, dead_lettered_healthy, dead_truth),

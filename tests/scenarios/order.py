@@ -54,6 +54,31 @@ async def quorum_requeue_healthy(play: Play) -> None:
     await gives_back(play, 1, **QUORUM)
 
 
+async def recovers(play: Play, *settled: str) -> None:
+    """``basic.recover`` gives back all that is not settled, when the last has come."""
+    await play.publish(await work(play), "work", *NAMES)
+    channel = await play.channel(len(NAMES))
+
+    async def handle(got: Got) -> None:
+        if got.raw.redelivered or got.id in settled:
+            await got.ack()
+        if got.id == NAMES[-1] and not got.raw.redelivered:
+            play.log.write("recover")
+            raw = await channel.get_underlay_channel()
+            await raw.basic_recover(requeue=True)
+
+    await play.consume(channel, "work", handle)
+    await play.times("ack", len(NAMES))
+
+
+async def recover(play: Play) -> None:
+    await recovers(play, "m3", "m4", "m5")
+
+
+async def recover_healthy(play: Play) -> None:
+    await recovers(play, "m0", "m1", "m2")
+
+
 # -- channel_closed: a consumer ends with messages in hand
 
 
@@ -368,6 +393,7 @@ def broken_key(cause: str) -> Any:
 ORDER = (
     Scenario("requeue", requeue, requeue_healthy, late("requeue", "warning", of=lambda f: only(f, "requeue"))),
     Scenario("quorum_requeue", quorum_requeue, quorum_requeue_healthy, late("requeue", "warning", of=lambda f: only(f, "requeue"))),
+    Scenario("recover", recover, recover_healthy, late("requeue", "warning")),
     Scenario("channel_closed", channel_closed, channel_closed_healthy, late("channel_closed", "info")),
     Scenario("killed", killed, killed_healthy, late("channel_closed", "info")),
     Scenario("unseen", unseen, unseen_healthy, late("unknown", "info")),

@@ -110,7 +110,7 @@ class Play:
     async def publish(
         self, channel: AbstractChannel, key: str, *names: str, exchange: str = "",
         ordering_key: str | None = None, type: str | None = None, priority: int | None = None,  # noqa: A002 - AMQP's word
-        patience: float | None = None,
+        patience: float | None = None, headers: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
         """Publishes a message of each name and waits for the broker's word; ``patience`` seconds at
         most, where given."""
@@ -122,8 +122,8 @@ class Play:
         for name in names:
             where = {"lane": self._lanes[id(channel)], "place": f"{exchange}/{key}"}
             message = aio_pika.Message(
-                name.encode(), message_id=name, type=type, priority=priority or None
-            )
+                name.encode(), message_id=name, type=type, priority=priority or None, headers=dict(headers or {}),
+            )  # fmt: skip
             self.log.write("publish", name, **where)
             with strayline.ordering_key(ordering_key or name):
                 try:
@@ -155,6 +155,16 @@ class Play:
             else channel.get_queue(queue, ensure=False)
         )
         return str(await source.consume(handle, no_ack=no_ack))
+
+    async def got(self, channel: AbstractChannel, queue: str) -> Got:
+        """The next message by ``basic.get``, once there is one."""
+        source = await channel.get_queue(queue, ensure=False)
+        async with asyncio.timeout(PATIENCE_S):
+            while (raw := await source.get(fail=False)) is None:
+                pass
+        found = Got(self, raw, self._lanes[id(channel)], queue)
+        found.note("handle")
+        return found
 
     async def until(self, condition: Callable[[], Any]) -> None:
         """Waits until the condition holds; fails after a minute."""

@@ -123,6 +123,35 @@ async def alternate_healthy(play: Play) -> None:
     await kept_aside(play, "order.created", "order.created")
 
 
+async def unbound(play: Play, *taken_away: str) -> None:
+    """The key had a queue, until its owner took the binding away."""
+    channel = await play.channel()
+    aside = await channel.declare_exchange("unrouted", "fanout", durable=True)
+    await (await channel.declare_queue("rest", durable=True)).bind(aside)
+    ways: dict[str, Any] = {"alternate-exchange": "unrouted"}
+    await channel.declare_exchange("events", "direct", durable=True, arguments=ways)
+    work = await channel.declare_queue("work", durable=True)
+    for key in ("order.created", "order.paid"):
+        await work.bind("events", key)
+    for queue in ("work", "rest"):
+        await play.consume(await play.channel(1), queue, one_by_one(play))
+    await play.publish(channel, "order.created", "m0", exchange="events")
+    await play.times("ack", 1)
+    for key in taken_away:
+        await work.unbind("events", key)
+    await play.publish(channel, "order.created", "m1", exchange="events")
+    await play.publish(channel, "order.paid", "m2", exchange="events")
+    await play.times("ack", 3)
+
+
+async def alternate_since(play: Play) -> None:
+    await unbound(play, "order.created")
+
+
+async def alternate_since_healthy(play: Play) -> None:
+    await unbound(play)
+
+
 def alternate_truth(facts: Sequence[Fact]) -> Truth:
     aside = ids(f for f in only(facts, "handle") if f.place == "rest")
     elsewhere = ids(f for f in only(facts, "handle", "returned") if f.place != "rest")
@@ -131,6 +160,11 @@ def alternate_truth(facts: Sequence[Fact]) -> Truth:
         for place in {f.place for f in only(facts, "publish")}
         for sent in [ids(f for f in only(facts, "publish") if f.place == place)]
     }
+
+
+def alternate_since_truth(facts: Sequence[Fact]) -> Truth:
+    aside = ids(f for f in only(facts, "handle") if f.place == "rest")
+    return {Expected("unroutable", "alternate", "", "info", "events/order.created"): aside}
 
 
 # -- stale_binding: an older release bound it, nobody removed it
@@ -153,6 +187,44 @@ async def stale_binding(play: Play) -> None:
 
 async def stale_binding_healthy(play: Play) -> None:
     await left_behind(play, "order.updated")
+
+
+# -- headers decide, by value and type; another channel than the one that declared the exchange publishes
+
+
+async def by_headers(play: Play, *messages: tuple[str, dict[str, Any]], left: bool) -> None:
+    channel = await play.channel()
+    await channel.declare_exchange("kinds", "headers", durable=True)
+    queue = await channel.declare_queue("work", durable=True)
+    await queue.bind("kinds", "", arguments={"x-match": "all", "vip": True})
+    if left:
+        old = {"routing_key": "", "arguments": {"x-match": "any", "old": "yes"}}
+        await play.broker("POST", "/bindings/{vhost}/e/kinds/q/work", old)
+    await play.consume(await play.channel(1), "work", one_by_one(play))
+    other = await play.channel()
+    for name, headers in messages:
+        await play.publish(other, "", name, exchange="kinds", headers=headers)
+    await play.until(lambda: play.written["ack"] + play.count("returned") == len(messages))
+
+
+async def headers(play: Play) -> None:
+    """m1 comes by the old binding alone; 1 and the text are not true."""
+    await by_headers(
+        play, ("m0", {"vip": True}), ("m1", {"old": "yes"}), ("m2", {"vip": True, "old": "yes"}),
+        ("n0", {"vip": 1}), ("n1", {"vip": "true"}), left=True,
+    )  # fmt: skip
+
+
+async def headers_healthy(play: Play) -> None:
+    await by_headers(play, ("m0", {"vip": True}), ("m1", {"vip": True, "old": "yes"}), left=False)
+
+
+def headers_truth(facts: Sequence[Fact]) -> Truth:
+    came = ids(only(facts, "handle"))
+    return {
+        Expected("misrouted", "stale_binding", "", "warning", "work"): came & {"m1"},
+        Expected("unroutable", "", "", "warning", "kinds/"): ids(only(facts, "returned")),
+    }
 
 
 # -- contract: a binding wider than what the queue is for
@@ -248,6 +320,8 @@ ROUTING = (
     Scenario("unroutable", unroutable, unroutable_healthy, returned("warning")),
     Scenario("nobody_subscribed", nobody_subscribed, unroutable_healthy, returned("info")),
     Scenario("alternate", alternate, alternate_healthy, alternate_truth),
+    Scenario("alternate_since", alternate_since, alternate_since_healthy, alternate_since_truth),
+    Scenario("headers", headers, headers_healthy, headers_truth),
     Scenario("stale_binding", stale_binding, stale_binding_healthy, arrived("stale_binding", "warning", "work", "order.updated")),
     Scenario("contract", contract, contract_healthy, arrived("contract", "error", "contracted.billing", "order.paid", "contracted")),
     Scenario("outlier", outlier, outlier_healthy, outlier_truth),

@@ -14,7 +14,8 @@ Program = Callable[[Play], Awaitable[None]]
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """A program, what must be found of it by its log alone, and its healthy twin: the same parts
-    without the fault, of which nothing may be found. ``faulty`` None: a trap, healthy throughout."""
+    without the fault, of which nothing may be found. ``faulty`` None: a trap, healthy throughout; its truth
+    is what its broker may bring about by itself, which the log then tells."""
 
     name: str
     faulty: Program | None

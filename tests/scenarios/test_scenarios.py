@@ -84,7 +84,7 @@ def played(
             for p in (folder / f"{name}.{part}" for part in ("log", "holder", "taker"))
             if p.exists()
         )
-        truth = (nothing if twin else scenario.truth)(facts)
+        truth = (nothing if twin and scenario.faulty else scenario.truth)(facts)
         vhost = unquote(urlsplit(urls[name]).path[1:])
         error = folder / f"{name}.error"
         if error.exists():
