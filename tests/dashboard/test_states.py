@@ -46,34 +46,43 @@ def test_every_page_says_that_the_collector_is_away_comes_by_itself_and_stays_wh
                 expect(page.locator(sign).first).to_be_visible()
 
 
-ANSWERS = "**/_dash-update-component**"
+class Held:
+    """What pages ask, sent on or kept waiting."""
 
+    def __init__(self, page: Page) -> None:
+        self.keeps = False
+        self.kept: list[Route] = []
+        page.route("**/_dash-update-component**", lambda route: self._came(route))
 
-def _held(page: Page) -> list[Route]:
-    """What pages ask from now on, not sent on."""
-    held: list[Route] = []
-    page.route(ANSWERS, lambda route: held.append(route))
-    return held
+    def _came(self, route: Route) -> None:
+        if self.keeps:
+            self.kept.append(route)
+        else:
+            route.continue_()
+
+    def release(self) -> None:
+        self.keeps = False
+        while self.kept:
+            self.kept.pop().continue_()
 
 
 def test_what_is_shown_stands_and_says_so_while_the_next_page_is_on_its_way(page: Page) -> None:
+    held = Held(page)
     page.goto("/settings")
     expect(page.locator("#settings dl").first).to_be_visible()
     shell = page.locator("#shell")
     last = "settings"
     for name in ("overview", "map", "traces", "findings", "queues", "sql", "settings"):
-        held = _held(page)
+        held.keeps = True
         page.locator(f"#nav a[data-name={name}]").click()
         expect(shell).to_have_attribute("data-loading", "true")
-        expect(page.locator(f"#page[data-page={last}]")).to_be_visible()
         for _ in range(500):
-            if held:
+            if held.kept:
                 break
             page.wait_for_timeout(20)
-        assert held
-        page.unroute(ANSWERS)
-        for route in held:
-            route.continue_()
+        assert held.kept
+        expect(page.locator(f"#page[data-page={last}]")).to_be_visible()
+        held.release()
         expect(page.locator(f"#page[data-page={name}]")).to_be_visible()
         expect(shell).not_to_have_attribute("data-loading", "true")
         last = name

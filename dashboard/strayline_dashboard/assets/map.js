@@ -93,7 +93,7 @@
         ),
         h(
           "div",
-          {},
+          { class: "line" },
           [
             ["http", "REST"],
             ["grpc", "gRPC"],

@@ -26,6 +26,7 @@
         } else told.push(rule.cssText);
     }
     for (const sheet of document.styleSheets) await add(sheet.cssRules, sheet.href || location.href);
+    told.push("* { scrollbar-width: none; }");
     return told.join("\n");
   }
   /* A copy shows what was typed, chosen, painted and scrolled to, which elements alone do not say. */
