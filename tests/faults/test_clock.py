@@ -59,7 +59,7 @@ def test_a_clock_set_back_a_day(tmp_path: Path, kind: str) -> None:
 
 
 def test_a_restart_after_the_clock_was_set_back(tmp_path: Path) -> None:
-    """What the last process received with a clock ahead is still older than what comes now."""
+    """Times of arrival are what each process' own clock says, and nothing is lost or twice for it."""
     offset, db = tmp_path / "offset", tmp_path / "s.duckdb"
     for number, shift in ((1, DAY_S), (2, 0), (3, -DAY_S)):
         offset.write_text(str(shift))
@@ -67,7 +67,5 @@ def test_a_restart_after_the_clock_was_set_back(tmp_path: Path) -> None:
             send(collector, number)
             collector.settle()
             assert collector.get("/api/v1/status")["spans"] == number
+            assert len(collector.get("/api/v1/traces")["items"]) == number
             collector.kill() if number == 2 else collector.terminate()
-    with running_collector(db) as collector:
-        collector.settle()
-        assert len(collector.get("/api/v1/traces")["items"]) == 3

@@ -155,7 +155,7 @@ CHECKPOINT_WITHOUT_ROOM = """
 import pathlib, resource
 from strayline_collector import load
 from strayline_collector.store.duckdb.store import DuckDBStore
-load.MAINTAIN_S = 1.0
+load.MAINTAIN_S = 0.2
 _maintain = DuckDBStore.maintain
 def _without_room(store):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -182,7 +182,7 @@ def test_a_checkpoint_without_room(tmp_path: Path) -> None:
     ):
         assert sender.send() == 200
         collector.settle()
-        for round_ in range(3):
+        for round_ in range(2):
             flag.touch()
             wait_for(lambda: sender.send() == 200)
             wait_for(lambda: said.read_text().count("opened anew") > round_)  # noqa: B023
