@@ -16,7 +16,7 @@ import duckdb
 from strayline_collector.errors import StoreError
 from strayline_collector.store.duckdb.queries import statements
 
-SCHEMA_VERSION: Final = 12
+SCHEMA_VERSION: Final = 13
 _MIGRATIONS: Final = {
     2: statements("migrate/2"),
     3: statements("migrate/3"),
@@ -29,6 +29,7 @@ _MIGRATIONS: Final = {
     10: statements("migrate/10"),
     11: statements("migrate/11"),
     12: statements("migrate/12"),
+    13: statements("migrate/13"),
 }
 """What makes a file of the version before one of this."""
 MEMORY: Final = ":memory:"

@@ -317,25 +317,38 @@ FROM delivery_facts WHERE settlement IS NOT NULL;
 -- possibly held (to the neighbouring sights; null: open). What a shim declared surely holds
 -- while its process is heard, unless something deletes it.
 CREATE VIEW topology AS
-WITH sights AS (
-    SELECT f.*, coalesce(f.name, f.source_name) AS subject,
+WITH facts AS (      -- bindings of a headers exchange differ by their arguments alone, in whatever order these are told
+    SELECT *, coalesce(name, source_name) AS subject,
+        CASE kind WHEN 'binding' THEN list_sort(map_entries(TRY_CAST(TRY_CAST(coalesce(arguments, '{}') AS JSON) AS MAP(VARCHAR, JSON)))) END AS told
+    FROM topology_facts
+), sights AS (
+    SELECT f.*,
         CASE f.source WHEN 'shim' THEN p.last_event_ns WHEN 'management' THEN coalesce(f.until_ns, c.checked_ns) ELSE f.until_ns END AS heard_until
-    FROM topology_facts f
+    FROM facts f
     LEFT JOIN (SELECT process, max(last_event_ns) AS last_event_ns FROM processes GROUP BY process) p
         ON p.process = f.instance AND f.source = 'shim'
     LEFT JOIN topology_sources c ON c.document = f.document AND f.source = 'management'
-), gone AS (
-    SELECT broker, vhost, kind, coalesce(name, source_name) AS subject, destination, destination_kind, routing_key, seen_ns AS gone_ns
-    FROM topology_facts WHERE action IN ('delete', 'unbind')
+), bindings AS (
+    SELECT DISTINCT broker, vhost, kind, subject, destination, destination_kind, routing_key, told FROM facts WHERE action = 'bind' AND source = 'shim'
+), gone AS (         -- a binding goes with either end
+    SELECT broker, vhost, kind, subject, destination, destination_kind, routing_key, told, seen_ns AS gone_ns
+    FROM facts WHERE action IN ('delete', 'unbind')
+    UNION
+    SELECT b.*, f.seen_ns FROM bindings b JOIN facts f ON f.name = b.destination AND f.kind = coalesce(b.destination_kind, 'queue')
+        AND f.broker IS NOT DISTINCT FROM b.broker AND f.vhost IS NOT DISTINCT FROM b.vhost
+    WHERE f.action = 'delete'
+    UNION
+    SELECT b.*, f.seen_ns FROM bindings b JOIN facts f ON f.name = b.subject AND f.broker IS NOT DISTINCT FROM b.broker AND f.vhost IS NOT DISTINCT FROM b.vhost
+    WHERE f.action = 'delete' AND f.kind = 'exchange'
 ), bounded AS (
     SELECT s.*,
         (SELECT min(g.gone_ns) FROM gone g WHERE g.broker IS NOT DISTINCT FROM s.broker AND g.vhost IS NOT DISTINCT FROM s.vhost
             AND g.kind = s.kind AND g.subject = s.subject AND g.destination IS NOT DISTINCT FROM s.destination
-            AND g.destination_kind IS NOT DISTINCT FROM s.destination_kind AND g.routing_key IS NOT DISTINCT FROM s.routing_key
+            AND g.destination_kind IS NOT DISTINCT FROM s.destination_kind AND g.routing_key IS NOT DISTINCT FROM s.routing_key AND g.told IS NOT DISTINCT FROM s.told
             AND g.gone_ns >= s.seen_ns AND s.source = 'shim') AS gone_after,
         (SELECT max(g.gone_ns) FROM gone g WHERE g.broker IS NOT DISTINCT FROM s.broker AND g.vhost IS NOT DISTINCT FROM s.vhost
             AND g.kind = s.kind AND g.subject = s.subject AND g.destination IS NOT DISTINCT FROM s.destination
-            AND g.destination_kind IS NOT DISTINCT FROM s.destination_kind AND g.routing_key IS NOT DISTINCT FROM s.routing_key
+            AND g.destination_kind IS NOT DISTINCT FROM s.destination_kind AND g.routing_key IS NOT DISTINCT FROM s.routing_key AND g.told IS NOT DISTINCT FROM s.told
             AND g.gone_ns < s.seen_ns AND s.source = 'shim') AS gone_before
     FROM sights s
 )
