@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,16 @@ from strayline_collector.detect.memory import packed, unpacked
 from strayline_collector.detect.order import OrderMemory
 from strayline_collector.detect.runner import Runner
 from strayline_collector.store.duckdb.store import DuckDBStore
-from tests.detect.histories import ALIKE, Attempt, emptied, put, rows_of
+from tests.detect.histories import (
+    ALIKE,
+    Attempt,
+    S,
+    delivery_row,
+    emptied,
+    publish_row,
+    put,
+    rows_of,
+)
 from tests.detect.judged import in_loads
 from tests.detect.loads import anew, arrive, stream, told
 from tests.detect.simulator import simulate
@@ -122,7 +132,66 @@ def test_channels_that_ended_are_one_and_nothing_is_said_otherwise(
 ) -> None:
     monkeypatch.setattr("strayline_collector.detect.order.SILENT_NS", silent_ns)
     monkeypatch.setattr("strayline_collector.detect.order.GONE_NS", gone_ns)
+    monkeypatch.setattr("strayline_collector.detect.order.REMEMBERED", 0)
     holds(store, seed, ORDER, restarts=0.1, hosts=2 + seed % 2, skew_ns=skew_ns)
+
+
+def day(number: int) -> dict[str, list[dict[str, Any]]]:
+    """A producer and a consumer process of one day: one message comes late, one is taken from a channel that closes."""
+    at, producer, consumer = number * 86_400 * S, f"{number:016x}", f"{number + 1000:016x}"
+    attempts = [Attempt(n, 1, n, n * 10, n * 10 + 5) for n in (1, 3, 4, 5)]
+    attempts += [Attempt(2, 1, 6, 90, 95), Attempt(6, 1, 7, 60, 99, None), Attempt(7, 1, 8, 70, 75)]
+    attempts += [Attempt(6, 2, 1, 100, 105, redelivered=True)]
+    deliveries = [delivery_row(number * 100 + index, a) for index, a in enumerate(attempts)]
+    for row in deliveries:
+        n = row["message"].rsplit(".", 1)[1]
+        row |= {
+            "message": f"{producer}.1.{n}",
+            "stamp": f"1.{producer}.1.{n}.0000",
+            "epoch": consumer,
+        }
+        row |= {
+            name: row[name] + at for name in ("received_ns", "handled_start_ns", "handled_end_ns")
+        }
+        row["settled_ns"] = None if row["settled_ns"] is None else row["settled_ns"] + at
+    publishes = [
+        publish_row(n, message=f"{producer}.1.{n}", epoch=producer, instance=producer, start_ns=at + n, end_ns=at + n)
+        for n in range(1, 8)
+    ]  # fmt: skip
+    for row in (*publishes, *deliveries):
+        row.update(batch=number, first_batch=number)
+    return {"publish_facts": publishes, "delivery_facts": deliveries}
+
+
+def test_what_retention_dropped_is_forgotten_and_nothing_is_said_otherwise(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("strayline_collector.detect.order.REMEMBERED", 0)
+    emptied(store)
+    memories: list[OrderMemory] = []
+
+    def remembering() -> OrderMemory:
+        memories.append(OrderMemory())
+        return memories[-1]
+
+    order = (replace(ORDER[0], memory=remembering),)
+    runner = Runner(store, detectors=order)
+    rows: list[int] = []
+    for number in range(1, 25):
+        put(store, day(number), number)
+        with store.write() as session:
+            for table in ("publish_facts", "delivery_facts", "judgements"):
+                column = "batch" if table == "judgements" else "first_batch"
+                session.execute(
+                    f"DELETE FROM {table} WHERE {column} <= $gone", {"gone": number - 5}
+                )
+        runner.run()
+        assert not runner.failures
+        rows.append(len(unpacked(memories[0].written())[0]["lanes"]) + len(unpacked(memories[0].written())[0]["keys"]))  # fmt: skip
+    assert max(rows[12:]) <= max(rows[:12])
+    found = told(store)
+    assert {row[4] for row in found} >= {"channel_closed", "unknown"}
+    assert found == anew(store, detectors=order)
 
 
 LATE = {

@@ -30,6 +30,10 @@ GONE_NS: Final = 600_000_000_000
 so has a host, or a producing channel, of which nothing came for so long. Those that have not only cost
 more: what comes by them is judged from further back."""
 
+REMEMBERED: Final = 10_000
+"""So many rows may be remembered before it is asked which of them are about deliveries that retention dropped,
+and after that twice as many as were left."""
+
 _CUTS: Final = pa.schema(
     [
         ("k", pa.int64()),
@@ -131,6 +135,9 @@ class _Known:
     leaning: pa.Table = field(default_factory=_LEANING.empty_table)
     said: _Said | None = None
 
+    def rows(self) -> int:
+        return sum(getattr(self, name).num_rows for name in _TABLES)
+
 
 class OrderMemory:
     """Keeps ``Memory`` for `reordered`."""
@@ -140,6 +147,7 @@ class OrderMemory:
     def __init__(self) -> None:
         self._known = _Known()
         self._next = self._known
+        self._enough = REMEMBERED
 
     def keep(self) -> None:
         self._known = self._next
@@ -161,6 +169,13 @@ class OrderMemory:
         return True
 
     def judge(self, session: Session, reach: Reach) -> tuple[pa.Table, pa.Table]:
+        found = self._judge(session, reach)
+        if self._next.rows() > self._enough:
+            self._next = _kept(session, self._next)
+            self._enough = max(REMEMBERED, 2 * self._next.rows())
+        return found
+
+    def _judge(self, session: Session, reach: Reach) -> tuple[pa.Table, pa.Table]:
         known = self._known if reach.since else _Known()
         since, newest = reach.since, reach.newest
         changed = session.table(
@@ -255,6 +270,25 @@ class OrderMemory:
             for key, message in moved
         ]
         return pa.Table.from_pylist(rows, _MESSAGES)
+
+
+def _kept(session: Session, known: _Known) -> _Known:
+    """Without what is about deliveries that are no longer there: processes come and go for weeks."""
+    oldest = session.rows(load("detect/reordered_oldest"))[0]
+    oldest_ns = oldest["oldest_ns"]
+    session.register("ends", known.lanes)
+    session.register("cuts", known.cuts)
+    cuts = session.table(load("detect/reordered_cuts_kept"), oldest).cast(_CUTS)
+    return replace(
+        known,
+        cuts=cuts,
+        lanes=session.table(load("detect/reordered_ends_kept"), oldest).cast(_LANES),
+        keys=known.keys.filter(compute.is_in(known.keys["k"], cuts["k"])),
+        retried=known.retried.filter(compute.greater_equal(known.retried["last_ns"], oldest_ns)),
+        leaning=known.leaning.filter(
+            compute.greater_equal(known.leaning["received_ns"], oldest_ns)
+        ),
+    )
 
 
 def _placed(session: Session, window: pa.Table) -> pa.Table:
