@@ -71,6 +71,8 @@ def shown() -> Iterator[Shown]:
             series=7,
         )  # fmt: skip
         send(collector.otlp_http, [Told("back", "shop", SERVER, 10, 4)], series=8)
+        orphans = [Told(name, "stock", SERVER, 10, 20, "lost") for name in ("one", "two")]
+        send(collector.otlp_http, [Told("root", "shop", SERVER, 0, 100), *orphans], series=9)
         collector.settle()
         finding = next(f for f in collector.findings() if f["cause"] == "requeue")
         with dashboard(collector.api) as url:
@@ -276,3 +278,13 @@ def test_a_span_that_ends_before_it_starts_says_so(browser: Browser, shown: Show
     with clean_page(browser, shown.url) as page:
         page.goto(f"/trace/{trace_id('a', 8)}?span={span_id('back')}")
         expect(page.get_by_text("told with an end before its start")).to_be_visible()
+
+
+def test_what_is_named_and_was_never_told_of_stands_beside_who_names_it(
+    browser: Browser, shown: Shown
+) -> None:
+    with clean_page(browser, shown.url) as page:
+        page.goto(f"/trace/{trace_id('a', 9)}")
+        expect(page.get_by_title("Named by others and never told of")).to_have_text("1 missing")
+        page.get_by_role("button", name="named by stock two").click()
+        expect(page).to_have_url(f"/trace/{trace_id('a', 9)}?span={span_id('two')}")
