@@ -78,6 +78,12 @@ def cut(spans: list[Span], share: float, *, seed: int = 1, ids: bool = True) -> 
         own: Span = {**span, "trace_id": traces[key]}
         if key in lost:
             own |= {"parent_span_id": None, "links": "[]"}
+        elif span["links"]:
+            links = json.loads(span["links"])
+            for link in links:
+                to = (link["trace_id"], link["span_id"])
+                link["trace_id"] = traces.get(to, to[0])
+            own["links"] = json.dumps(links)
         if not ids:
             attributes = json.loads(span["attributes"])
             for name in [name for name in attributes if name.endswith(IDS)]:
