@@ -40,10 +40,16 @@ _STATEMENTS: Final = {
 }
 
 
+REMEMBERED: Final = 10_000
+"""So many ways may be remembered before they are counted again by what retention left, and after that twice
+as many as were left: names of queues and keys that are one client's own come and go."""
+
+
 class Digest:
     """Of the loads that were there when it was brought up to date last."""
 
     def __init__(self) -> None:
+        self._enough = REMEMBERED
         self._begin()
 
     def _begin(self) -> None:
@@ -53,9 +59,10 @@ class Digest:
 
     def register(self, session: Session, newest: int) -> None:
         """Brings it up to load ``newest``, the snapshot's last, and registers its tables."""
+        many = self._rows() > self._enough
         since = self._until
-        if since and not told_since(session, since + 1):
-            self._begin()  # names of brokers changed, in old facts too
+        if since and (many or not told_since(session, since + 1)):
+            self._begin()  # or names of brokers changed, in old facts too
             since = 0
         for name, table in self._tables.items():
             session.register(name, table)
@@ -68,7 +75,12 @@ class Digest:
             self._until = newest
             for name, table in self._tables.items():
                 session.register(name, table)
+        if many:
+            self._enough = max(REMEMBERED, 2 * self._rows())
         self._tell(session)
+
+    def _rows(self) -> int:
+        return sum(table.num_rows for table in self._tables.values())
 
     def stirred(self, causes: frozenset[str]) -> bool:
         """Whether any of ``causes`` (columns of ``detect/stirred``; `several`, `documents`) ever was."""
