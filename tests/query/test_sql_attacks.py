@@ -19,6 +19,7 @@ from strayline_collector.store.duckdb.sandbox import allowed
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Limits
 from tests.support.collector import RunningCollector, collector_command
+from tests.support.faults import wait_for
 from tests.support.spans import otlp_span
 
 SOON = Limits(seconds=2)
@@ -275,7 +276,9 @@ def test_while_attacks_run_every_span_is_taken_and_the_rest_is_answered(
     finally:
         stop.set()
         sender.join()
-    collector.settle()
+    # what the last of them holds is given back when its threads have ended, soon after its answer
+    settle = f"http://{collector.api}/api/v1/detection/settle"
+    wait_for(lambda: httpx.post(settle, timeout=120).status_code == 200, timeout=60)
     assert collector.get("/api/v1/status")["spans"] == sent[0] > 0
     assert post(collector, "SELECT count(*) FROM spans").json()["rows"] == [[sent[0]]]
     assert collector.get("/ready") == {"status": "ready"}
