@@ -23,6 +23,7 @@ from strayline_collector.store.duckdb.roll import roll
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
 from tests.detect.histories import emptied
+from tests.support.rounds import rounds
 from tests.support.story import CLIENT, SERVER, START_NS, Told, otlp
 
 ENOUGH = 20
@@ -235,7 +236,7 @@ def traffic(draw: st.DrawFn) -> tuple[list[Told], dict[tuple[str, str], int]]:
     return spans, silent
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=rounds(6), deadline=None)
 @given(story=traffic(), loads=st.integers(1, 3), seed=st.integers(0, 99))
 def test_exactly_the_hops_of_which_no_call_is_served_are_silent_in_any_order_of_arrival(
     reused: DuckDBStore, story: tuple[list[Told], dict[tuple[str, str], int]], loads: int, seed: int

@@ -16,6 +16,7 @@ from strayline_collector.store.duckdb.store import DuckDBStore
 from tests.detect.histories import emptied, put
 from tests.detect.judged import runner_of
 from tests.detect.test_inferred import delivery, publish
+from tests.support.rounds import rounds
 
 Rows = dict[str, list[dict[str, Any]]]
 ALONE = {"message": None, "publish_trace_id": None, "publish_span_id": None}
@@ -150,7 +151,7 @@ def histories(draw: st.DrawFn) -> tuple[Rows, set[tuple[str, str]]]:
     return {"publish_facts": publishes, "delivery_facts": deliveries}, lost - kept
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=rounds(10), deadline=None)
 @given(story=histories(), loads=st.integers(1, 2), seed=st.integers(0, 99))
 def test_exactly_what_one_id_names_lost_its_context_in_any_order_of_arrival(
     reused: DuckDBStore, story: tuple[Rows, set[tuple[str, str]]], loads: int, seed: int

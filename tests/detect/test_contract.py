@@ -17,6 +17,7 @@ from strayline_collector.detect import detectors
 from strayline_collector.detect.contract import judge
 from strayline_collector.detect.runner import Runner
 from strayline_collector.store.duckdb.store import DuckDBStore
+from tests.support.rounds import rounds
 
 HEAD = "asyncapi: 3.0.0\ninfo: {title: The shop, version: '1'}\n"
 SYSTEM = HEAD + """
@@ -269,7 +270,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Contract:
 
 
 @given(messages=traffic(), seed=st.integers(0, 1000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=rounds(10), deadline=None)
 def test_the_detector_is_the_definition_in_whatever_order_facts_come(
     system: Contract, messages: list[dict[str, Any]], seed: int
 ) -> None:

@@ -26,6 +26,7 @@ from tests.detect.histories import (
     rows_of,
 )
 from tests.detect.judged import runner_of, verdicts
+from tests.support.rounds import rounds
 
 TAKEN = ("ack", "sent", "auto")
 GONE = ("nack_drop", "reject_drop")
@@ -114,7 +115,7 @@ def mortalities(draw: st.DrawFn) -> list[Attempt]:
     return attempts
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=rounds(12), deadline=None)
 @given(mortalities(), st.booleans(), st.booleans(), st.integers(0, 99), st.integers(1, 2))
 def test_dead_letters_agree_with_their_oracle(
     reused: DuckDBStore, attempts: list[Attempt], dead_letters: bool, onward: bool, seed: int, loads: int
@@ -168,7 +169,7 @@ def welcomes(draw: st.DrawFn) -> list[tuple[Attempt, str]]:
     return found
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=rounds(12), deadline=None)
 @given(welcomes(), st.integers(0, 99), st.integers(1, 2))
 def test_refusals_agree_with_their_oracle(
     reused: DuckDBStore, attempts: list[tuple[Attempt, str]], seed: int, loads: int
@@ -216,7 +217,7 @@ def impatience(draw: st.DrawFn) -> tuple[Rows, set[tuple[int, str]]]:
     return {"publish_facts": publishes, "delivery_facts": deliveries}, copies
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=rounds(12), deadline=None)
 @given(impatience(), st.integers(0, 99), st.integers(1, 2))
 def test_retries_agree_with_their_oracle(
     reused: DuckDBStore, story: tuple[Rows, set[tuple[int, str]]], seed: int, loads: int

@@ -17,6 +17,7 @@ from strayline_collector.detect.runner import Runner
 from strayline_collector.store.duckdb.store import DuckDBStore
 from tests.detect.histories import Attempt, emptied, publish_row, put, rows_of, write
 from tests.detect.judged import in_loads, verdicts
+from tests.support.rounds import rounds
 
 BACK = ("nack_requeue", "reject_requeue")
 GONE = ("nack_drop", "reject_drop")
@@ -89,7 +90,7 @@ def histories(draw: st.DrawFn) -> list[Attempt]:
     return attempts
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=rounds(20), deadline=None)
 @given(histories(), st.randoms(use_true_random=False), st.integers(1, 3))
 def test_the_detectors_agree_with_their_oracles_in_whatever_order_facts_come(
     reused: DuckDBStore, attempts: list[Attempt], random: Any, loads: int

@@ -16,6 +16,7 @@ from strayline_collector.detect.runner import Runner
 from strayline_collector.detect.thresholds import Thresholds
 from strayline_collector.store.duckdb.store import DuckDBStore
 from tests.detect.histories import Attempt, delivery_row, emptied, publish_row, put
+from tests.support.rounds import rounds
 
 FEW = 3
 Rows = list[tuple[str, dict[str, Any]]]
@@ -73,7 +74,7 @@ def orphanages(draw: st.DrawFn) -> tuple[Rows, set[tuple[str, str]]]:
     return rows, lost
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=rounds(8), deadline=None)
 @given(history=orphanages(), loads=st.integers(1, 2), seed=st.integers(0, 99))
 def test_exactly_stamped_deliveries_of_seen_publishes_without_context_are_orphans(
     reused: DuckDBStore, history: tuple[Rows, set[tuple[str, str]]], loads: int, seed: int
@@ -106,7 +107,7 @@ def silences(draw: st.DrawFn) -> tuple[Rows, dict[tuple[str, str], int]]:
     return rows, {p: count for p, count in sent.items() if count >= FEW and p not in heard}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=rounds(8), deadline=None)
 @given(history=silences(), loads=st.integers(1, 2), seed=st.integers(0, 99))
 def test_exactly_the_hops_of_which_nothing_ever_arrives_are_silent(
     reused: DuckDBStore, history: tuple[Rows, dict[tuple[str, str], int]], loads: int, seed: int

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from strayline_collector.detect.runner import Runner
 from strayline_collector.store.duckdb.store import DuckDBStore
 from tests.detect import histories
+from tests.support.rounds import rounds
 
 MS = 1_000_000
 
@@ -95,7 +96,7 @@ def interval_oracle(
     return found
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=rounds(30), deadline=None)
 @given(traffic())
 def test_the_interval_rule_agrees_with_its_oracle(case: Any) -> None:
     publishes, handlings, _ = case
@@ -152,7 +153,7 @@ def usual_oracle(messages: list[tuple[str, str, bool]]) -> dict[int, tuple[str, 
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=rounds(20), deadline=None)
 @given(populations(), st.randoms(use_true_random=False))
 def test_what_is_usual_for_a_kind_agrees_with_its_oracle(
     messages: list[tuple[str, str, bool]], rng: Any

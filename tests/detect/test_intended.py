@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from strayline_collector.detect.intended import strays
+from tests.support.rounds import rounds
 
 PLACE = {"environment": None, "broker": "b", "vhost": "/"}
 
@@ -208,7 +209,7 @@ def meant_at(at: int, told: list[Process]) -> set[str]:
     return found
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=rounds(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     processes(), st.integers(1, 1100), st.sampled_from("abcd"), st.randoms(use_true_random=False)
 )

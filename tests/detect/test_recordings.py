@@ -37,7 +37,7 @@ def test_shuffling_repeating_and_rebatching_change_nothing(name: str, store: Duc
 
 
 @pytest.mark.parametrize(
-    ("name", "chunk"), [("a_healthy_proto", 20), ("b_misroute", 20), ("d_reorder_nack", 2)]
+    ("name", "chunk"), [("a_healthy_proto", 20), ("b_misroute", 20), ("d_reorder_nack", 4)]
 )
 def test_judging_after_every_load_ends_in_the_same_findings(
     store: DuckDBStore, name: str, chunk: int

@@ -23,6 +23,7 @@ from tests.detect.histories import (
     write,
 )
 from tests.detect.order_oracle import Queue, histories, oracle
+from tests.support.rounds import rounds
 
 
 def late(store: DuckDBStore) -> dict[int, tuple[str, frozenset[str], int | None, str]]:
@@ -53,7 +54,7 @@ def reused() -> Iterator[DuckDBStore]:
     found.close()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=rounds(25), deadline=None)
 @given(histories(), st.randoms(use_true_random=False))
 def test_the_detector_agrees_with_its_oracle(reused: DuckDBStore, case: Any, shuffled: Any) -> None:
     attempts, queue, publishes = case

@@ -29,6 +29,7 @@ from tests.detect.histories import (
 from tests.detect.judged import runner_of
 from tests.detect.test_inferred import delivery, publish
 from tests.detect.test_lost import census
+from tests.support.rounds import rounds
 
 Row = dict[str, Any]
 LOOPS = ("redelivery_loop", "redelivery_loop_unnamed")
@@ -188,7 +189,7 @@ def test_an_outlier_is_one_whichever_queue_it_came_into(
     assert f"into {name or 'a queue that no span names'}, while" in said
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=rounds(10), deadline=None)
 @given(
     tries=st.lists(st.lists(st.integers(0, 6), min_size=1, max_size=4), min_size=1, max_size=4),
     seed=st.randoms(use_true_random=False),

@@ -26,6 +26,7 @@ from tests.detect.histories import (  # fmt: skip
     write,
 )
 from tests.detect.judged import runner_of, verdicts
+from tests.support.rounds import rounds
 
 COMPLETE = {"source": "document", "document": "d", "role": "actual", "complete": True, "seen_ns": 0}
 REFERENCE = {**COMPLETE, "role": "intended", "document": "r"}
@@ -273,7 +274,7 @@ def test_by_spans_alone_a_key_unlike_its_kind_that_nothing_came_by_is_unroutable
 KEYS = st.sampled_from(("paid", "piad", "gone", "a.b"))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=rounds(12), deadline=None)
 @given(
     bound=st.lists(st.tuples(st.sampled_from(("x", "kept")), st.sampled_from(("work", "rest")), st.sampled_from(("paid", "gone", "#", "a.*"))), max_size=4),
     alternate=st.booleans(),

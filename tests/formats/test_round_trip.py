@@ -28,6 +28,7 @@ from strayline_collector.formats.otlp_json import json_to_protobuf
 from strayline_collector.query.export import Format, Wanted, export
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
+from tests.support.rounds import rounds
 
 MAX_NS = 2**62 - 1
 EVERYTHING = Wanted()
@@ -162,7 +163,7 @@ def load(store: DuckDBStore, *requests: ExportTraceServiceRequest) -> None:
 
 
 @settings(
-    max_examples=40,
+    max_examples=rounds(15),
     deadline=None,
     suppress_health_check=list(HealthCheck),  # the store is emptied by hand; requests are large
 )

@@ -23,6 +23,7 @@ from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
 from tests.query.test_replies import TOKEN, WAYS, call, shim, stock
 from tests.support.corpus import RECORDINGS, load_recording, truth
+from tests.support.rounds import rounds
 from tests.support.story import CLIENT, CONSUMER, PRODUCER, SERVER, START_NS, Told, otlp
 
 ALWAYS = {"start_ns": BEGINNING, "end_ns": END}
@@ -289,7 +290,7 @@ def traffic(draw: Any) -> tuple[list[Told], dict[tuple[str, str, str], int]]:
     return spans, dict(calls)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=rounds(5), deadline=None)
 @given(traffic(), st.integers(0, 2**32), st.booleans())
 def test_any_traffic_is_counted_as_it_happened_in_any_order_of_arrival(
     happened: tuple[list[Told], dict[tuple[str, str, str], int]], seed: int, rolling: bool

@@ -21,6 +21,7 @@ from strayline_collector.query.traces import search_traces
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
 from tests.support.corpus import load_recording
+from tests.support.rounds import rounds
 
 BASE_NS = 1_795_000_000_000_000_000
 WINDOW_NS = 1_000_000_000_000
@@ -276,7 +277,9 @@ def _pages(store: DuckDBStore, q: str, range_ns: dict[str, int], sort: str, limi
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=rounds(15),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     traces=MADE,
@@ -311,7 +314,9 @@ def test_a_search_finds_and_orders_what_a_plain_reading_does(
 
 
 @settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=rounds(20),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(q=st.text(st.sampled_from("ab.=!<>~:\" \\'é\x00;-%_0"), max_size=12) | st.text(max_size=12))
 def test_any_line_is_answered_or_refused_with_a_position_within_it(shared: Shared, q: str) -> None:

@@ -20,6 +20,7 @@ from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Limits
 from tests.support.collector import RunningCollector, collector_command
 from tests.support.faults import wait_for
+from tests.support.rounds import rounds
 from tests.support.spans import otlp_span
 
 SOON = Limits(seconds=2)
@@ -200,7 +201,7 @@ expressions = st.recursive(atoms, wrapped, max_leaves=6)
 FORBIDDEN = ("getenv", "current_setting", "read_text", "version", "meta", "glob", "lambda", "main.", "sane_ns")  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=rounds(100), deadline=None)
 @given(expressions, st.sampled_from(["SELECT {} FROM spans", "SELECT 1 FROM spans WHERE {} IS NULL", "SELECT count(*) FROM spans GROUP BY {}", "SELECT 1 FROM spans ORDER BY {}", "WITH t AS (SELECT {} AS a FROM spans) SELECT a FROM t", "SELECT 1 FROM spans s JOIN publishes p ON {} = 1", "SELECT 1 UNION ALL SELECT {}", "FROM (VALUES ({})) v", "SELECT DISTINCT ON ({}) 1 FROM spans", "SELECT 1 FROM spans LIMIT {}", "SELECT 1 FROM spans QUALIFY {} = 1"]))  # fmt: skip
 def test_nothing_reaches_what_is_not_on_the_lists_however_deep_it_stands(
     sandbox: DuckDBStore, expression: str, frame: str

@@ -17,6 +17,7 @@ from strayline_collector.query.messages import read_messages
 from strayline_collector.query.trace import read_trace
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
+from tests.support.rounds import rounds
 
 NAMES = sorted(
     {value for name, value in vars(conventions).items() if name.isupper() and isinstance(value, str) and "." in value}
@@ -87,7 +88,7 @@ def publishing(kind: Any, name: str, value: AnyValue) -> bytes:
     return request.SerializeToString()
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=rounds(30), deadline=None)
 @example([publishing(3, "messaging.message.conversation_id", AnyValue())])
 @example([publishing(4, "strayline.expiration_ms", AnyValue(int_value=2**63 - 1))])
 @given(st.lists(requests(), min_size=1, max_size=3))

@@ -22,6 +22,7 @@ from strayline_collector.store.duckdb.retain import Retention
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
 from tests.support import otlp
+from tests.support.rounds import rounds
 
 LEAST = "122MB"
 """A store's share of the least memory limit."""
@@ -196,7 +197,7 @@ def test_compacting_keeps_them(tmp_path: Path) -> None:
     again.close()
 
 
-@settings(max_examples=60)
+@settings(max_examples=rounds(20))
 @given(json_values)
 def test_shortened_json_is_json_of_the_same_shape_and_fits(value: Any) -> None:
     document = {"wrapped": value}

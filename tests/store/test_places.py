@@ -18,6 +18,7 @@ from strayline_collector.decode.otlp import decode
 from strayline_collector.detect.topology_document import put_topology
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
+from tests.support.rounds import rounds
 from tests.support.spans import otlp_span
 
 ADDRESS = {"server.address": "mq", "server.port": 5672}
@@ -266,7 +267,7 @@ others = st.builds(
 worlds = st.tuples(publishes, publishes, st.lists(others, min_size=1, max_size=7))
 
 
-@settings(max_examples=20)
+@settings(max_examples=rounds(8))
 @given(worlds, st.data())
 @example((PUBLISHED, PUBLISHED, [SILENT, DECLARED, READ]), None)
 def test_in_any_order_the_end_is_what_follows_from_everything(

@@ -16,6 +16,7 @@ from strayline_collector.trace.stitch import SpanKey
 from strayline_collector.trace.tree import CLIENT, CONSUMER, PRODUCER, SERVER, TreeSpan
 from strayline_collector.trace.turns import in_turn, worth
 from tests.support.broken import Broken, broken, shop_traffic
+from tests.support.rounds import rounds
 
 MS = 1_000_000
 
@@ -51,14 +52,14 @@ def test_a_probability_is_what_it_says() -> None:
         assert told[at] < 10 or abs(right[at] / told[at] - (at + 0.5) / 5) < 0.25
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=rounds(10), deadline=None)
 @given(st.integers(1, 10_000), st.sampled_from([1, 4, 16]), st.booleans())
 def test_where_nothing_is_lost_nothing_is_proposed(seed: int, concurrency: int, ids: bool) -> None:
     shop = broken(shop_traffic(15, concurrency, seed=seed, ids=ids), 0.0)
     assert infer(shop.orphans, shop.causes, shop.known) == []
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=rounds(6), deadline=None)
 @given(st.integers(1, 10_000), st.integers(1, 10_000))
 def test_the_order_of_arrival_changes_nothing(seed: int, shuffle: int) -> None:
     shop = broken(shop_traffic(15, 4, seed=seed), 0.5, unheard=0.1)
