@@ -31,7 +31,7 @@ from strayline_collector.query.latency import read_latency
 from strayline_collector.query.search import compile_search
 from strayline_collector.query.status import SpanCounts
 from strayline_collector.query.times import BEGINNING, END
-from strayline_collector.query.trace import read_trace
+from strayline_collector.query.trace_text import read_trace
 from strayline_collector.query.traces import search_traces
 from strayline_collector.store.duckdb.compact import compact
 from strayline_collector.store.duckdb.connection import without_pandas

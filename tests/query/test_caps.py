@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from strayline_collector.decode.otlp import decode
-from strayline_collector.query.trace import read_trace
+from strayline_collector.query.trace_text import read_trace
 from strayline_collector.query.wire import Trace
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position

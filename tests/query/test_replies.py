@@ -11,7 +11,7 @@ import pytest
 from strayline_collector.decode.otlp import decode
 from strayline_collector.query.graph import read_graph
 from strayline_collector.query.times import BEGINNING, END
-from strayline_collector.query.trace import read_trace
+from strayline_collector.query.trace_text import read_trace
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
 from tests.support.story import CONSUMER, INTERNAL, PRODUCER, SERVER, Told, otlp, trace_id

@@ -14,7 +14,7 @@ from strayline_collector.decode.otlp import decode
 from strayline_collector.detect.runner import Runner
 from strayline_collector.query.graph import read_graph
 from strayline_collector.query.messages import read_messages
-from strayline_collector.query.trace import read_trace
+from strayline_collector.query.trace_text import read_trace
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
 from tests.support.rounds import rounds

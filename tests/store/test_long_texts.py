@@ -15,7 +15,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from strayline_collector.decode.otlp import decode
 from strayline_collector.query.export import Wanted, export
 from strayline_collector.query.outline import outline_text, read_span
-from strayline_collector.query.trace import read_trace
+from strayline_collector.query.trace_text import read_trace
 from strayline_collector.store.duckdb.compact import compact
 from strayline_collector.store.duckdb.long_texts import JSON, JSON_BYTES, TEXT_BYTES, shorten
 from strayline_collector.store.duckdb.retain import Retention

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Final, TypeVar
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import iterate_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from strayline.version import __version__
 from strayline_collector.errors import (
@@ -42,6 +43,7 @@ from strayline_collector.store.ports import Session, Store
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+PART_BYTES: Final = 128 * 1024
 
 
 def build_api(store: Store, control: Control, gate: Gate) -> FastAPI:
@@ -71,6 +73,8 @@ def build_api(store: Store, control: Control, gate: Gate) -> FastAPI:
             told = await asyncio.to_thread(run)
         if isinstance(told, bytes):  # JSON already
             return Response(told, media_type="application/json")
+        if isinstance(told, Iterator):  # and in pieces
+            return StreamingResponse(_parts(told), media_type="application/json")
         return JSONResponse(told)
 
     add_operation_routes(app, control)
@@ -87,6 +91,13 @@ def build_api(store: Store, control: Control, gate: Gate) -> FastAPI:
     add_jaeger_routes(app, store)
     describe_fully(app)
     return app
+
+
+async def _parts(pieces: Iterator[memoryview]) -> AsyncIterator[memoryview]:
+    """What a socket takes at once: a server copies what it has to keep until the client has read."""
+    async for piece in iterate_in_threadpool(pieces):
+        for at in range(0, len(piece), PART_BYTES):
+            yield piece[at : at + PART_BYTES]
 
 
 def _errors(app: FastAPI) -> None:

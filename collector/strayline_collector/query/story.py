@@ -44,13 +44,11 @@ class Loaded:
     signatures: list[tuple[str, int, str]]
     """Service, kind and name."""
     failed: list[bool]
-    ids: pa.Table
-    """``trace_id`` and ``span_id``."""
+    columns: pa.RecordBatch
+    """``trace_id``, ``span_id``, ``start_ns``, ``end_ns`` and ``row``, the place in ``stored``."""
     stored: pa.LargeStringArray
     """What else is told, see ``trace_spans.sql`` or ``trace_outline.sql``, in the store's order: it
     may be 100 MB, which are moved as seldom as possible."""
-    rows: list[int]
-    """Of each span its place in ``stored``."""
     events: list[str | None]
     links: list[str | None]
     ends_ns: list[int]
@@ -60,11 +58,7 @@ class Loaded:
 
     def texts(self, order: Sequence[int]) -> pa.LargeStringArray:
         """What else is told of the spans, in this order."""
-        return self.stored.take(pa.array([self.rows[index] for index in order], pa.int64()))
-
-    def names(self, order: Sequence[int]) -> pa.Table:
-        """``ids`` of the spans, in this order."""
-        return self.ids.take(pa.array(order, pa.int64()))
+        return self.stored.take(self.columns["row"].take(pa.array(order, pa.int64())))
 
     def moved(self, tree: Sequence[TreeSpan], offsets: Mapping[str, int]) -> list[TreeSpan]:
         """``tree`` with the waits that are left when each clock is set back by its offset."""
@@ -115,14 +109,19 @@ def read_story(
         tree=tree_spans(columns, told, deliveries, replies),
         signatures=list(zip(columns["service"], columns["kind"], columns["name"], strict=True)),
         failed=columns["failed"],
-        ids=table.select(["trace_id", "span_id"]),
+        columns=_batch(table.select(["trace_id", "span_id", "start_ns", "end_ns", "row"])),
         stored=reader.texts,
-        rows=columns["row"],
         events=columns["events"],
         links=columns["links"],
         ends_ns=columns["end_ns"],
         deliveries=deliveries,
         cut=frozenset(cut),
+    )
+
+
+def _batch(table: pa.Table) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays(
+        [column.combine_chunks() for column in table.columns], table.column_names
     )
 
 

@@ -22,7 +22,7 @@ from strayline_collector.query.params import Cursor, Limit, Picked_, Read, Text,
 from strayline_collector.query.search import compile_search
 from strayline_collector.query.spread import parse_picked
 from strayline_collector.query.times import time_range
-from strayline_collector.query.trace import trace_text
+from strayline_collector.query.trace_text import trace_text
 from strayline_collector.query.traces import search_traces
 from strayline_collector.store.ports import Store
 
