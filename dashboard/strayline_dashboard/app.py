@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 from dash import Dash, Input, Output, dcc, html
 from fastapi import FastAPI
 
+from strayline_dashboard import scripts
 from strayline_dashboard.client import ApiProblem, Client, Entry
 from strayline_dashboard.demo import add_demo
 from strayline_dashboard.early import Ahead, Early
@@ -66,12 +67,14 @@ def build_app(
     add_api(server, client)
     if demo is not None:
         add_demo(server, demo)
-    app = Dash(
+    app = scripts.LeanDash(
         __name__,
         server=server,  # type: ignore[arg-type]  # Dash takes any backend's application
         title="Strayline",
         update_title="",
         index_string=_INDEX,
+        assets_ignore=scripts.OWN,
+        external_scripts=[scripts.add_scripts(server)],
         serve_locally=True,
         add_log_handler=False,
     )

@@ -41,5 +41,5 @@ def test_the_first_page_needs_little_script(browser: Browser, ui: str) -> None:
         )  # fmt: skip
         page.goto("/", wait_until="load")
         expect(page.locator("#tail tbody tr").first).to_be_visible()
-    assert len(sizes) > 10
+    assert len(sizes) > 5
     assert sum(sizes) < 600 * 1024

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
+from strayline_dashboard.scripts import ASSETS
 from tests.support.browser import clean_page, dashboard
 from tests.support.collector import collector_command
 
@@ -95,7 +97,16 @@ def test_no_websocket_is_offered(ui: str) -> None:
 
 
 def test_a_first_request_deep_in_the_dashboard_brings_its_scripts(ui: str) -> None:
-    assert "00_base.js" in httpx.get(f"{ui}/findings/fnd_0000000000000000").text
+    page = httpx.get(f"{ui}/findings/fnd_0000000000000000").text
+    (address,) = re.findall(r'src="(/assets/strayline\.js\?m=\w+)"', page)
+    zipped = httpx.get(ui + address)
+    plain = httpx.get(ui + address, headers={"accept-encoding": "identity"})
+    assert (
+        zipped.text == plain.text == "\n".join(p.read_text() for p in sorted(ASSETS.glob("*.js")))
+    )
+    assert zipped.headers["content-encoding"] == "gzip"
+    assert plain.headers["cache-control"] == "public, max-age=31536000"
+    assert httpx.get(f"{ui}{address}0").headers["cache-control"] == "public, max-age=0"
 
 
 def test_without_a_session_nothing_is_told(locked: str) -> None:
