@@ -83,7 +83,9 @@ def build_app(
     app.layout = _layout(locked=client.locked, demo=demo is not None)
     early = Early(partial(envelope, client, Services(client)))
     _callbacks(app, early)
-    server.add_middleware(Ahead, early=early, is_page=lambda path: page_of(path) is not None)  # type: ignore[arg-type]  # takes any ASGI application
+    server.add_middleware(
+        Ahead, early=early, is_page=lambda path: page_of(path) is not None, asks=asks
+    )  # type: ignore[arg-type]  # takes any ASGI application
     # Dash 4.4 finds the assets at the first request of "/" alone; a deep link would come without
     app._setup_server()  # pyright: ignore[reportPrivateUsage]
     # the hashes of inline scripts are known only once every callback is
@@ -119,6 +121,15 @@ def _callbacks(app: Dash, early: Early) -> None:
         return await (begun or early.begin(path or "/", search or ""))
 
     app.clientside_callback(_RENDER, Output("drawn", "data"), Input("data", "data"))
+
+
+def asks(path: str, query: str) -> str | None:
+    """What the page's renderer asks for at once by itself; of a parameter that comes twice the first
+    counts, as in the browser."""
+    page, rest = page_of(path) or (None, "")
+    if page is None or page.asks is None:
+        return None
+    return page.asks(rest, dict(reversed(parse_qsl(query, keep_blank_values=True))))
 
 
 def envelope(client: Client, services: Services, path: str, search: str) -> dict[str, Any]:

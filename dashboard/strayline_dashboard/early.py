@@ -1,11 +1,12 @@
 """A page's data, asked for while its scripts are still on their way: a browser that opens a page loads and
-starts them first and asks then, and meanwhile the collector can work."""
+starts them first and asks then, and meanwhile the collector can work. What the page's renderer asks the
+API itself the browser is told to fetch with the page."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 from strayline_dashboard.client import TOKEN
@@ -52,17 +53,20 @@ def _heard(task: asyncio.Task[dict[str, Any]]) -> None:
 
 class Ahead:
     """ASGI middleware: a window that opens a page begins what the page will ask for. A picture, a frame or
-    a script of any site that names its address does not."""
+    a script of any site that names its address does not. ``asks``: the path and search of a page → what its
+    renderer asks the API first."""
 
     def __init__(
         self,
         app: Callable[..., Awaitable[None]],
         early: Early,
         is_page: Callable[[str], bool],
+        asks: Callable[[str, str], str | None],
     ) -> None:
         self._app = app
         self._early = early
         self._is_page = is_page
+        self._asks = asks
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if (
@@ -75,4 +79,19 @@ class Ahead:
             path = scope.get("raw_path", b"").decode("latin-1").partition("?")[0]
             query = scope["query_string"].decode("latin-1")
             self._early.ask(path or scope["path"], f"?{query}" if query else "")
+            question = self._asks(scope["path"], query)
+            if question is not None:
+                send = _preloading(send, question)
         await self._app(scope, receive, send)
+
+
+def _preloading(send: Any, question: str) -> Any:
+    """``send`` that names what the page will ask for; what its script fetches then is this very answer."""
+    link = f"<{question}>; rel=preload; as=fetch; crossorigin".encode()
+
+    async def naming(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start" and message["status"] == 200:
+            message["headers"] = [*message["headers"], (b"link", link)]
+        await send(message)
+
+    return naming

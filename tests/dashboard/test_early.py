@@ -84,7 +84,9 @@ def test_a_window_that_opens_a_page_begins_it(
 
         headers = [] if wanted is None else [(b"sec-fetch-dest", wanted)]
         scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"name=a%20b", "headers": headers}  # fmt: skip
-        await Ahead(app, asked, lambda at: at == "/queue")(scope, None, None)
+        await Ahead(app, asked, lambda at: at == "/queue", lambda at, query: None)(
+            scope, None, None
+        )
         return fetched.asked
 
     assert asyncio.run(story()) == ([("/queue", "?name=a%20b")] if begins else [])

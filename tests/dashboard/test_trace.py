@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Request, expect
 
 from tests.support.browser import clean_page, dashboard, until
 from tests.support.collector import RunningCollector, running_collector
@@ -81,6 +81,23 @@ def shown() -> Iterator[Shown]:
 
 def _rows(page: Page) -> int:
     return page.locator(".wf-row").count()
+
+
+@pytest.mark.parametrize(
+    "address", ["?clock=corrected", "/?stitch=&stitch=false&clock=", "?stitch=true&span=ab"]
+)
+def test_a_trace_is_asked_for_once_with_its_page(
+    shown: Shown, browser: Browser, address: str
+) -> None:
+    with clean_page(browser, shown.url) as page:
+        asked: list[Request] = []
+        page.on("request", lambda r: asked.append(r) if "/outline" in r.url else None)
+        page.goto(f"/trace/{trace_id('a').upper()}{address}")
+        page.locator(".wf-row").first.wait_for()
+        (one,) = asked
+        script = page.evaluate("performance.getEntriesByType('resource').find((r) => r.name.includes('/strayline.js')).responseEnd")  # fmt: skip
+        began = page.evaluate("(url) => performance.getEntriesByName(url)[0].startTime", one.url)
+        assert began < script
 
 
 def test_a_message_waits_is_linked_and_found_wrong_in_the_waterfall(

@@ -17,15 +17,21 @@ _LAST: Final = re.compile(r"(\d{1,4})([smhd])")
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
+Question = Callable[[str, Mapping[str, str]], str | None]
+"""The rest of the path, query parameters → an address at the dashboard's own origin."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """``path`` is the first segment of the URL; ``label`` its place in the navigation, None for
-    pages one gets to from others."""
+    pages one gets to from others. ``asks``: what its renderer asks for at once by itself, letter by
+    letter as it does."""
 
     name: str
     path: str
     label: str | None
     fetch: Fetch
+    asks: Question | None = None
 
 
 def time_range(params: Mapping[str, str]) -> dict[str, Any]:
