@@ -73,6 +73,7 @@ _COMMANDS: Final = (
     "| 0 | fine |",
     "| 1 | findings reach `--fail-on`; `demo --once`: what was found is not what was injected |",
     "| 2 | an argument or a file that cannot be used, or a collector that cannot be reached: one line on standard error names it |",
+    "| 130, 141 | stopped by Ctrl-C; whoever read the output, as `head`, has gone |",
 )
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import os
+import signal
 import socket
 import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
+from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -23,11 +26,17 @@ class AddressProblem(Exception):
 
 
 class _Server(uvicorn.Server):
-    """Ends what would go on for ever before it waits for what is under way."""
+    """Ends what would go on for ever before it waits for what is under way. To be told to stop is no
+    failure: it exits with 0, as the collector does."""
 
     def __init__(self, config: uvicorn.Config, live: Live) -> None:
         super().__init__(config)
         self._live = live
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # uvicorn's own would raise the signal again when all is closed
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._live.close()
@@ -72,9 +81,7 @@ def run(api_url: str, ui: str, *, insecure: bool = False, entry: Entry | None = 
             raise AddressProblem(
                 f"--ui {ui}: reachable from other machines without protection; bind a loopback address, or say --insecure"
             )
-        serve(
-            api_url if "://" in api_url else f"http://{api_url}", host, int(port), entry or Entry()
-        )
+        serve(_api_url(api_url), host, int(port), entry or Entry())
     except AddressProblem as problem:
         sys.stderr.write(f"strayline: {problem}\n")
         sys.exit(2)
@@ -103,6 +110,20 @@ def _entry() -> Entry:
 
     token = next(filter(None, os.environ.get("STRAYLINE_TOKEN", "").split(":")), None)
     return Entry(token, path("CA"), path("PINNED_CERT"), path("CLIENT_CERT"), path("CLIENT_KEY"))
+
+
+def _api_url(told: str) -> str:
+    """A URL, or HOST:PORT over HTTP. Raises ``AddressProblem`` for what no collector can have; one
+    that does not answer yet may come."""
+    url = told if "://" in told else f"http://{told}"
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits or any(c.isspace() for c in url):
+        raise AddressProblem(f"--api {told}: expected a URL, for example http://127.0.0.1:4319")
+    return url
 
 
 def _loopback(host: str) -> bool:

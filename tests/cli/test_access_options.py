@@ -110,6 +110,7 @@ def test_a_dashboard_without_the_token_says_what_it_needs(tmp_path: Path) -> Non
                 with pytest.raises(ApiProblem, match="start the dashboard with --token"):
                     client.get("/api/v1/status")
     clear_line(strayline("dashboard", "--ui", "0.0.0.0:0", "--token", TOKEN), "--insecure")
+    clear_line(strayline("dashboard", "--api", "http://:9"), "--api http://:9", "URL")
     clear_line(strayline("dashboard", "--api", "https://127.0.0.1:9", "--ca", "/none.pem"), "--ca")
 
 

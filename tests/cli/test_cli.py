@@ -46,6 +46,29 @@ def clear_line(done: subprocess.CompletedProcess[str], *words: str) -> None:
     assert all(word in done.stderr for word in words), done.stderr
 
 
+def test_a_group_of_commands_alone_is_its_help() -> None:
+    """As lines, not as one that begins with the program's name."""
+    done = strayline()
+    assert done.returncode == 2
+    assert done.stderr.startswith("Usage: strayline [OPTIONS] COMMAND")
+    assert "\n  findings   Lists findings" in done.stderr
+
+
+def test_a_reader_that_has_gone_is_no_finding_and_a_full_disk_is_one_line() -> None:
+    """``| head`` with a command's exit code looked at must not say 1."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "strayline_collector", "--help"]
+    with open(writing, "wb") as gone, open("/dev/full", "wb") as full:
+        codes = [
+            subprocess.run(command, cwd=ROOT, stdout=to, stderr=subprocess.PIPE, text=True, timeout=60)
+            for to in (gone, full)
+        ]  # fmt: skip
+    assert (codes[0].returncode, codes[0].stderr) == (141, "")
+    assert (codes[1].returncode, codes[1].stderr.count("\n")) == (2, 1)
+    assert codes[1].stderr.startswith("strayline: standard output cannot be written: ")
+
+
 def test_unknown_options_and_commands() -> None:
     clear_line(strayline("collector", "--colour", "red"), "--colour")
     clear_line(strayline("collekt"), "collekt")
@@ -120,6 +143,12 @@ def test_a_collector_or_broker_that_does_not_answer() -> None:
 def test_findings_as_table_json_and_exit_code() -> None:
     with running_collector() as collector:
         assert strayline("findings", "--api", f"http://{collector.api}").stdout == "no findings\n"
+        clear_line(strayline("findings", "--api", collector.otlp_http), "--api", "calls api")
+        clear_line(
+            strayline("findings", "--api", collector.api, "--kind", "late"),
+            "kind=late: ",
+            "reordered",
+        )
         collector.replay("b_misroute")
         collector.settle()
         table = strayline("findings", "--api", f"http://{collector.api}", "--fail-on", "warning")

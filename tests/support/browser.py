@@ -118,3 +118,4 @@ def dashboard(api: str, **environment: str) -> Generator[str]:
         process.wait(timeout=20)
         if process.stdout is not None:
             process.stdout.close()
+    assert process.returncode == 0, "told to stop, it did not end as one that was told to"

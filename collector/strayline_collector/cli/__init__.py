@@ -3,6 +3,7 @@ install; a command whose extra is missing names it."""
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -91,29 +92,58 @@ for _group, _commands in ((app, COMMANDS), (contract, CONTRACT_COMMANDS)):
 app.add_typer(contract, name="contract")
 
 
+READER_GONE: Final = 128 + 13
+"""What a shell says of a program that SIGPIPE ended: ``| head`` read enough, and that is no finding."""
+
+
 def main() -> NoReturn:
     """Runs the command line. Errors are one line on standard error and exit code 2."""
     if sys.argv[1:2] != ["run"]:  # its program's environment is not ours to touch
         # gRPC's core writes lines of its own about what we report in one
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
-        command = typer.main.get_command(app)
-        code = command.main(prog_name="strayline", standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
+        code = _run(sys.argv[1:])
+        sys.stdout.flush()
+        sys.exit(code)
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
     except Exception as error:
+        if isinstance(error, OSError):
+            _give_up_output()  # else the interpreter fails at it once more, at its end
+        if isinstance(error, BrokenPipeError):
+            sys.exit(READER_GONE)
         line = _line(error)
         if line is None:
             raise
-        sys.stderr.write(f"strayline: {line}\n")
+        sys.stderr.write(line if line.startswith("Usage: ") else f"strayline: {line}")
+        sys.stderr.write("\n")
         sys.exit(2)
 
 
+def _run(arguments: list[str]) -> int:
+    """The exit code. Not by way of the command's own ``main``, which ends with 1, as if there were
+    findings, where whoever reads the output has gone."""
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("strayline", arguments) as context:
+            command.invoke(context)
+    except typer.Exit as done:
+        return done.exit_code
+    return 0
+
+
+def _give_up_output() -> None:
+    """Lets what was not written yet go nowhere."""
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
 def _line(error: Exception) -> str | None:
-    """One line for what the user can act on; None for a defect of ours."""
+    """One line for what the user can act on, or the help; None for a defect of ours."""
     if isinstance(error, UsageProblem):
         return str(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        return f"standard output cannot be written: {error.strerror}"
     # by name, since the bare install has no collector: errors of ours have kinds in other modules
     if any(kind.__module__ == "strayline_collector.errors" for kind in type(error).__mro__):
         return str(error)
@@ -121,6 +151,8 @@ def _line(error: Exception) -> str | None:
         error, "format_message", None
     )  # click's usage errors
     if message is not None:
+        if type(error).__name__ == "NoArgsIsHelpError":  # a command group alone: its whole help
+            return message()
         return " ".join(message().split()) + " (see --help)"
     return None
 

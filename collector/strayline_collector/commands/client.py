@@ -36,6 +36,30 @@ def connect(address: str, credentials: Credentials, *, option: str) -> httpx.Cli
         raise UsageProblem(f"{option} {address}: no address: {error}") from None
 
 
+def refusal(api: str, answer: httpx.Response) -> UsageProblem:
+    """What is to be said where the API, or what stands in its place, answered otherwise than 200;
+    ``answer`` was read."""
+    if answer.headers.get("content-type") != "application/problem+json":
+        return UsageProblem(
+            f"--api {api}: answers, but not as a collector's API does (HTTP {answer.status_code}); "
+            "give the address that strayline up calls api"
+        )
+    detail = str(answer.json().get("detail"))
+    if answer.status_code in (
+        400,
+        422,
+    ):  # names what was asked for wrongly, which the address was not
+        return UsageProblem(detail)
+    return UsageProblem(f"--api {api}: HTTP {answer.status_code}: {detail}")
+
+
+def unreachable(option: str, address: str, error: Exception, what: str) -> UsageProblem:
+    """What is to be said where nothing answers, or nothing that makes sense."""
+    return UsageProblem(
+        f"{option} {address}: {what} ({str(error) or type(error).__name__}); start one with: strayline up"
+    )
+
+
 def _context(credentials: Credentials) -> ssl.SSLContext:
     context = ssl.create_default_context()  # SSL_CERT_FILE is heard
     try:

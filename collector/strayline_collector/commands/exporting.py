@@ -15,7 +15,7 @@ from typing import BinaryIO, Final
 import httpx
 
 from strayline_collector.commands import UsageProblem
-from strayline_collector.commands.client import Credentials, connect
+from strayline_collector.commands.client import Credentials, connect, refusal, unreachable
 
 _SUFFIXES: Final = {".json": "json", ".jsonl": "jsonl", ".pb": "protobuf"}
 FORMATS: Final = ("json", "jsonl", "protobuf", "jaeger")
@@ -35,6 +35,8 @@ def run(
     """Writes what the collector gives. A file appears whole or not at all."""
     if trace is not None and (since is not None or until is not None):
         raise UsageProblem("--trace names one trace, whole: leave out --since and --until")
+    if output is not None and not output.name:
+        raise UsageProblem(f"-o {output}: is a directory; name a file in it")
     params = {
         "trace_id": trace,
         "since": _moment(since),
@@ -52,9 +54,7 @@ def run(
         ):
             if answer.status_code != 200:
                 answer.read()
-                raise UsageProblem(
-                    f"--api {api}: HTTP {answer.status_code}: {answer.json().get('detail', answer.text)}"
-                )
+                raise refusal(api, answer)
             with _opened(output) as file:
                 for piece in answer.iter_bytes():
                     file.write(piece)
@@ -63,10 +63,10 @@ def run(
             f"--api {api}: the collector broke off midway; its log says why"
         ) from None
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        raise UsageProblem(
-            f"--api {api}: no collector answers there ({str(error) or type(error).__name__}); start one with: strayline up"
-        ) from None
+        raise unreachable("--api", api, error, "no collector answers there") from None
     except OSError as error:
+        if output is None:
+            raise
         raise UsageProblem(f"{output}: cannot be written: {error.strerror or error}") from None
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import httpx
 
-from strayline_collector.commands import UsageProblem
-from strayline_collector.commands.client import Credentials, connect
+from strayline_collector.commands.client import Credentials, connect, refusal, unreachable
 from strayline_collector.commands.reports import fails
 
 
@@ -43,17 +42,14 @@ def fetch(api: str, kind: str | None, credentials: Credentials) -> list[dict[str
                     params={name: value for name, value in params.items() if value is not None},
                 )
                 if answer.status_code != 200:
-                    detail = answer.json().get("detail", answer.text)
-                    raise UsageProblem(f"--api {api}: HTTP {answer.status_code}: {detail}")
+                    raise refusal(api, answer)
                 page = answer.json()
                 items += page["items"]
                 cursor = page["next_cursor"]
                 if cursor is None:
                     return items
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        raise UsageProblem(
-            f"--api {api}: no collector answers there ({_short(error)}); start one with: strayline up"
-        ) from None
+        raise unreachable("--api", api, error, "no collector answers there") from None
 
 
 def table(items: list[dict[str, Any]]) -> str:
@@ -76,7 +72,3 @@ def table(items: list[dict[str, Any]]) -> str:
         for row in rows
     ]
     return "\n".join(lines) + "\n"
-
-
-def _short(error: Exception) -> str:
-    return str(error) or type(error).__name__

@@ -14,11 +14,16 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from strayline_collector.commands import UsageProblem
-from strayline_collector.commands.client import Credentials, connect
+from strayline_collector.commands.client import Credentials, connect, unreachable
 from strayline_collector.formats.files import STDIN, files_of, read
 
 PATIENCE_S: Final = 300.0
 """How long a collector may go on saying that it is full."""
+
+_REMEDIES: Final = {
+    401: "; give --token",
+    404: "; give HOST:PORT of what strayline up calls otlp/http",
+}
 
 
 def run(
@@ -42,8 +47,8 @@ def run(
                     refused += _send(client, otlp_http, request)
                     spans += _count(request)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise UsageProblem(
-            f"--otlp-http {otlp_http}: no collector takes OTLP there ({str(error) or type(error).__name__}); start one with: strayline up"
+        raise unreachable(
+            "--otlp-http", otlp_http, error, "no collector takes OTLP there"
         ) from None
     sys.stdout.write(
         f"{spans - refused:,} spans from {len(files)} {'file' if len(files) == 1 else 'files'}\n"
@@ -64,7 +69,7 @@ def _send(client: httpx.Client, target: str, request: ExportTraceServiceRequest)
             told = ExportTraceServiceResponse.FromString(answer.content)
             return told.partial_success.rejected_spans
         if answer.status_code not in (429, 503) or time.monotonic() > deadline:
-            why = "; give --token" if answer.status_code == 401 else ""
+            why = _REMEDIES.get(answer.status_code, "")
             raise UsageProblem(
                 f"--otlp-http {target}: the collector answered HTTP {answer.status_code}{why}"
             )

@@ -9,8 +9,7 @@ from typing import Any
 
 import httpx
 
-from strayline_collector.commands import UsageProblem
-from strayline_collector.commands.client import Credentials, connect
+from strayline_collector.commands.client import Credentials, connect, refusal, unreachable
 
 TABLE_CELL = 60
 """Characters of a value in a table; JSON and CSV give it whole."""
@@ -40,14 +39,11 @@ def ask(api: str, statement: str, rows: int, credentials: Credentials) -> dict[s
     try:
         with connect(api, credentials, option="--api") as client:
             answer = client.post("/api/v1/sql", json={"sql": statement, "max_rows": rows})
-            document = answer.json()
+            if answer.status_code != 200:
+                raise refusal(api, answer)
+            return answer.json()
     except (httpx.HTTPError, ValueError) as error:
-        raise UsageProblem(
-            f"--api {api}: no collector answers there ({error or type(error).__name__}); start one with: strayline up"
-        ) from None
-    if answer.status_code != 200:
-        raise UsageProblem(str(document.get("detail", f"HTTP {answer.status_code}")))
-    return document
+        raise unreachable("--api", api, error, "no collector answers there") from None
 
 
 def table(names: list[str], rows: list[list[Any]]) -> str:
