@@ -32,6 +32,7 @@ LANDED: Final = {
     10: "7b4f788d9fc94a12",
     11: "f8decc8ed1355c39",
     12: "101c1cd81d6968a5",
+    13: "a0da688d6b65caab",
 }
 """Step to the start of its SHA-256. Files that a step has brought up to date are out there: what it
 did wrong is mended by the next step."""

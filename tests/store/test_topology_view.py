@@ -1,4 +1,4 @@
-"""The view ``topology``: until when a binding held that somebody ended."""
+"""The view ``topology``: until when a binding held that somebody ended, and what documents told."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from strayline_collector.detect.topology_document import put_topology
 from strayline_collector.store.duckdb.store import DuckDBStore
 from tests.detect.histories import binding, exchange, put, queue, rows_of
 
@@ -45,3 +46,20 @@ def test_a_binding_goes_with_either_end(
     deleted = {**gone, "action": "delete", "seen_ns": 40}
     found = held(store, exchange("x", "topic"), queue("work"), binding("x", "work", "k"), deleted)
     assert found == [("{}", 40, 40) if ended else ("{}", HEARD, None)]
+
+
+def test_what_a_document_says_again_goes_on_and_what_it_left_out_held_twice(
+    store: DuckDBStore,
+) -> None:
+    for at_ns, names in ((10, "a"), (20, "ab"), (30, "b"), (40, "ab")):
+        document = {"queues": [{"name": name} for name in names]}
+        put_topology(store, document, role="intended", vhost="shop", valid_from_ns=at_ns)
+    with store.read() as session:
+        rows = session.rows(
+            "SELECT name, surely_from, possibly_to FROM topology ORDER BY name, surely_from"
+        )
+    assert [tuple(row.values()) for row in rows] == [
+        ("a", 10, 29),
+        ("a", 40, None),
+        ("b", 20, None),
+    ]

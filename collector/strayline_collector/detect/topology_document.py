@@ -83,8 +83,14 @@ def read_definitions(document: Mapping[str, Any], vhost: str | None) -> list[Row
     The management API's lists have the same shape.
 
     Entries of other vhosts are left out when ``vhost`` is given; entries without one belong to
-    it (RabbitMQ leaves it out when one vhost is exported).
+    it (RabbitMQ leaves it out when one vhost is exported). Raises ``BadInput``, for a document too
+    that has no section of these: kept, it would say that there is nothing.
     """
+    if not any(section in document for section, _ in _SECTIONS):
+        raise BadInput(
+            f"the document has none of {', '.join(section for section, _ in _SECTIONS)}: give a "
+            "definitions document, as rabbitmqctl export_definitions writes it"
+        )
     rows: list[Row] = []
     for section, read in _SECTIONS:
         entries: object = document.get(section, [])
@@ -157,10 +163,17 @@ def _binding(entry: Mapping[str, Any]) -> Row:
         "kind": "binding",
         "source_name": _text(entry, "source"),
         "destination": _text(entry, "destination"),
-        "destination_kind": entry.get("destination_type", "queue"),
+        "destination_kind": _end(entry),
         "routing_key": _text(entry, "routing_key"),
         "arguments": json.dumps(entry.get("arguments") or {}),
     }
+
+
+def _end(entry: Mapping[str, Any]) -> str:
+    kind: object = entry.get("destination_type", "queue")
+    if kind not in ("queue", "exchange"):
+        raise TypeError(f"'destination_type' {kind!r}: neither 'queue' nor 'exchange', it")
+    return str(kind)
 
 
 def _options(entry: Mapping[str, Any]) -> Row:

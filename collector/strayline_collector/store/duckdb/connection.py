@@ -16,7 +16,7 @@ import duckdb
 from strayline_collector.errors import StoreError
 from strayline_collector.store.duckdb.queries import statements
 
-SCHEMA_VERSION: Final = 13
+SCHEMA_VERSION: Final = 14
 _MIGRATIONS: Final = {
     2: statements("migrate/2"),
     3: statements("migrate/3"),
@@ -30,6 +30,7 @@ _MIGRATIONS: Final = {
     11: statements("migrate/11"),
     12: statements("migrate/12"),
     13: statements("migrate/13"),
+    14: statements("migrate/14"),
 }
 """What makes a file of the version before one of this."""
 MEMORY: Final = ":memory:"

@@ -321,13 +321,18 @@ WITH facts AS (      -- bindings of a headers exchange differ by their arguments
     SELECT *, coalesce(name, source_name) AS subject,
         CASE kind WHEN 'binding' THEN list_sort(map_entries(TRY_CAST(TRY_CAST(coalesce(arguments, '{}') AS JSON) AS MAP(VARCHAR, JSON)))) END AS told
     FROM topology_facts
+    WHERE until_ns IS NULL OR until_ns >= seen_ns  -- else a later document was valid from before this one
+), follows AS (      -- a document that says again what the one before said says that it went on
+    SELECT *, CASE WHEN source = 'document' THEN lag(until_ns) OVER told_on IS DISTINCT FROM seen_ns - 1 END AS begins FROM facts
+    WINDOW told_on AS (PARTITION BY source, document, kind, subject, destination, destination_kind, routing_key, told, action ORDER BY seen_ns)
 ), sights AS (
-    SELECT f.*,
+    SELECT f.*, CASE WHEN source = 'document' THEN sum(begins::INTEGER) OVER told_on END AS life,
         CASE f.source WHEN 'shim' THEN p.last_event_ns WHEN 'management' THEN coalesce(f.until_ns, c.checked_ns) ELSE f.until_ns END AS heard_until
-    FROM facts f
+    FROM follows f
     LEFT JOIN (SELECT process, max(last_event_ns) AS last_event_ns FROM processes GROUP BY process) p
         ON p.process = f.instance AND f.source = 'shim'
     LEFT JOIN topology_sources c ON c.document = f.document AND f.source = 'management'
+    WINDOW told_on AS (PARTITION BY f.source, f.document, kind, subject, destination, destination_kind, routing_key, told, action ORDER BY seen_ns)
 ), bindings AS (
     SELECT DISTINCT broker, vhost, kind, subject, destination, destination_kind, routing_key, told FROM facts WHERE action = 'bind' AND source = 'shim'
 ), gone AS (         -- a binding goes with either end
@@ -358,10 +363,10 @@ SELECT role, kind, source, complete, environment, broker, vhost, service, instan
     min(seen_ns) AS surely_from,
     greatest(max(seen_ns), least(max(coalesce(heard_until, seen_ns)), coalesce(min(gone_after), max(coalesce(heard_until, seen_ns))))) AS surely_to,
     CASE WHEN bool_and(coalesce(possibly_from_ns, gone_before) IS NOT NULL) THEN min(coalesce(possibly_from_ns, gone_before)) END AS possibly_from,
-    CASE WHEN source = 'document' OR bool_and(coalesce(possibly_to_ns, gone_after) IS NOT NULL) THEN max(coalesce(possibly_to_ns, gone_after, until_ns)) END AS possibly_to
+    CASE WHEN bool_and(coalesce(possibly_to_ns, gone_after, CASE WHEN source = 'document' THEN until_ns END) IS NOT NULL) THEN max(coalesce(possibly_to_ns, gone_after, until_ns)) END AS possibly_to
 FROM bounded
 WHERE action IN ('declare', 'bind')
 GROUP BY role, kind, source, complete, environment, broker, vhost, service, instance, epoch,
     name, source_name, destination, destination_kind, routing_key, arguments, subject,
-    -- a polled thing that went and came back held twice
-    CASE WHEN source = 'management' THEN seen_ns END;
+    -- what went and came back held twice
+    CASE WHEN source = 'management' THEN seen_ns END, life;
