@@ -74,6 +74,6 @@ class Judge:
         with self.store.read() as session:
             return session.rows("SELECT * FROM findings ORDER BY first_seen_ns, id")
 
-    def triage(self, finding_id: str, **change: Any) -> None:
+    def triage(self, finding_id: str, *, now_ns: int | None = None, **change: Any) -> None:
         with self.store.write() as session:
-            change_triage(session, finding_id, change, time.time_ns())
+            change_triage(session, finding_id, change, now_ns or time.time_ns())

@@ -172,7 +172,9 @@ def test_muting_holds_until_the_time_that_was_said(store: DuckDBStore) -> None:
     judge.triage(finding["id"], triage="muted", muted_until="2100-01-01T00:00:00Z")
     worse = (verdict("m1", severity="error"), verdict("m2", 500))
     assert judge(*worse)[0]["triage"] == "muted"
-    judge.triage(finding["id"], muted_until="2020-01-01T00:00:00Z")
+    with pytest.raises(BadInput, match="muted_until=2020-01-01T00:00:00Z: is over"):
+        judge.triage(finding["id"], muted_until="2020-01-01T00:00:00Z")
+    judge.triage(finding["id"], now_ns=1, muted_until="2020-01-01T00:00:00Z")
     (finding,) = judge(*worse)
     assert (finding["triage"], finding["muted_until_ns"]) == ("new", None)
 

@@ -86,6 +86,37 @@ def test_pages_follow_their_cursor_without_gap_or_repeat(collector: RunningColle
     assert len(seen) == len(set(seen)) == truth("d_reorder_nack")["traces"]
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["services", "services/seen", "operations?service=orders", "queues", "queues/routes?name=billing.orders", "messages?exchange=orders.events", "findings", "coverage", "latency"],
+)  # fmt: skip
+def test_every_list_comes_in_pages_too(collector: RunningCollector, path: str) -> None:
+    url = f"http://{collector.api}/api/v1/{path}{'&' if '?' in path else '?'}limit="
+    whole = httpx.get(url + "1000").json()
+    assert (bool(whole["items"]), whole["next_cursor"]) == (True, None)
+    seen: list[Any] = []
+    cursor = ""
+    while True:
+        page = httpx.get(f"{url}{1 + len(whole['items']) // 3}{cursor}").json()
+        seen += page["items"]
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+    assert seen == whole["items"]
+    assert httpx.get(f"{url}1&cursor=next").status_code == 400
+
+
+def test_messages_are_found_by_what_others_call_their_trace_and_exchange(
+    collector: RunningCollector,
+) -> None:
+    def found(**asked: str) -> list[str]:
+        return [message["id"] for message in collector.get("/api/v1/messages", **asked)["items"]]
+
+    assert found(exchange="(default)") == found(exchange="") != []
+    trace_id = found(exchange="")[0][:32]
+    assert found(trace_id=trace_id.upper()) == found(trace_id=trace_id) != []
+
+
 def test_a_queues_order_shows_what_the_detectors_say(collector: RunningCollector) -> None:
     by = {
         basis: collector.get("/api/v1/queues/order", name="billing.orders", basis=basis)
@@ -188,6 +219,7 @@ def test_every_example_has_the_shape_it_stands_for(collector: RunningCollector) 
         ("DELETE", "/api/v1/status", {}, 405),
         ("PUT", "/api/v1/topology", {}, 400),
         ("GET", "/docs", {}, 404),
+        ("HEAD", "/api/v1/stream", {}, 405),
     ],
 )  # fmt: skip
 def test_bad_requests_are_problem_documents(
@@ -195,7 +227,8 @@ def test_bad_requests_are_problem_documents(
 ) -> None:
     answer = httpx.request(method, f"http://{collector.api}{path}", headers=headers)
     assert answer.status_code == code, answer.text
-    body: dict[str, Any] = answer.json()
+    assert answer.headers.get("allow") == ("GET" if code == 405 else None)
+    body: dict[str, Any] = answer.json() if method != "HEAD" else {"status": code}
     if code >= 400:
         assert answer.headers["content-type"] == "application/problem+json"
         assert body["status"] == code
@@ -207,10 +240,12 @@ def test_bad_requests_are_problem_documents(
     ("path", "said"),
     [
         ("/api/v1/findings?servce=billing", "servce: /api/v1/findings takes no such parameter; it takes"),
-        ("/api/v1/operations?servce=billing", "servce: /api/v1/operations takes no such parameter, the nearest is service; it takes end, service, start"),
+        ("/api/v1/operations?servce=billing", "servce: /api/v1/operations takes no such parameter, the nearest is service; it takes cursor, end, limit, service, start"),
         ("/api/v1/traces?q=errors%3E0&Limit=3", "Limit: /api/v1/traces takes no such parameter, the nearest is limit;"),
         ("/api/v1/status?verbose=1", "verbose: /api/v1/status takes no parameters in its query"),
         ("/api/v1/traces/0af7651916cd43dd8448eb211c80319c/spans?stich=1", "stich: /api/v1/traces/{trace_id}/spans takes no such parameter, the nearest is stitch;"),
+        ("/api/v1/findings?kind=lost&kind=stalled", "kind: given 2 times, and only one would count"),
+        ("/api/v1/nothing", "GET /api/v1/nothing: no such call; /openapi.json lists them"),
         (f"/api/v1/queues?{'x' * 5000}=1", "x" * 80 + ": /api/v1/queues takes no such parameter"),
     ],
 )  # fmt: skip
@@ -218,7 +253,7 @@ def test_a_parameter_that_a_call_does_not_take_is_refused_by_name(
     collector: RunningCollector, path: str, said: str
 ) -> None:
     answer = httpx.get(f"http://{collector.api}{path}")
-    assert answer.status_code == 400, answer.text
+    assert answer.status_code == (404 if "no such call" in said else 400), answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"].startswith(said)
 
@@ -229,7 +264,9 @@ def test_a_parameter_that_a_call_does_not_take_is_refused_by_name(
 def test_probes_and_jaegers_clients_may_send_more_than_is_known(
     collector: RunningCollector, path: str
 ) -> None:
-    assert httpx.get(f"http://{collector.api}{path}").status_code == 200
+    url = f"http://{collector.api}{path}"
+    assert httpx.get(url).status_code == httpx.head(url).status_code == 200
+    assert httpx.head(url).content == b""
 
 
 def test_operations_tell_their_kind_as_a_word(collector: RunningCollector) -> None:
@@ -267,3 +304,7 @@ def test_a_definitions_document_is_kept_and_replaced_as_a_whole(
     bad = httpx.put(f"http://{collector.api}/api/v1/topology", json={"bindings": [{"source": 1}]})
     assert bad.status_code == 400
     assert "bindings[0]" in bad.json()["detail"]
+    for other in ({}, {"nodes": []}):
+        refused = httpx.put(f"http://{collector.api}/api/v1/topology?vhost=shop&role=intended", json=other)  # fmt: skip
+        assert (refused.status_code, "none of exchanges, queues" in refused.text) == (400, True)
+    assert put("second") == ["second"]

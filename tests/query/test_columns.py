@@ -60,7 +60,7 @@ def test_what_is_no_list_and_what_failed_stays_json(collector: RunningCollector)
 def test_a_kind_of_finding_that_does_not_exist_is_named(collector: RunningCollector) -> None:
     answer = httpx.get(f"http://{collector.api}/api/v1/findings", params={"kind": "late"})
     assert answer.status_code == 400
-    assert "kind: Input should be 'reordered', 'misrouted'" in answer.json()["detail"]
+    assert "kind=late: Input should be 'reordered', 'misrouted'" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(

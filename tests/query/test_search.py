@@ -365,6 +365,12 @@ def test_every_value_can_be_written(value: str) -> None:
         ("service>a", 9, "service with = != or ~"),
         ("protocol=smtp", 10, "one of http, grpc, amqp, other"),
         (" ".join(["a"] * 33), 65, "at most 32 terms"),
+        ("AND a=1", 1, "a term before AND"),
+        ("a=1 AND", 8, "a term after AND"),
+        ("a=1 AND AND b=2", 9, "a term after AND"),
+        ("a=1 OR b=2", 5, '"OR" in quotes for the word'),
+        ("a=1 AND NOT b=2", 9, "! for not"),
+        ("(a=1)", 1, "without brackets"),
     ],
 )
 def test_what_cannot_be_read_is_told_with_its_place(q: str, position: int, expected: str) -> None:
@@ -391,7 +397,7 @@ def test_a_messages_fields_find_the_traces_that_it_touched() -> None:
             name: {row["trace_id"] for row in session.rows(
                 f"SELECT trace_id FROM deliveries WHERE {name} = $v UNION SELECT p.trace_id FROM publishes p"
                 f" JOIN deliveries d USING (message) WHERE d.{name} = $v", {"v": value})}
-            for name, value in (("queue", "billing.orders"), ("routing_key", "order.created"))
+            for name, value in (("queue", "billing.orders"), ("routing_key", "order.created"), ("exchange", ""))
         }  # fmt: skip
         everything = {
             row["trace_id"] for row in session.rows("SELECT trace_id FROM distinct_spans")
@@ -404,6 +410,9 @@ def test_a_messages_fields_find_the_traces_that_it_touched() -> None:
         ("queue=none", set[str]()),
         ("!message_id=none", everything),
         ("routing_key=order.created queue=billing.orders", touched["queue"]),
+        ("routing_key=order.created AND queue=billing.orders", touched["queue"]),
+        ("exchange=(default)", touched["exchange"]),
+        ("!exchange=(default)", everything - touched["exchange"]),
     ):
         found = _pages(store, q, EVERYTHING, "-queue_wait", 300)
         assert {item["trace_id"] for item in found} == wanted, q

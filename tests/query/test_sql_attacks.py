@@ -115,6 +115,20 @@ def test_what_stands_on_no_list_is_refused_before_it_runs(sandbox: DuckDBStore, 
     assert sandbox.ask("SELECT 1", SOON).batches[0].to_pylist() == [{"1": 1}]
 
 
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("DESCRIBE spans", "GET /api/v1/sql/schema lists relations"),
+        ("SHOW TABLES", "GET /api/v1/sql/schema lists relations"),
+        ("PRAGMA version", "exactly one SELECT"),
+        ("SELECT * FROM range(3)", "the table function 'range' may not be used"),
+    ],
+)
+def test_what_is_refused_is_named(sandbox: DuckDBStore, sql: str, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        sandbox.ask(sql, SOON)
+
+
 TEN = "(VALUES (0),(1),(2),(3),(4),(5),(6),(7),(8),(9)) "
 DOUBLING = {
     "recursion": "WITH RECURSIVE t(s) AS (SELECT 'x' UNION ALL SELECT s || s FROM t) SELECT max(len(s)) FROM t",

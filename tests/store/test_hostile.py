@@ -108,7 +108,6 @@ def test_loading_judging_and_asking_survive_anything(bodies: list[bytes]) -> Non
                 session,
                 dict.fromkeys(("message_id", "queue", "exchange", "trace_id", "id")),
                 limit=100,
-                offset=0,
             )
             for row in session.rows("SELECT DISTINCT trace_id FROM distinct_spans"):
                 read_trace(session, row["trace_id"], stitched=True)

@@ -29,7 +29,7 @@ from strayline_collector.query.coverage import add_coverage_route
 from strayline_collector.query.finding_routes import add_finding_routes
 from strayline_collector.query.guard import Gate, Guard, problem
 from strayline_collector.query.jaeger_routes import add_jaeger_routes
-from strayline_collector.query.known import refuse_unknown
+from strayline_collector.query.known import SHOWN, refuse_unknown
 from strayline_collector.query.message_routes import add_message_routes
 from strayline_collector.query.openapi import describe_fully
 from strayline_collector.query.operation_routes import add_operation_routes
@@ -123,11 +123,15 @@ def _errors(app: FastAPI) -> None:
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][1:])
-        return problem(400, "Bad Request", f"{where}: {first['msg']}")
+        given = "" if first["type"] == "missing" else f"={str(first['input'])[:SHOWN]}"
+        return problem(400, "Bad Request", f"{where}{given}: {first['msg']}")
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
-        return problem(error.status_code, error.detail, f"{request.method} {request.url.path}")
+        asked = f"{request.method} {request.url.path}"
+        if error.status_code == 404:
+            asked += ": no such call; /openapi.json lists them"
+        return problem(error.status_code, error.detail, asked, error.headers)
 
     @app.exception_handler(Exception)
     async def unforeseen(request: Request, error: Exception) -> Response:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from strayline_collector.query.sql import ARROW
+from strayline_collector.query.sql import ARROW, wants_arrow
 
 CURSOR: Final = b"strayline-next-cursor"
 _PLAIN: Final[dict[Any, pa.DataType]] = {
@@ -34,7 +34,7 @@ class Columns:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or ARROW not in Headers(scope=scope).get("accept", ""):
+        if scope["type"] != "http" or not wants_arrow(Headers(scope=scope)):
             await self._app(scope, receive, send)
             return
         start: Message | None = None

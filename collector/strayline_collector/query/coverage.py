@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.responses import Response
 
 from strayline_collector.model import Control
-from strayline_collector.query.params import Read, Time
+from strayline_collector.query.params import Cursor, Few, Read, Time, offset_of, paged
 from strayline_collector.query.times import BEGINNING, END, rfc3339, time_range
 from strayline_collector.query.wire import (
     Coverage,
@@ -265,10 +265,14 @@ def add_coverage_route(app: FastAPI, read: Read, control: Control) -> None:
     """Adds it to the API."""
 
     @app.get("/api/v1/coverage", response_model=Coverage, tags=["findings"])
-    async def coverage(start: Time = None, end: Time = None) -> Response:
+    async def coverage(
+        start: Time = None, end: Time = None, limit: Few = None, cursor: Cursor = None
+    ) -> Response:
         """By queue, which verdicts are ``judged`` by what was recorded, which are only ``inferred``, and
         which are ``unknown``, with the reason; the same, as ``unnamed``, of what was handled from queues that no span names; detectors whose last run failed; when no collector listened, within
         ``start`` and ``end``."""
         queues, failures = control.judging()
-        within = time_range(start, end)
-        return await read(lambda s: read_coverage(s, queues, failures, within))
+        within, offset = time_range(start, end), offset_of(cursor)
+        return await read(
+            lambda s: paged(read_coverage(s, queues, failures, within), limit, offset)
+        )

@@ -71,7 +71,8 @@ def change_triage(
         raise BadInput(f"{unknown[0]}: only triage, muted_until and note can be changed")
     triage = change.get("triage", rows[0]["triage"])
     if triage not in ("new", "acknowledged", "muted"):
-        raise BadInput(f"triage={triage}: expected new, acknowledged or muted")
+        told = "null" if triage is None else triage
+        raise BadInput(f"triage={told}: expected new, acknowledged or muted")
     note = change.get("note", rows[0]["note"])
     if note is not None and (not isinstance(note, str) or len(note) > 10_000):
         raise BadInput("note: expected text of at most 10,000 characters")
@@ -79,6 +80,8 @@ def change_triage(
     if "muted_until" in change:
         value = change["muted_until"]
         until_ns = None if value is None else parse_time(str(value), "muted_until")
+        if until_ns is not None and until_ns <= now_ns:
+            raise BadInput(f"muted_until={value}: is over; give a time to come, or null for no end")
     if triage != "muted":
         if change.get("muted_until") is not None:
             raise BadInput('muted_until: give it together with "triage": "muted"')

@@ -17,6 +17,7 @@ from strayline_collector.query.calls import (
     seen_range,
 )
 from strayline_collector.query.message_ways import read_ways
+from strayline_collector.query.params import DEFAULT_EXCHANGE, exchange_named
 from strayline_collector.query.wire import Edge, Graph, Node, NodeKind, Protocol, Severity
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
@@ -187,7 +188,7 @@ def _finding_edges(findings: Iterable[Row]) -> dict[tuple[str, str], set[str]]:
 
 
 def _exchange_id(broker: str | None, vhost: str | None, name: str) -> str:
-    return node_id("exchange", name or "(default)", broker, vhost)
+    return node_id("exchange", name or DEFAULT_EXCHANGE, broker, vhost)
 
 
 def _call_edge(row: Row, silent: Mapping[tuple[str, str], int], span_s: float) -> Edge:
@@ -281,7 +282,7 @@ def _node(
     span_s: float,
 ) -> Node:
     kind, name, broker, vhost = parts
-    wanted = "" if kind == "exchange" and name == "(default)" else name
+    wanted = exchange_named(name) if kind == "exchange" else name
     found = steps.get((kind, wanted, broker, vhost), Line())
     calls, errors = sum(found.calls), found.errors
     if kind == "external":

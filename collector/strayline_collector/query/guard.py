@@ -102,7 +102,7 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
-        await (refusal or self._app)(scope, receive, guarded)
+        await (refusal or self._app)(_as_get(scope), receive, guarded)
 
     def _refusal(self, scope: dict[str, Any]) -> JSONResponse | None:
         headers = {k.lower(): v.decode("latin-1") for k, v in scope["headers"]}
@@ -127,6 +127,14 @@ class Guard:
         if scope.get("method") == "POST" and media in _FORM_TYPES and _has_body(headers):
             return problem(415, "Unsupported Media Type", f"{media}: send application/json")
         return None
+
+
+def _as_get(scope: dict[str, Any]) -> dict[str, Any]:
+    """A HEAD, which probes of ``/ready`` like to send, asked as the GET that it is about: the server
+    leaves the body out. A stream would have no end."""
+    if scope["method"] != "HEAD" or scope["path"] in _STREAMS:
+        return scope
+    return {**scope, "method": "GET"}
 
 
 def _foreign(headers: Mapping[bytes, str], authority: str) -> str | None:

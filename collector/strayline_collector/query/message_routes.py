@@ -11,7 +11,17 @@ from strayline_collector.errors import NotFound
 from strayline_collector.query import wire
 from strayline_collector.query.messages import read_messages
 from strayline_collector.query.order import Arrangements, read_order
-from strayline_collector.query.params import Cursor, Limit, Read, Text, Time, offset_of
+from strayline_collector.query.params import (
+    Cursor,
+    Few,
+    Limit,
+    Read,
+    Text,
+    Time,
+    exchange_named,
+    offset_of,
+    paged,
+)
 from strayline_collector.query.queues import read_queues
 from strayline_collector.query.routes import read_routes
 from strayline_collector.query.times import time_range
@@ -60,11 +70,17 @@ def add_message_routes(app: FastAPI, read: Read) -> None:
         broker: Text = None,
         start: Time = None,
         end: Time = None,
+        limit: Few = None,
+        cursor: Cursor = None,
     ) -> Response:
         """The ways into one queue: by exchange and key where messages are meant to go and where they
         went, and how the nearest binding differs."""
-        range_ns = time_range(start, end)
-        return await read(lambda s: read_routes(s, range_ns, name=name, broker=broker, vhost=vhost))
+        range_ns, offset = time_range(start, end), offset_of(cursor)
+        return await read(
+            lambda s: paged(
+                read_routes(s, range_ns, name=name, broker=broker, vhost=vhost), limit, offset
+            )
+        )
 
     @app.get("/api/v1/messages", response_model=wire.Messages, tags=["messages"])
     async def messages(
@@ -73,18 +89,19 @@ def add_message_routes(app: FastAPI, read: Read) -> None:
         exchange: Text = None,
         trace_id: Text = None,
         limit: Limit = 100,
-        cursor: Cursor = None,
+        cursor: Annotated[
+            str | None, Query(max_length=1024, description="next_cursor of the page before")
+        ] = None,
     ) -> Response:
         """Messages, newest first."""
         filters = {
             "message_id": message_id,
             "queue": queue,
-            "exchange": exchange,
-            "trace_id": trace_id,
+            "exchange": exchange and exchange_named(exchange),
+            "trace_id": trace_id and trace_id.lower(),
             "id": None,
         }
-        offset = offset_of(cursor)
-        return await read(lambda s: read_messages(s, filters, limit=limit, offset=offset))
+        return await read(lambda s: read_messages(s, filters, limit=limit, cursor=cursor))
 
     @app.get("/api/v1/messages/{message}/journey", response_model=wire.Message, tags=["messages"])
     async def journey(message: str) -> Response:
@@ -92,7 +109,7 @@ def add_message_routes(app: FastAPI, read: Read) -> None:
 
         def one(session: Session) -> wire.Message:
             filters = dict.fromkeys(("message_id", "queue", "exchange", "trace_id"))
-            found = read_messages(session, {**filters, "id": message}, limit=1, offset=0)["items"]
+            found = read_messages(session, {**filters, "id": message}, limit=1)["items"]
             if not found:
                 raise NotFound(f"no message {message}")
             return found[0]

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from strayline_collector.errors import BadInput
 from strayline_collector.query.judged import findings_of_messages
 from strayline_collector.query.wire import Delivery, FindingRef, Message, Messages
 from strayline_collector.store.duckdb.queries import load
@@ -14,11 +15,14 @@ from strayline_collector.store.ports import Row, Session
 
 
 def read_messages(
-    session: Session, filters: Mapping[str, Any], *, limit: int, offset: int
+    session: Session, filters: Mapping[str, Any], *, limit: int, cursor: str | None = None
 ) -> Messages:
     """A page of messages, newest first. ``filters``: message_id, queue, exchange, trace_id, id;
-    None does not filter."""
-    rows = session.rows(load("query/messages"), {**filters, "limit": limit + 1, "offset": offset})
+    None does not filter. ``cursor`` is the place of the page before's last row, so that what comes
+    meanwhile neither repeats nor hides one. Raises ``BadInput``."""
+    after_ns, after_id = _after(cursor)
+    asked = {**filters, "after_ns": after_ns, "after_id": after_id, "limit": limit + 1}
+    rows = session.rows(load("query/messages"), asked)
     page = rows[:limit]
     names = [row["message"] for row in page]
     deliveries: dict[str, list[Delivery]] = defaultdict(list)
@@ -33,7 +37,20 @@ def read_messages(
                 )
             )
     items = [_message(row, deliveries[row["message"]], findings[row["message"]]) for row in page]
-    return Messages(items=items, next_cursor=str(offset + limit) if len(rows) > limit else None)
+    last = page[-1] if len(rows) > limit else None
+    return Messages(
+        items=items,
+        next_cursor=None if last is None else f"{last['published_ns']}~{last['id']}",
+    )
+
+
+def _after(cursor: str | None) -> tuple[int | None, str | None]:
+    if cursor is None:
+        return None, None
+    at, _, last = cursor.partition("~")
+    if not (at.isascii() and at.isdigit() and len(at) < 20 and last):
+        raise BadInput(f"cursor={cursor}: give next_cursor of the page before, as it was")
+    return int(at), last
 
 
 def _message(row: Row, deliveries: list[Delivery], findings: list[FindingRef]) -> Message:

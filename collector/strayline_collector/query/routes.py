@@ -63,6 +63,7 @@ def read_routes(
         bindings=_bindings(name, parts),
         items=ways(name, published, delivered, parts["intended"], known),
         truncated=len(published) >= MOST or len(delivered) >= MOST,
+        next_cursor=None,
     )
 
 

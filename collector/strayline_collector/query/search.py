@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final
 
 from strayline_collector.errors import BadInput
+from strayline_collector.query.params import exchange_named
 from strayline_collector.query.search_line import Term, parse_line
 from strayline_collector.store.duckdb.queries import load
 
@@ -246,6 +247,8 @@ def _trace_id(search: Search, term: Term) -> Meaning:
 
 def _message(search: Search, term: Term) -> Meaning:
     name = term.field
+    if name == "exchange" and term.op != "~":
+        term = replace(term, value=exchange_named(term.value))
     told = [
         f"SELECT d.{trace} FROM delivery_facts d WHERE d.{trace} IS NOT NULL AND {_text(search, f'd.{name}', term)}"
         for trace in ("trace_id", "publish_trace_id")

@@ -1,7 +1,7 @@
 """The query line as it is written: text to terms, and what is wrong with it where.
 
-``q`` is terms joined by AND (docs/search.md): ``["!"] field op value | "has:" word | text``, fields and
-values in quotes where they hold what means something else.
+``q`` is terms joined by AND, said or not (docs/search.md): ``["!"] field op value | "has:" word | text``,
+fields and values in quotes where they hold what means something else.
 Nothing here knows what a field means.
 """
 
@@ -23,6 +23,7 @@ _NAME: Final = re.compile(r'[^\s"!=<>~]+')
 _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _BARE: Final = re.compile(r'[^\s"]+')
 _TEXT: Final = re.compile(r'[^\s"=<>~]+')
+_JOINING: Final = re.compile(r"(AND|OR|NOT)(?=\s|\Z)")
 _ESCAPE: Final = re.compile(r'\\(["\\])')
 
 
@@ -50,6 +51,7 @@ def parse_line(q: str | None) -> tuple[Term, ...]:
     text = q or ""
     at = _skip(text, 0)
     while at < len(text):
+        at = _joined(text, at, terms)
         if len(terms) == MAX_TERMS:
             raise NotUnderstood(_rest(text, at), at + 1, f"at most {MAX_TERMS} terms")
         term, end = _term(text, at)
@@ -66,6 +68,7 @@ def begun_at(text: str) -> tuple[tuple[Term, ...], int]:
     at = _skip(text, 0)
     while at < len(text):
         try:
+            at = _joined(text, at, terms)
             term, end = _term(text, at)
         except NotUnderstood:
             break
@@ -85,7 +88,7 @@ def quoted(value: str) -> str:
 
 def quoted_name(name: str) -> str:
     """A field as a line takes it: bare where it can be."""
-    if _NAME.fullmatch(name) and not name.startswith("has:"):
+    if _NAME.fullmatch(name) and not name.startswith(("has:", "(")):
         return name
     return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
@@ -93,6 +96,23 @@ def quoted_name(name: str) -> str:
 def unquoted(text: str) -> str:
     """What stands between quotes, as it was meant."""
     return _ESCAPE.sub(r"\1", text)
+
+
+def _joined(text: str, at: int, terms: list[Term]) -> int:
+    """Where the next term begins, past an AND that stands between two. Words that would join them
+    otherwise are not taken for text, which would be an answer to another question."""
+    word = _JOINING.match(text, at)
+    if word is not None and word[0] == "AND":
+        if not terms:
+            raise NotUnderstood(_rest(text, at), at + 1, 'a term before AND, or "AND" in quotes')
+        at = _skip(text, word.end())
+        word = _JOINING.match(text, at)
+        if at == len(text) or (word is not None and word[0] == "AND"):
+            raise NotUnderstood(_rest(text, at), at + 1, 'a term after AND, or "AND" in quotes')
+    if word is not None:
+        expected = f'terms that all hold, ! for not, or "{word[0]}" in quotes for the word'
+        raise NotUnderstood(_rest(text, at), at + 1, expected)
+    return at
 
 
 def _term(text: str, start: int) -> tuple[Term, int]:
@@ -107,6 +127,9 @@ def _term(text: str, start: int) -> tuple[Term, int]:
     if found is not None:
         value, end = _value(text, found.end(), found[0].strip())
         field, op = found["field"], found["op"]
+        if field.startswith("("):
+            expected = "terms without brackets, or the name in quotes that begins with one"
+            raise NotUnderstood(_rest(text, at), at + 1, expected)
         return Term(negated, field, op, value, start + 1, found.end() + 1), end
     if at < len(text) and text[at] == '"':
         value, end = _value(text, at, "")

@@ -42,6 +42,12 @@ _NAMES: Final = {
 }  # fmt: skip
 
 
+def wants_arrow(headers: Mapping[str, str]) -> bool:
+    """Whether ``Accept`` names Arrow, in whatever case and beside whatever else."""
+    accepted = headers.get("accept", "").lower().split(",")
+    return any(media.partition(";")[0].strip() == ARROW for media in accepted)
+
+
 class Asking:
     """Answers a few statements at a time, on threads of their own: those that the other routes
     use stay free."""

@@ -10,7 +10,15 @@ from starlette.responses import JSONResponse, Response
 from strayline_collector.query import wire
 from strayline_collector.query.documents import document_of
 from strayline_collector.query.guard import problem
-from strayline_collector.query.sql import ARROW, Asking, as_arrow, as_json, describe, parse_request
+from strayline_collector.query.sql import (
+    ARROW,
+    Asking,
+    as_arrow,
+    as_json,
+    describe,
+    parse_request,
+    wants_arrow,
+)
 from strayline_collector.store.ports import Store
 
 
@@ -33,7 +41,7 @@ def add_sql_routes(app: FastAPI, store: Store) -> None:
             return problem(415, "Unsupported Media Type", "send application/json")
         statement, rows = parse_request(await document_of(request))
         answer = await asking.ask(statement, rows)
-        if ARROW in request.headers.get("accept", ""):
+        if wants_arrow(request.headers):
             truncated = "true" if answer.truncated else "false"
             body = await asyncio.to_thread(as_arrow, answer)
             return Response(body, media_type=ARROW, headers={"strayline-truncated": truncated})

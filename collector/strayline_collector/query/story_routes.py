@@ -11,7 +11,7 @@ from strayline_collector.query import wire
 from strayline_collector.query.compare import compare_ranges, compare_traces
 from strayline_collector.query.latency import read_latency
 from strayline_collector.query.outline import find_spans, outline_text, read_span
-from strayline_collector.query.params import Cursor, Limit, Read, Text, Time, offset_of
+from strayline_collector.query.params import Cursor, Few, Limit, Read, Text, Time, offset_of, paged
 from strayline_collector.query.paths import MAX_STORIES, read_critical_path
 from strayline_collector.query.story_pages import read_path_segments, read_story_spans
 from strayline_collector.query.times import time_range
@@ -113,9 +113,16 @@ def add_story_routes(app: FastAPI, read: Read) -> None:
 
     @app.get("/api/v1/latency", response_model=wire.Latencies, tags=["graph"])
     async def latency(
-        client: Text = None, server: Text = None, start: Time = None, end: Time = None
+        client: Text = None,
+        server: Text = None,
+        start: Time = None,
+        end: Time = None,
+        limit: Few = None,
+        cursor: Cursor = None,
     ) -> Response:
         """Where the time of HTTP and gRPC calls sits, by pair of services: in the server, in
         network and queueing, or unexplained because the server sent no span."""
-        range_ns = time_range(start, end)
-        return await read(lambda s: read_latency(s, range_ns, client=client, server=server))
+        range_ns, offset = time_range(start, end), offset_of(cursor)
+        return await read(
+            lambda s: paged(read_latency(s, range_ns, client=client, server=server), limit, offset)
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Final
 
@@ -10,18 +11,23 @@ from strayline_collector.errors import BadInput
 
 BEGINNING: Final = 0
 END: Final = 2**63 - 1
+_FRACTION: Final = re.compile(r"(?<=\d\d:\d\d:\d\d)[.,](\d+)")
+_SPACE_FOR_PLUS: Final = re.compile(r"(T.*) (\d\d:?\d\d)\Z")
 
 __all__ = ["BEGINNING", "END", "parse_time", "rfc3339", "time_range"]
 
 
 def parse_time(text: str, name: str) -> int:
     """RFC 3339 or integer unix nanoseconds, to unix nanoseconds; what lies outside ``BEGINNING`` to
-    ``END``, as nothing stored does, to the nearer of them. Raises ``BadInput`` naming the parameter."""
+    ``END``, as nothing stored does, to the nearer of them. The ``+`` of an offset may have become a
+    space, as an URL's does that was not quoted. Raises ``BadInput`` naming the parameter."""
     stripped = text.strip()
     if stripped.isascii() and stripped.removeprefix("-").isdigit() and len(stripped) <= 19:
         return _within(int(stripped))
+    written = _SPACE_FOR_PLUS.sub(r"\1+\2", stripped.upper())
+    fraction = _FRACTION.search(written)
     try:
-        moment = datetime.fromisoformat(stripped)
+        moment = datetime.fromisoformat(_FRACTION.sub("", written))
     except ValueError:
         raise BadInput(
             f"{name}={text}: expected RFC 3339 (2026-01-31T12:00:00Z) or unix nanoseconds"
@@ -29,7 +35,11 @@ def parse_time(text: str, name: str) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     delta = moment - datetime.fromtimestamp(0, UTC)
-    return _within((delta.days * 86400 + delta.seconds) * 1_000_000_000 + delta.microseconds * 1000)
+    # datetime itself has microseconds
+    below_s = delta.microseconds * 1000
+    if fraction is not None:
+        below_s = int(fraction[1][:9].ljust(9, "0"))
+    return _within((delta.days * 86400 + delta.seconds) * 1_000_000_000 + below_s)
 
 
 def _within(ns: int) -> int:

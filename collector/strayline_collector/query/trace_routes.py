@@ -18,7 +18,17 @@ from strayline_collector.query.overview import (
     read_services,
     read_services_seen,
 )
-from strayline_collector.query.params import Cursor, Limit, Picked_, Read, Text, Time
+from strayline_collector.query.params import (
+    Cursor,
+    Few,
+    Limit,
+    Picked_,
+    Read,
+    Text,
+    Time,
+    offset_of,
+    paged,
+)
 from strayline_collector.query.search import compile_search
 from strayline_collector.query.spread import parse_picked
 from strayline_collector.query.times import time_range
@@ -31,26 +41,36 @@ def add_trace_routes(app: FastAPI, read: Read) -> None:
     """Adds them to the API."""
 
     @app.get("/api/v1/services", response_model=wire.Services, tags=["traces"])
-    async def services(start: Time = None, end: Time = None) -> Response:
+    async def services(
+        start: Time = None, end: Time = None, limit: Few = None, cursor: Cursor = None
+    ) -> Response:
         """Services seen, with counts."""
-        range_ns = time_range(start, end)
-        return await read(lambda s: {"items": read_services(s, range_ns), "next_cursor": None})
+        range_ns, offset = time_range(start, end), offset_of(cursor)
+        return await read(lambda s: paged({"items": read_services(s, range_ns)}, limit, offset))
 
     @app.get("/api/v1/services/seen", response_model=wire.ServicesSeen, tags=["traces"])
-    async def services_seen(limit: Limit = 200) -> Response:
+    async def services_seen(limit: Limit = 200, cursor: Cursor = None) -> Response:
         """Names of all services by when each was first heard of, without counts: cheap, and in an
         order to which new ones are added at the end. A service whose spans name no process comes
         with the next roll-up."""
+        offset = offset_of(cursor)
+        most = offset + limit + 1
         return await read(
-            lambda s: {"items": read_services_seen(s, limit=limit), "next_cursor": None}
+            lambda s: paged({"items": read_services_seen(s, limit=most)}, limit, offset)
         )
 
     @app.get("/api/v1/operations", response_model=wire.Operations, tags=["traces"])
-    async def operations(service: str, start: Time = None, end: Time = None) -> Response:
+    async def operations(
+        service: str,
+        start: Time = None,
+        end: Time = None,
+        limit: Few = None,
+        cursor: Cursor = None,
+    ) -> Response:
         """Span names of one service, with counts."""
-        range_ns = time_range(start, end)
+        range_ns, offset = time_range(start, end), offset_of(cursor)
         return await read(
-            lambda s: {"items": read_operations(s, range_ns, service), "next_cursor": None}
+            lambda s: paged({"items": read_operations(s, range_ns, service)}, limit, offset)
         )
 
     @app.get("/api/v1/rates", response_model=wire.Rates, tags=["traces"])

@@ -140,4 +140,4 @@ class Latency(TypedDict):
 class Latencies(TypedDict):
     items: list[Latency]
     """The most time first; at most 1,000."""
-    next_cursor: None
+    next_cursor: str | None

@@ -140,6 +140,7 @@ class QueueRoutes(TypedDict):
     bindings: list[RouteBinding]
     items: list[RouteWay]
     truncated: bool
+    next_cursor: str | None
 
 
 class Flow(TypedDict):

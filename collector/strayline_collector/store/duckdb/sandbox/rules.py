@@ -82,6 +82,13 @@ def _check_part(part: Tree, names: frozenset[str], counts: Counter[str]) -> None
         raise BadInput("names of catalogs and schemas may not be used")
     if "schema" in part and part["schema"] not in _NAMED_IN_SCHEMA:
         raise BadInput("names of catalogs and schemas may not be used")
+    if part.get("type") == "SHOW_REF":
+        raise BadInput(
+            "DESCRIBE, SHOW and SUMMARIZE are not answered; GET /api/v1/sql/schema lists relations and columns"
+        )
+    if part.get("type") == "TABLE_FUNCTION":
+        name = (part.get("function") or {}).get("function_name", "")
+        raise BadInput(f"the table function {_quoted(name)} may not be used")
     if "function_name" in part:
         _check_function(part, counts)
     if "table_name" in part:

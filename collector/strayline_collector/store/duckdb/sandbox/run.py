@@ -81,6 +81,8 @@ def _sound(cursor: duckdb.DuckDBPyConnection, sql: str, limits: Limits) -> str:
 
 def _tree(cursor: duckdb.DuckDBPyConnection, sql: str) -> Tree:
     document = _document(cursor, sql)
+    if document.get("error_type") == "not implemented":  # a PRAGMA, which is said to be a SELECT
+        raise BadInput("exactly one SELECT is answered")
     if document.get("error"):
         raise BadInput(str(document.get("error_message", "it cannot be parsed")))
     if len(document["statements"]) != 1:

@@ -1,5 +1,5 @@
 -- Messages, newest first: each publish with what was delivered of it, and deliveries whose publish
--- nobody saw. Filters that are null do not filter.
+-- nobody saw. Filters that are null do not filter. A page goes on behind the last row of the one before.
 WITH known AS (
     SELECT p.message, p.trace_id || '-' || p.span_id AS id, p.trace_id, p.span_id AS producer_span_id, p.message_id, p.type, p.broker, p.vhost,
         p.exchange, p.routing_key, p.service AS producer_service, p.start_ns AS published_ns, p.outcome, p.ordering_key,
@@ -17,5 +17,6 @@ WHERE ($message_id IS NULL OR k.message_id = $message_id)
   AND ($id IS NULL OR k.id = $id)
   AND ($trace_id IS NULL OR k.trace_id = $trace_id OR k.message IN (SELECT message FROM delivery_facts WHERE trace_id = $trace_id))
   AND ($queue IS NULL OR k.message IN (SELECT coalesce(message, trace_id || '-' || span_id) FROM delivery_facts WHERE queue = $queue))
+  AND ($after_ns IS NULL OR k.published_ns < $after_ns OR (k.published_ns = $after_ns AND k.id > $after_id))
 ORDER BY k.published_ns DESC, k.id
-LIMIT $limit OFFSET $offset;
+LIMIT $limit;
