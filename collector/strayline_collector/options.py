@@ -45,12 +45,16 @@ Api = Annotated[str, option("Address of the API.", "API")]
 Ui = Annotated[str, option("Address of the dashboard.", "UI")]
 ApiUrl = Annotated[str, option("URL of a running collector's API.", "API")]
 Lateness = Annotated[
-    float, option("Seconds to wait for late telemetry before a verdict opens.", "LATENESS")
+    str,
+    option(
+        "How long to wait for late telemetry before a verdict opens, in seconds or such as 2m.",
+        "LATENESS",
+    ),
 ]
 RetentionAge = Annotated[
     str | None,
     option(
-        "Drop telemetry this long after it arrived, such as 30m, 12h or 7d; whole days first. "
+        "Drop telemetry this long after it arrived, such as 90s, 30m, 12h or 7d; whole days first. "
         "Findings keep their summary.",
         "RETENTION",
     ),

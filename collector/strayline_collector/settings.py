@@ -181,16 +181,25 @@ class CollectorSettings:
         return mutual or bool(self.access.tokens)
 
 
-_AGES_S: Final = {"m": 60, "h": 3600, "d": 86_400}
+_AGES_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 LEAST_DB: Final = 100_000_000
 
 
 def parse_age(text: str, option: str) -> int:
-    """``30m``, ``12h`` or ``7d`` to nanoseconds. Raises ``UsageError``."""
+    """``90s``, ``30m``, ``12h`` or ``7d`` to nanoseconds. Raises ``UsageError``."""
     number, unit = text[:-1], text[-1:]
     if unit not in _AGES_S or not number.isascii() or not number.isdigit() or not int(number):
-        raise UsageError(f"{option} {text}: expected minutes, hours or days, as 30m, 12h or 7d")
+        raise UsageError(f"{option} {text}: expected a time such as 90s, 30m, 12h or 7d")
     return int(number) * _AGES_S[unit] * 1_000_000_000
+
+
+def parse_wait(text: str, option: str) -> float:
+    """Seconds, ``30``, ``0.5`` or ``30s``, or ``2m``. Raises ``UsageError``."""
+    unit = _AGES_S.get(text[-1:])
+    try:
+        return float(text) if unit is None else float(text[:-1]) * unit
+    except ValueError:
+        raise UsageError(f"{option} {text}: expected seconds, as 30 or 30s, or 2m") from None
 
 
 def parse_address(text: str, option: str) -> Address:

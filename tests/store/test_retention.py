@@ -14,7 +14,7 @@ from strayline_collector.errors import UsageError
 from strayline_collector.query.calls import read_calls
 from strayline_collector.query.status import SpanCounts
 from strayline_collector.query.times import BEGINNING, END
-from strayline_collector.settings import CollectorSettings
+from strayline_collector.settings import CollectorSettings, parse_wait
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.duckdb.retain import (
     DAY_NS,
@@ -178,6 +178,7 @@ def _unlike(table: pa.Table, number: int) -> pa.Table:
 @pytest.mark.parametrize(
     ("given", "kept"),
     [
+        ({"retention": "90s"}, (90_000_000_000, None)),
         ({"retention": "30m"}, (1_800_000_000_000, None)),
         ({"retention": "12h", "max_db_size": "500MB"}, (12 * HOUR_NS, 500_000_000)),
         ({"retention": "7d", "max_db_size": "2GiB"}, (7 * DAY_NS, 2 * 1024**3)),
@@ -191,10 +192,23 @@ def test_limits_are_read(given: dict[str, str], kept: tuple[int | None, int | No
 @pytest.mark.parametrize(
     "given",
     [
-        {"retention": "7"}, {"retention": "d"}, {"retention": "0d"}, {"retention": "-1d"},
+        {"retention": "7"}, {"retention": "d"}, {"retention": "0s"}, {"retention": "0d"}, {"retention": "-1d"},
         {"retention": ""}, {"retention": "1.5h"}, {"max_db_size": "20XB"}, {"max_db_size": "1MB"},
     ],
 )  # fmt: skip
 def test_limits_that_mean_nothing_are_refused(given: dict[str, str]) -> None:
     with pytest.raises(UsageError, match="--"):
         CollectorSettings(**given).check()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("30", 30), ("0.5", 0.5), ("30s", 30), ("2m", 120), ("-1", -1)]
+)
+def test_how_long_to_wait_is_read(text: str, seconds: float) -> None:
+    assert parse_wait(text, "--lateness") == seconds
+
+
+@pytest.mark.parametrize("text", ["", "s", "soon", "5x", "1h30m"])
+def test_what_is_no_time_to_wait_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=f"--lateness {text}: expected seconds"):
+        parse_wait(text, "--lateness")

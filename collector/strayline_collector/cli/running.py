@@ -61,7 +61,7 @@ def _settings(
     otlp_http: OtlpHttp = HTTP,
     otlp_grpc: OtlpGrpc = GRPC,
     api: Api = API,
-    lateness: Lateness = 30.0,
+    lateness: Lateness = "30s",
     memory_limit: MemoryLimit = None,
     retention: RetentionAge = None,
     max_db_size: MaxDbSize = None,

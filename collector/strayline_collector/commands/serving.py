@@ -23,6 +23,7 @@ from strayline_collector.settings import (
     Forward,
     parse_address,
     parse_forward,
+    parse_wait,
 )
 from strayline_collector.store.duckdb.connection import without_pandas
 from strayline_collector.tls import Tls
@@ -95,7 +96,7 @@ def settings(
     otlp_http: str,
     otlp_grpc: str,
     api: str,
-    lateness: float,
+    lateness: str,
     memory_limit: str | None,
     insecure: bool,
     protection: Protection | None = None,
@@ -115,7 +116,7 @@ def settings(
         api=parse_address(api, "--api"),
         zipkin=None if beside.zipkin is None else parse_address(beside.zipkin, "--zipkin"),
         forward=beside.forwarding(),
-        lateness_s=lateness,
+        lateness_s=parse_wait(lateness, "--lateness"),
         memory_limit=memory_limit,
         retention=retention,
         max_db_size=max_db_size,
