@@ -46,8 +46,8 @@ def test_clients_show_a_token_and_a_certificate(tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (0, "1\n1\n"), done.stderr
         done = strayline("export", "--format", "jsonl", "--api", api, *shown, "--token", TOKEN)
         assert (done.returncode, done.stdout.count('"spanId"')) == (0, 1), done.stderr
-        clear_line(strayline("findings", "--api", api, *shown), "401", "token")
-        clear_line(strayline("export", "--api", api, *shown), "401", "token")
+        clear_line(strayline("findings", "--api", api, *shown), "401", "give --token")
+        clear_line(strayline("export", "--api", api, *shown), "401", "give --token")
         clear_line(strayline("import", str(file), "--otlp-http", otlp, *shown), "401", "--token")
         clear_line(strayline("findings", "--api", api, "--token", TOKEN), "CERTIFICATE_VERIFY_FAILED")  # fmt: skip
         clear_line(strayline("findings", "--api", api, "--ca", "/none.pem"), "--ca /none.pem")

@@ -14,6 +14,7 @@ import duckdb
 import pytest
 
 from demo_services.processes import ROOT
+from strayline_collector.commands.findings import table
 from tests.support.collector import running_collector
 from tests.support.corpus import requests, truth
 
@@ -151,8 +152,8 @@ def test_findings_as_table_json_and_exit_code() -> None:
         )
         collector.replay("b_misroute")
         collector.settle()
-        table = strayline("findings", "--api", f"http://{collector.api}", "--fail-on", "warning")
-        assert (table.returncode, table.stdout.split()[:3]) == (1, ["warning", "10", "misrouted"])
+        listed = strayline("findings", "--api", f"http://{collector.api}", "--fail-on", "warning")
+        assert (listed.returncode, listed.stdout.split()[:3]) == (1, ["warning", "10", "misrouted"])
         lines = strayline(
             "findings", "--json", "--kind", "misrouted", STRAYLINE_API=f"http://{collector.api}"
         ).stdout.splitlines()
@@ -163,6 +164,16 @@ def test_findings_as_table_json_and_exit_code() -> None:
             ).returncode
             == 0
         )
+
+
+def test_the_table_says_what_people_said() -> None:
+    """A muted warning beside exit code 0 is no contradiction then."""
+    item = {"severity": "warning", "count": 3, "kind": "lost", "verdict": None, "cause": None}
+    items = [{**item, "title": "t", "id": i, "triage": i} for i in ("new", "muted")]
+    assert table(items).splitlines() == [
+        "warning          3  lost  t  new",
+        "warning (muted)  3  lost  t  muted",
+    ]
 
 
 def test_import_takes_protobuf_and_json_and_sends_nothing_when_one_file_is_bad(

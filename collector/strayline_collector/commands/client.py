@@ -50,7 +50,8 @@ def refusal(api: str, answer: httpx.Response) -> UsageProblem:
         422,
     ):  # names what was asked for wrongly, which the address was not
         return UsageProblem(detail)
-    return UsageProblem(f"--api {api}: HTTP {answer.status_code}: {detail}")
+    remedy = "; give --token" if answer.status_code == 401 else ""
+    return UsageProblem(f"--api {api}: HTTP {answer.status_code}: {detail}{remedy}")
 
 
 def unreachable(option: str, address: str, error: Exception, what: str) -> UsageProblem:

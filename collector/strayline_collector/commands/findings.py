@@ -53,12 +53,13 @@ def fetch(api: str, kind: str | None, credentials: Credentials) -> list[dict[str
 
 
 def table(items: list[dict[str, Any]]) -> str:
-    """One line a finding, for people."""
+    """One line a finding, for people; what one of them said of it stands beside its severity, since
+    what is muted fails nothing."""
     if not items:
         return "no findings\n"
     rows = [
         (
-            item["severity"],
+            item["severity"] + ("" if item["triage"] == "new" else f" ({item['triage']})"),
             str(item["count"]),
             " ".join(part for part in (item["kind"], item["verdict"], item["cause"]) if part),
             item["title"],

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from starlette.responses import Response
 
 from strayline_collector.query import wire
 from strayline_collector.query.documents import document_of
 from strayline_collector.query.findings import Messages, change_triage, read_finding, read_findings
-from strayline_collector.query.params import Cursor, Limit, Read, Text, Time, offset_of
+from strayline_collector.query.params import Cursor, Limit, Read, Text, offset_of
 from strayline_collector.query.times import parse_time
 from strayline_collector.store.ports import Store
 
@@ -28,7 +28,13 @@ def add_finding_routes(app: FastAPI, store: Store, read: Read) -> None:
         triage: Literal["new", "acknowledged", "muted"] | None = None,
         confidence: Literal["proven", "inferred"] | None = None,
         queue: Text = None,
-        since: Time = None,
+        since: Annotated[
+            str | None,
+            Query(
+                max_length=64,
+                description="last seen then or later: RFC 3339 or unix nanoseconds, in event time",
+            ),
+        ] = None,
         messages: Messages | None = None,
         limit: Limit = 100,
         cursor: Cursor = None,
