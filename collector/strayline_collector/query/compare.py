@@ -51,8 +51,10 @@ def compare_traces(session: Session, a: str, b: str, *, stitched: bool) -> Trace
 
 
 def _story(loaded: Loaded) -> Story:
-    told = zip(loaded.tree, loaded.signatures, strict=True)
-    return Story(loaded.tree, {span.key: Signature(*signature) for span, signature in told})
+    told = zip(loaded.tree, loaded.services, loaded.names, strict=True)
+    return Story(
+        loaded.tree, {s.key: Signature(service, s.kind, name) for s, service, name in told}
+    )
 
 
 def _side(trace_id: str, loaded: Loaded) -> ComparedSide:

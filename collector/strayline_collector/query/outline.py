@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 
 from strayline_collector.errors import NotFound
 from strayline_collector.query.findings import told_briefly
-from strayline_collector.query.story import found_in, read_story
+from strayline_collector.query.story import found_in
 from strayline_collector.query.trace import Told, collecting_later, drawn, tell
 from strayline_collector.query.whole_texts import whole_rows
 from strayline_collector.query.wire import (
@@ -55,9 +55,18 @@ def outline_text(
 ) -> bytes:
     """``wire.Outline`` as JSON. Raises ``NotFound``."""
     with collecting_later():
-        story = read_story(session, trace_id, stitched=stitched, spans="query/trace_outline")
-        told = tell(session, trace_id, story, clock, inferring=inferring)
-        return json.dumps(_outline(session, told), separators=(",", ":")).encode()
+        outline = _outline(
+            session,
+            tell(
+                session,
+                trace_id,
+                stitched=stitched,
+                spans="query/trace_outline",
+                clock=clock,
+                inferring=inferring,
+            ),
+        )
+        return json.dumps(outline, separators=(",", ":")).encode()
 
 
 def _outline(session: Session, told: Told) -> dict[str, Any]:
@@ -104,7 +113,6 @@ def _columns(
     trace_at = {name: at for at, name in enumerate(traces)}
     services, names, queues = _Texts(), _Texts(), _Texts()
     keys = [span.key for span in spans]
-    signatures = [story.signatures[index] for index in order]
     said: list[list[int]] = json.loads(f"[{','.join(story.texts(order).to_pylist())}]")
     delivered = {at: key for at, key in enumerate(keys) if key in story.deliveries}
     queue, wait_ns = [-1] * len(keys), list[int | None]([None]) * len(keys)
@@ -117,9 +125,9 @@ def _columns(
             "trace": [trace_at[key.trace_id] for key in keys],
             "span_id": [key.span_id for key in keys],
             "parent": picture.above,
-            "service": [services.at(service) for service, _, _ in signatures],
-            "name": [names.at(name) for _, _, name in signatures],
-            "kind": [kind for _, kind, _ in signatures],
+            "service": [services.at(story.services[row]) for row in order],
+            "name": [names.at(story.names[row]) for row in order],
+            "kind": [span.kind for span in spans],
             "start_ns": [span.start_ns - start_ns for span in spans],
             "duration_ns": [story.ends_ns[i] - story.tree[i].start_ns for i in order],
             "self_ns": picture.own_ns,

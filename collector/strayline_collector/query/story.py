@@ -31,6 +31,17 @@ compute: Final[Any] = pyarrow.compute  # makes its functions at run time, unknow
 
 _ORDERED: Final = re.compile(r"ORDER BY [\w, ]+")
 _IN_ORDER: Final = [(name, "ascending") for name in ("start_ns", "trace_id", "span_id", "kind")]
+_OWN: Final = (
+    "span_id",
+    "parent_span_id",
+    "kind",
+    "start_ns",
+    "end_ns",
+    "failed",
+    "events",
+    "links",
+)
+_SHARED: Final = ("trace_id", "service", "name", "clock", "process")
 MAX_ROWS: Final = 2 * MAX_SPANS
 """Read of all traces together: a story need not hold all of each."""
 
@@ -41,8 +52,8 @@ class Loaded:
 
     trace_ids: list[str]
     tree: list[TreeSpan]
-    signatures: list[tuple[str, int, str]]
-    """Service, kind and name."""
+    services: list[str]
+    names: list[str]
     failed: list[bool]
     columns: pa.RecordBatch
     """``trace_id``, ``span_id``, ``start_ns``, ``end_ns`` and ``row``, the place in ``stored``."""
@@ -102,12 +113,14 @@ def read_story(
     if compute.any(table["of_message"]).as_py():  # else history knows nothing of its spans
         deliveries = _by_span(reader.rows("query/trace_waits"))
         replies = _by_span(reader.rows("query/trace_replies"))
-    columns = {name: table[name].to_pylist() for name in table.column_names}
+    columns = {name: table[name].to_pylist() for name in _OWN}
+    columns |= {name: _shared(table[name]) for name in _SHARED}
     told = [_links(text) if text else () for text in columns["links"]]
     return Loaded(
         trace_ids=trace_ids,
         tree=tree_spans(columns, told, deliveries, replies),
-        signatures=list(zip(columns["service"], columns["kind"], columns["name"], strict=True)),
+        services=columns["service"],
+        names=columns["name"],
         failed=columns["failed"],
         columns=_batch(table.select(["trace_id", "span_id", "start_ns", "end_ns", "row"])),
         stored=reader.texts,
@@ -117,6 +130,12 @@ def read_story(
         deliveries=deliveries,
         cut=frozenset(cut),
     )
+
+
+def _shared(column: pa.ChunkedArray) -> list[Any]:
+    """Each text as one object, however many spans have it."""
+    coded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+    return list(map(coded.dictionary.to_pylist().__getitem__, coded.indices.to_pylist()))
 
 
 def _batch(table: pa.Table) -> pa.RecordBatch:
@@ -141,8 +160,8 @@ def tree_spans(
     keys = list(map(SpanKey, of, columns["span_id"]))
     # one object a name: equal ones are found without comparing
     known: dict[str, dict[str, SpanKey]] = {trace_id: {} for trace_id in traces}
-    for key in keys:
-        known[key.trace_id][key.span_id] = key
+    for trace_id, span_id, key in zip(of, columns["span_id"], keys, strict=True):
+        known[trace_id][span_id] = key
     parents = [
         known[trace_id].get(parent_id) or SpanKey(trace_id, parent_id) if parent_id else None
         for trace_id, parent_id in zip(of, columns["parent_span_id"], strict=True)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from strayline_collector.query.outline import KINDS, STATUSES
-from strayline_collector.query.story import Loaded, read_story
+from strayline_collector.query.story import Loaded
 from strayline_collector.query.trace import Told, collecting_later, drawn, tell
 from strayline_collector.query.wire import (
     CriticalSegment,
@@ -66,15 +66,14 @@ def read_path_segments(
 
 
 def _tell(session: Session, trace_id: str, stitched: bool) -> Told:
-    story = read_story(session, trace_id, stitched=stitched, spans="query/trace_outline")
-    return tell(session, trace_id, story, "raw")
+    return tell(session, trace_id, stitched=stitched, spans="query/trace_outline")
 
 
 def _signatures(story: Loaded) -> dict[tuple[str, str], tuple[str, str]]:
     """Service and name by trace and span."""
     return {
         (span.key.trace_id, span.key.span_id): (service, name)
-        for span, (service, _, name) in zip(story.tree, story.signatures, strict=True)
+        for span, service, name in zip(story.tree, story.services, story.names, strict=True)
     }
 
 
@@ -90,16 +89,16 @@ def _spans(told: Told, picture: Drawing, asked: slice) -> list[StorySpan]:
     said: list[list[int]] = [json.loads(text) for text in story.texts(page).to_pylist()]
     found: list[StorySpan] = []
     for row, self_ns, (status, protocol, events) in zip(page, own, said, strict=True):
-        span, (service, kind, name) = told.tree[row], story.signatures[row]
+        span = told.tree[row]
         above, delivery = told.parents[span.key], story.deliveries.get(span.key)
         found.append(
             StorySpan(
                 trace_id=span.key.trace_id,
                 span_id=span.key.span_id,
                 display_parent=None if above is None else f"{above.trace_id}-{above.span_id}",
-                service=service,
-                name=name,
-                kind=KINDS[kind],
+                service=story.services[row],
+                name=story.names[row],
+                kind=KINDS[span.kind],
                 start_unix_nano=span.start_ns,
                 end_unix_nano=story.ends_ns[row],
                 self_ns=self_ns,

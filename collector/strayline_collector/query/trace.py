@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from strayline_collector.query.infer import read_inferred
 from strayline_collector.query.judged import findings_of_traces
-from strayline_collector.query.story import Loaded, never_seen
+from strayline_collector.query.story import Loaded, never_seen, read_story
 from strayline_collector.query.wire import (
     ClockBound,
     ClockMode,
@@ -69,10 +69,17 @@ class Told:
 
 
 def tell(
-    session: Session, trace_id: str, story: Loaded, clock: ClockMode, *, inferring: bool = False
+    session: Session,
+    trace_id: str,
+    *,
+    stitched: bool,
+    spans: str = "query/trace_spans",
+    clock: ClockMode = "raw",
+    inferring: bool = False,
 ) -> Told:
-    """What is said of a story, with times as they were told unless ``clock`` is ``corrected``, and
-    guesses of lost causes where ``inferring``."""
+    """A trace, alone or stitched, as ``read_story`` reads it, with times as they were told unless
+    ``clock`` is ``corrected``, and guesses of lost causes where ``inferring``. Raises ``NotFound``."""
+    story = read_story(session, trace_id, stitched=stitched, spans=spans)
     by_key = {span.key: span for span in story.tree}
     found = orders(by_key)
     bled = bled_spans(by_key)

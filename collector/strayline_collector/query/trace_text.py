@@ -16,7 +16,6 @@ from typing import Any, Final, cast
 import pyarrow as pa
 import pyarrow.compute
 
-from strayline_collector.query.story import read_story
 from strayline_collector.query.trace import Told, collecting_later, drawn, tell
 from strayline_collector.query.wire import ClockMode, SpanEvent, SpanLink, Trace
 from strayline_collector.store.ports import Session
@@ -45,9 +44,10 @@ def trace_text(
     """One trace, alone or stitched; the pieces need the session no more. Times are as they were told
     unless ``clock`` is ``corrected``; guesses of lost causes are added where ``inferring``. Raises
     ``NotFound``."""
-    with collecting_later():
-        story = read_story(session, trace_id, stitched=stitched)
-        return _pieces(tell(session, trace_id, story, clock, inferring=inferring))
+    with (
+        collecting_later()
+    ):  # nothing of the story is left at its end, which would be looked through
+        return _pieces(tell(session, trace_id, stitched=stitched, clock=clock, inferring=inferring))
 
 
 def _pieces(told: Told) -> Iterator[memoryview]:

@@ -97,15 +97,17 @@ def display_parents(
     if bled is None:
         bled = bled_spans(by_key)
     parents: dict[SpanKey, SpanKey | None] = {}
+    late = False
     for key, span in by_key.items():
         above = span.parent
         if span.links or key in bled or above == key:
             above = _cause(span, by_key, bled)
-        parents[key] = above if above in by_key else None
-    safe: set[SpanKey] = set()
-    late = [k for k, p in parents.items() if p is not None and _begins_before(by_key, k, p)]
-    if not late:  # no circle without a child that begins before its parent
+        cause = None if above is None else by_key.get(above)
+        parents[key] = None if cause is None else above
+        late = late or (cause is not None and span.start_ns <= cause.start_ns)
+    if not late:  # no circle without a child that does not begin after its parent
         return parents
+    safe: set[SpanKey] = set()
     for key in sorted(by_key, key=lambda k: (by_key[k].start_ns, k)):
         path: list[SpanKey] = []
         on_path: set[SpanKey] = set()
@@ -120,10 +122,6 @@ def display_parents(
             at = parents[at]
         safe |= on_path
     return parents
-
-
-def _begins_before(by_key: Mapping[SpanKey, TreeSpan], key: SpanKey, parent: SpanKey) -> bool:
-    return by_key[key].start_ns <= by_key[parent].start_ns
 
 
 def _cause(
