@@ -135,3 +135,16 @@ def test_stores_in_memory_spill_each_into_a_place_of_its_own(
     del store, stores, session, sessions, held
     gc.collect()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_without_rights_is_not_called_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root, as which tests may run, has every right."""
+
+    def connect(path: str, **_: object) -> None:
+        raise duckdb.IOException(f'IO Error: Cannot open file "{path}": Permission denied')
+
+    monkeypatch.setattr(duckdb, "connect", connect)
+    with pytest.raises(
+        StoreError, match=r"x\.duckdb: may not be opened for writing; give the right"
+    ):
+        DuckDBStore.open("x.duckdb")

@@ -112,6 +112,8 @@ def _refusal(path: str, error: duckdb.Error) -> str:
         return f"{path}: in use by another process; stop that collector or choose another --db"
     if "not a valid DuckDB database file" in text:
         return f"{path}: not a DuckDB file; choose another --db (the file was left as it is)"
+    if "Permission denied" in text or "Read-only file system" in text:
+        return f"{path}: may not be opened for writing; give the right to it and its directory, or choose another --db"
     if "newer version" in text or "storage version" in text.lower():
         return f"{path}: written by a newer DuckDB; update Strayline or choose another --db (the file was left as it is)"
     return (
