@@ -15,6 +15,7 @@ from tests.detect import histories
 from tests.support.rounds import rounds
 
 MS = 1_000_000
+SECOND = 1000 * MS
 
 
 def put(
@@ -184,19 +185,41 @@ def test_what_is_usual_for_a_kind_agrees_with_its_oracle(
 
 def test_what_left_unseen_long_ago_is_found_when_time_leaps(store: DuckDBStore) -> None:
     """A recording is judged at its first moment, then as complete; a collector comes back after an
-    hour. For half a minute nothing is claimed by spans alone."""
-    second = 1000 * MS
+    hour. What came out behind it is seen at 3 s."""
     put(
         store,
-        [publish(n, n * second, n * second + 1) for n in (1, 2, 3)],
-        [delivery(n, n, n * second + 10, n * second + 20) for n in (1, 3)],
+        [publish(n, n * SECOND, n * SECOND + 1) for n in (1, 2, 3)],
+        [delivery(n, n, n * SECOND, n * SECOND + 10) for n in (1, 3)],
     )
     runner = Runner(store)
-    for now_ns, found in ((4 * second, []), (3600 * second, ["m2"])):
+    for now_ns, found in ((4 * SECOND, []), (3600 * SECOND, ["m2"])):
         runner.settle(now_ns=now_ns)
         with store.read() as session:
             rows = session.rows("SELECT message FROM verdicts WHERE verdict = 'unseen'")
         assert [row["message"] for row in rows] == found
+
+
+@pytest.mark.parametrize(
+    ("longest_ms", "patience_s"), [(1, 2), (700, 2.1), (4000, 12), (60_000, 30), (None, 30)]
+)
+def test_what_may_still_be_handled_is_not_unseen(
+    store: DuckDBStore, longest_ms: int | None, patience_s: float
+) -> None:
+    """A span of a handling is sent when it ends: thrice the longest one's time is left to it."""
+    end = None if longest_ms is None else SECOND + longest_ms * MS
+    put(
+        store,
+        [publish(n, n * SECOND, n * SECOND + 1) for n in (1, 2, 3)],
+        [
+            delivery(1, 1, SECOND, SECOND, handled_end_ns=end),
+            delivery(3, 3, 3 * SECOND, 3 * SECOND),
+        ],
+    )
+    runner = Runner(store)
+    for now_ns, found in ((-1, 0), (0, 1)):
+        runner.settle(now_ns=3 * SECOND + round(patience_s * SECOND) + now_ns)
+        with store.read() as session:
+            assert len(session.rows("SELECT * FROM verdicts WHERE verdict = 'unseen'")) == found
 
 
 def test_what_waited_in_another_queue_keeps_no_place(store: DuckDBStore) -> None:

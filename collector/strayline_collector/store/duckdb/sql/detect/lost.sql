@@ -31,6 +31,8 @@ WITH lacking AS (
         AND d.received_ns BETWEEN q.from_ns AND q.to_ns
 ), sums AS (
     SELECT key, count(DISTINCT hash(message)) AS seen, bool_or(epoch IS NULL) AS told_by_spans, approx_count_distinct(instance) AS instances,
+        -- other SDKs tell of a handling when it ended: it may take thrice as long as any that did (of some nobody saw the end)
+        greatest(3 * least(max(coalesce(handled_end_ns - handled_start_ns, 10000000000)), 10000000000), 2000000000) AS patience_ns,
         min(received_ns) AS first_ns, max(received_ns) AS last_ns, max(batch) AS batch, min(service) AS consumer_service
     FROM got GROUP BY key
 ), came AS (         -- what came out, in the order in which it went in
@@ -169,7 +171,7 @@ WITH lacking AS (
     ASOF LEFT JOIN confirmed f ON f.key = l.key AND f.so_far >= coalesce(b.before, t.total) + l.max_length
     WHERE l.sure AND l.max_length IS NOT NULL
 ), weighed AS (
-    SELECT l.*, s.seen, s.told_by_spans, s.batch AS seen_batch, s.consumer_service, s.instances, s.last_ns,
+    SELECT l.*, s.seen, s.told_by_spans, s.patience_ns, s.batch AS seen_batch, s.consumer_service, s.instances, s.last_ns,
         coalesce(l.out_ns, m.now_ns) AS until_ns, m.now_ns, v.cause AS event_cause, v.event, v.at_ns, v.went,
         v.event IS NOT NULL AND (l.out_ns IS NULL OR l.out_ns >= v.from_ns) AS fits,
         d.depth, d.full_ns, l.end_ns + l.ttl_ms * 1000000 AS expired_ns
@@ -211,7 +213,7 @@ WITH lacking AS (
                 AND ttl_ms IS NULL AND max_length IS NULL AND max_length_bytes IS NULL AND NOT fits THEN 'unknown'
         END AS proven_cause,
         out_ns <= now_ns AND NOT maybe_held AND NOT (coalesce(dead_letter_exchange IS NOT NULL, false) AND (ttl_ms IS NOT NULL OR max_length IS NOT NULL OR max_length_bytes IS NOT NULL))
-            AND NOT (told_by_spans AND now_ns - out_ns < 30000000000) AS unseen
+            AND NOT (told_by_spans AND now_ns - out_ns < patience_ns) AS unseen
     FROM limited
 ), told_of AS (      -- a single active consumer that was there before and after took it, or nobody did
     SELECT j.* FROM judged j
