@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
 
 from strayline_collector.detect.runner import Runner
+from strayline_collector.query.graph import read_graph
+from strayline_collector.query.times import BEGINNING, END
 from strayline_collector.store.duckdb.store import DuckDBStore
-from tests.support.corpus import RECORDINGS, load_recording, truth
+from tests.support.corpus import RECORDINGS, load_recording, requests, truth
 
 
 def judged(store: DuckDBStore) -> list[str]:
@@ -147,4 +152,53 @@ def test_consumers_that_lose_context_are_told_by_their_messages_ids_and_nothing_
     assert {(row["queue"], row["message_id"]) for row in rows} == lost
     assert {(row["kind"], row["severity"], row["confidence"]) for row in rows} == {
         ("context_lost", "warning", "inferred")
+    }
+
+
+def passing_on(bodies: list[bytes]) -> Callable[[bytes], bytes]:
+    """As if shipping's exporter were off: its messages bear the context that it was called with."""
+    above: dict[bytes, bytes] = {}
+    for body in bodies:
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+            if is_of(resource, "shipping"):
+                above.update(
+                    (s.span_id, s.parent_span_id) for g in resource.scope_spans for s in g.spans
+                )
+
+    def changed(body: bytes) -> bytes:
+        request = ExportTraceServiceRequest.FromString(body)
+        for resource in request.resource_spans:
+            if is_of(resource, "shipping"):
+                del resource.scope_spans[:]
+            for scope in resource.scope_spans:
+                for span in scope.spans:
+                    while span.parent_span_id in above:
+                        span.parent_span_id = above[span.parent_span_id]
+        return request.SerializeToString()
+
+    return changed
+
+
+def is_of(resource: ResourceSpans, service: str) -> bool:
+    return any(
+        a.key == "service.name" and a.value.string_value == service
+        for a in resource.resource.attributes
+    )
+
+
+def test_messages_that_a_silent_service_sends_on_are_not_those_it_got(store: DuckDBStore) -> None:
+    """By their ids, which no broker changes: the silent hop is named, and no edge leads past it."""
+    load_recording(
+        store, "a_healthy_proto", shuffle_seed=4, changed=passing_on(requests("a_healthy_proto"))
+    )
+    Runner(store).settle()
+    with store.read() as session:
+        rows = session.rows("SELECT kind, severity, exchange, routing_key FROM verdicts")
+        graph = read_graph(session, {"start_ns": BEGINNING, "end_ns": END}, "service")
+    assert [tuple(row.values()) for row in rows] == [
+        ("uninstrumented", "info", "orders.events", "order.paid")
+    ]
+    assert {e["target"] for e in graph["edges"] if e["source"] == "service:billing"} == {
+        "service:gateway",
+        "external:orders.events order.paid",
     }

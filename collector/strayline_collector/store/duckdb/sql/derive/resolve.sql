@@ -11,7 +11,7 @@ SET batch = $batch,
     queue = coalesce(d.queue, r.queue)
 FROM (
     WITH open_deliveries AS (
-        SELECT f.trace_id, f.span_id, f.stamp, f.stamp_ok, f.context_trace_id, f.context_span_id, f.name_hint,
+        SELECT f.trace_id, f.span_id, f.stamp, f.stamp_ok, f.context_trace_id, f.context_span_id, f.name_hint, f.message_id,
             f.exchange, f.routing_key, f.batch,
             CASE WHEN f.stamp_ok THEN array_to_string(string_split(f.stamp, '.')[2:4], '.') END AS stamped
         FROM delivery_facts f
@@ -34,6 +34,8 @@ FROM (
             CASE WHEN p.vhost_inferred IS DISTINCT FROM true THEN p.vhost END AS vhost, p.message, p.trace_id, p.span_id, p.batch
         FROM open_deliveries o
         LEFT JOIN publish_facts p ON p.first_batch >= $since AND p.trace_id = o.context_trace_id AND p.span_id = o.context_span_id
+            -- no broker changes a message's id: by another one it is somebody unseen's, who passed the context on
+            AND coalesce(p.message_id = o.message_id, true)
         WHERE o.stamped IS NULL AND o.stamp_ok IS DISTINCT FROM false
     ), hinted AS (
         SELECT *, coalesce(exchange, '') AS x, coalesce(routing_key, '') AS k,
