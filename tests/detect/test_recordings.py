@@ -85,6 +85,30 @@ def test_exactly_the_injected_messages_are_misrouted(store: DuckDBStore) -> None
     }
 
 
+def without_shipping(body: bytes) -> bytes:
+    """As if nothing had come from shipping."""
+    request = ExportTraceServiceRequest.FromString(body)
+    for resource in request.resource_spans:
+        if is_of(resource, "shipping"):
+            del resource.scope_spans[:]
+    return request.SerializeToString()
+
+
+def test_what_strayed_to_a_silent_service_is_misrouted_and_not_unroutable(
+    store: DuckDBStore,
+) -> None:
+    """Nobody is seen to take that key, which is others' messages' key too."""
+    load_recording(store, "b_misroute", changed=without_shipping)
+    Runner(store).settle()
+    with store.read() as session:
+        rows = session.rows("SELECT * FROM verdicts WHERE severity <> 'info'")
+        (finding,) = session.rows("SELECT explanation FROM findings WHERE severity <> 'info'")
+    injected = truth("b_misroute")["faults"]["misrouted"]
+    assert {row["message_id"] for row in rows} == {fault["message_id"] for fault in injected}
+    assert {(row["verdict"], row["queue"]) for row in rows} == {("outlier", None)}
+    assert "whose receivers send no spans" in finding["explanation"]
+
+
 def test_every_clear_overtaking_is_found_with_its_cause_and_none_is_invented(
     store: DuckDBStore,
 ) -> None:

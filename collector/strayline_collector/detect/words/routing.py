@@ -35,10 +35,14 @@ def stale_binding(incident: Row, evidence: dict[str, Any]) -> Words:
 def outlier(incident: Row, evidence: dict[str, Any]) -> Words:
     share = float(evidence.get("usual_share") or 0)
     usual = f"{evidence.get('usual_exchange') or '(default)'} / {evidence.get('usual_routing_key')}"
+    into = incident["queue"] or "a queue that no span names"
+    arrived = (
+        f"and so into {into}" if evidence.get("deliveries") else "whose receivers send no spans"
+    )
     return Words(
         f"{incident['producer_service']} published {quoted(evidence.get('of'))} with the key of other messages",
-        f"{count(incident)} went to {exchange(incident)} {keyed(incident)} and so into "
-        f"{incident['queue'] or 'a queue that no span names'}, while {share:.0%} of {evidence.get('units')} of {their(incident)} kind are published to {usual} "
+        f"{count(incident)} went to {exchange(incident)} {keyed(incident)} {arrived}, "
+        f"while {share:.0%} of {evidence.get('units')} of {their(incident)} kind are published to {usual} "
         f"and go {queues(evidence.get('expected_queues') or ['queues that no span names'])}. That key is otherwise used for other kinds of message.",
         f"Look at the code path that publishes {quoted(evidence.get('of'))}: exchange and key should be {usual}.",
     )

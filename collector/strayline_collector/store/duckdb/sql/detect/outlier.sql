@@ -3,8 +3,9 @@
 -- A kind: one producer service and AMQP `type`; where no type is set, the producer's operation.
 -- Of at least 30 operations (or messages) of the kind at least 90 % published K1 = exchange/key,
 -- at most 10 % K2, and this one K2 without K1. All four numbers are `thresholds`.
--- `misrouted: outlier`  K2 is other kinds' (>= 90 % of its messages) and the message was delivered there.
--- `unroutable`          K2 was never delivered anywhere, while K1 was (no broker's word needed).
+-- `misrouted: outlier`  K2 is other kinds' (>= 90 % of its messages), and the message was delivered there, or nobody
+--                       is ever seen to take K2: that hop is silent, and where it ended is not known.
+-- `unroutable`          K2 is the kind's own and was never delivered anywhere, while K1 was (no broker's word needed).
 WITH reply_names AS (    -- an answer goes to whoever asked, which is nobody's habit
     SELECT DISTINCT reply_to AS name FROM publish_facts WHERE reply_to IS NOT NULL
 ), ways AS (    -- what each kind publishes; most kinds go one way only, and nothing is odd there
@@ -70,8 +71,9 @@ WITH reply_names AS (    -- an answer goes to whoever asked, which is nobody's h
     GROUP BY u.message_kind, u.exchange, u.routing_key
 ), odd AS (
     SELECT p.*, u.exchange AS usual_exchange, u.routing_key AS usual_key, u.units AS usual_units, u.of_units, k.units AS odd_units,
-        k.messages AS own_messages, t.messages AS all_messages, q.queues AS usual_queues,
-        d.exchange IS NOT NULL AS key_delivered
+        q.queues AS usual_queues,
+        d.exchange IS NOT NULL AS key_delivered,
+        t.messages > k.messages AND t.messages - k.messages >= (SELECT outlier_foreign_share FROM thresholds) * t.messages AS of_others
     FROM pubs p
     JOIN usual u ON u.message_kind = p.message_kind AND (u.exchange <> p.exchange OR u.routing_key <> p.routing_key)
     JOIN keys k ON k.message_kind = p.message_kind AND k.exchange = p.exchange AND k.routing_key = p.routing_key AND k.units <= (SELECT outlier_rare_share FROM thresholds) * u.of_units
@@ -88,10 +90,10 @@ SELECT 'all' AS key, 'misrouted' AS kind, 'outlier' AS verdict, NULL AS cause, '
     o.exchange, o.routing_key, o.service AS producer_service, r.consumer_service,
     to_json({expected_queues: o.usual_queues, actual_queues: list_filter([r.queue], lambda name: name IS NOT NULL), usual_exchange: o.usual_exchange, usual_routing_key: o.usual_key,
         usual_share: o.usual_units / o.of_units, units: o.of_units, odd_units: o.odd_units, of: CASE WHEN o.type IS NULL THEN o.operation ELSE o.type END,
-        sequence: o.n, deliveries: r.deliveries}) AS evidence,
-    r.received_ns AS event_ns, greatest(r.received_ns, o.end_ns) AS facts_until_ns, greatest(o.batch, r.batch) AS batch
-FROM odd o JOIN received r ON r.publish_trace_id = o.trace_id AND r.publish_span_id = o.span_id
-WHERE o.all_messages - o.own_messages >= (SELECT outlier_foreign_share FROM thresholds) * o.all_messages
+        sequence: o.n, deliveries: coalesce(r.deliveries, [])}) AS evidence,
+    coalesce(r.received_ns, o.start_ns) AS event_ns, greatest(r.received_ns, o.end_ns) AS facts_until_ns, greatest(o.batch, r.batch) AS batch
+FROM odd o LEFT JOIN received r ON r.publish_trace_id = o.trace_id AND r.publish_span_id = o.span_id
+WHERE o.of_others AND (r.publish_span_id IS NOT NULL OR NOT o.key_delivered AND o.outcome IS DISTINCT FROM 'returned')
 UNION ALL
 SELECT 'all', 'unroutable', NULL, NULL, 'warning', 'inferred', 'missing',
     o.message, o.trace_id, o.span_id, o.message_id, o.environment, o.broker, o.vhost, NULL, o.exchange, o.routing_key, o.service, NULL,
@@ -101,7 +103,7 @@ SELECT 'all', 'unroutable', NULL, NULL, 'warning', 'inferred', 'missing',
     o.start_ns, o.end_ns, o.batch
 FROM odd o
 -- the broker's own word (returned) is judged in unroutable.sql
-WHERE NOT o.key_delivered AND o.outcome IS DISTINCT FROM 'returned'
+WHERE NOT o.of_others AND NOT o.key_delivered AND o.outcome IS DISTINCT FROM 'returned'
   AND NOT EXISTS (SELECT 1 FROM unheard u WHERE o.start_ns BETWEEN u.doubt_ns AND u.to_ns)
   -- a mandatory publish that was confirmed was routed; a delayed one may come yet
   AND NOT coalesce(o.mandatory AND o.outcome = 'confirmed', false) AND o.delay_ms IS NULL
