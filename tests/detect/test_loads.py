@@ -189,7 +189,7 @@ def test_what_retention_dropped_is_forgotten_and_nothing_is_said_otherwise(
                 )
         runner.run()
         assert not runner.failures
-        rows.append(len(unpacked(memories[0].written())[0]["lanes"]) + len(unpacked(memories[0].written())[0]["keys"]))  # fmt: skip
+        rows.append(len(unpacked(memories[0].written())[0]["lanes"]) + len(unpacked(memories[0].written())[0]["named"]))  # fmt: skip
     assert max(rows[12:]) <= max(rows[:12])
     found = told(store)
     assert {row[4] for row in found} >= {"channel_closed", "unknown"}

@@ -88,7 +88,7 @@ DETECTORS: Final = (
         judge=load("detect/dead_lettered"),
         prepare=register_dead_ends,
         population=True,
-        only_with=frozenset({"died"}),
+        only_with=frozenset({"dead"}),
     ),
     Detector(
         "lost",
@@ -108,6 +108,7 @@ DETECTORS: Final = (
         touched=load("detect/population_touched"),
         judge=load("detect/context_lost_inferred"),
         population=True,
+        only_with=frozenset({"orphaned"}),
     ),
     Detector(
         "uninstrumented",

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
+import pyarrow as pa
+
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Session, Store
 
+_NOBODY: Final = pa.table(
+    {
+        "service": pa.array([], pa.string()),
+        "from_ns": pa.array([], pa.int64()),
+        "to_ns": pa.array([], pa.int64()),
+    }
+)
 _HEARD: Final = "SELECT max(heard_ns) AS heard_ns FROM processes"
 
 
@@ -24,5 +33,7 @@ def note_absence(store: Store, now_ns: int) -> None:
 
 def register_unheard(session: Session) -> None:
     """Registers ``unheard`` and ``unheard_services`` for whatever judges what is not there: see there."""
-    session.register("unheard", session.table(load("detect/unheard")))
-    session.register("unheard_services", session.table(load("detect/unheard_services")))
+    unheard = session.table(load("detect/unheard"))
+    session.register("unheard", unheard)
+    services = session.table(load("detect/unheard_services")) if unheard.num_rows else _NOBODY
+    session.register("unheard_services", services)

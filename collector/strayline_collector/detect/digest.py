@@ -3,6 +3,8 @@ ever happened that some detectors speak of. Small, and read in place of the hist
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pyarrow as pa
@@ -13,36 +15,96 @@ from strayline_collector.store.ports import Session
 
 compute: Final[Any] = pyarrow.compute  # makes its functions at run time, unknown to types
 
-_PLACE: Final = tuple((name, pa.string()) for name in ("environment", "broker", "vhost"))
-_WAY: Final = (("exchange", pa.string()), ("routing_key", pa.string()))
-_TABLES: Final = {
-    "sent_ways": pa.schema(
-        [
-            *_PLACE,
-            *_WAY,
-            ("routing_headers", pa.string()),
-            ("told", pa.bool_()),
-            *((name, pa.int64()) for name in ("first_ns", "last_ns", "messages")),
-        ]
-    ),
-    "came_ways": pa.schema(
-        [*_PLACE, ("queue", pa.string()), *_WAY, ("died", pa.bool_()), ("batch", pa.int64())]
-    ),
-    "kinds_sent": pa.schema(
-        [(name, pa.int64()) for name in ("message_kind", "least_way", "greatest_way")]
-    ),
-}
-"""Each is made of what it was and the new loads, by the statement of its name."""
-_STATEMENTS: Final = {
-    "sent_ways": load("detect/sent_ways"),
-    "came_ways": load("detect/came_ways"),
-    "kinds_sent": load("detect/kinds_sent"),
-}
-
-
 REMEMBERED: Final = 10_000
 """So many ways may be remembered before they are counted again by what retention left, and after that twice
 as many as were left: names of queues and keys that are one client's own come and go."""
+
+_PLACE: Final = ("environment", "broker", "vhost")
+_WAY: Final = ("exchange", "routing_key")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sum:
+    """A table that news add up to: by which of their columns, and how the others add up."""
+
+    by: tuple[str, ...]
+    others: Mapping[str, str]
+    needs: tuple[str, ...] = ()
+    """News that lack one of these add nothing."""
+
+    def of(self, news: pa.Table, before: pa.Table | None) -> pa.Table:
+        for name in self.needs:
+            news = news.filter(compute.is_valid(news[name]))
+        columns = [*self.by, *self.others]
+        rows = news.select(columns)
+        if before is not None:
+            rows = pa.concat_tables([before, rows])
+        found = rows.group_by(list(self.by)).aggregate(list(self.others.items()))
+        names = {f"{name}_{how}": name for name, how in self.others.items()}
+        renamed = found.rename_columns([names.get(name, name) for name in found.column_names])
+        return renamed.select(columns)
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What a statement tells of the loads after ``$since``."""
+
+    statement: str
+    sums: Mapping[str, _Sum]
+    stirs: tuple[str, ...]
+    """Columns of which is remembered whether one ever held."""
+
+
+_NEWS: Final = (
+    _News(
+        load("detect/sent_news"),
+        {
+            "sent_ways": _Sum(
+                (*_PLACE, *_WAY, "routing_headers", "told"),
+                {"first_ns": "min", "last_ns": "max", "messages": "sum"},
+                _WAY,
+            ),
+            "kinds_sent": _Sum(
+                ("message_kind",), {"least_way": "min", "greatest_way": "max"}, ("least_way",)
+            ),
+        },
+        ("returned", "doubtful", "spoken"),
+    ),
+    _News(
+        load("detect/came_news"),
+        {
+            "came_ways": _Sum(
+                (*_PLACE, "queue", *_WAY, "died", "dead"), {"batch": "max", "last_ns": "max"}
+            )
+        },
+        ("refused", "dead", "unnamed", "orphaned"),
+    ),
+)
+"""``sent_ways``: every way of publishing that was seen, with the times of its first and last publish; ``told``: their
+success was. ``kinds_sent``: every kind of message (``detect/outlier.sql``), and whether it went more than one way.
+``came_ways``: every way by which messages were delivered; ``died``: after they had died somewhere; ``dead``: they may
+have died there; ``batch``, ``last_ns``: the last load that told of it, and when the last was received. A way stays, also
+where its messages have gone or turned out otherwise: what it leads to is always asked of the facts."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    until: int = -1
+    """The last load it is of."""
+    tables: Mapping[str, pa.Table] = field(default_factory=dict[str, pa.Table])
+    stirred: frozenset[str] = frozenset()
+
+    def rows(self) -> int:
+        return sum(table.num_rows for table in self.tables.values())
+
+    def brought_up(self, session: Session, newest: int) -> _Known:
+        tables: dict[str, pa.Table] = {}
+        stirred = set(self.stirred)
+        for told in _NEWS:
+            news = session.table(told.statement, {"since": self.until})
+            tables |= {n: s.of(news, self.tables.get(n)) for n, s in told.sums.items()}
+            stirred |= {name for name in told.stirs if compute.any(news[name]).as_py()}
+        return _Known(newest, tables, frozenset(stirred))
 
 
 class Digest:
@@ -50,52 +112,35 @@ class Digest:
 
     def __init__(self) -> None:
         self._enough = REMEMBERED
-        self._begin()
-
-    def _begin(self) -> None:
-        self._tables = {name: schema.empty_table() for name, schema in _TABLES.items()}
-        self._stirred: set[str] = set()
-        self._until = 0
+        self._known = _Known()
+        self._now: frozenset[str] = frozenset()
 
     def register(self, session: Session, newest: int) -> None:
         """Brings it up to load ``newest``, the snapshot's last, and registers its tables."""
-        many = self._rows() > self._enough
-        since = self._until
-        if since and (many or not told_since(session, since + 1)):
-            self._begin()  # or names of brokers changed, in old facts too
-            since = 0
-        for name, table in self._tables.items():
-            session.register(name, table)
-        if since < newest:
-            for name, schema in _TABLES.items():
-                found = session.table(_STATEMENTS[name], {"since": since}).cast(schema)
-                self._tables[name] = found
-            told = session.rows(load("detect/stirred"), {"since": since})[0]
-            self._stirred |= {name for name, value in told.items() if value}
-            self._until = newest
-            for name, table in self._tables.items():
-                session.register(name, table)
+        known = self._known
+        many = known.rows() > self._enough
+        if known.until > 0 and (many or not told_since(session, known.until + 1)):
+            known = _Known()  # or names of brokers changed, in old facts too
+        if known.until < newest:
+            known = known.brought_up(session, newest)
         if many:
-            self._enough = max(REMEMBERED, 2 * self._rows())
-        self._tell(session)
-
-    def _rows(self) -> int:
-        return sum(table.num_rows for table in self._tables.values())
+            self._enough = max(REMEMBERED, 2 * known.rows())
+        for name, table in known.tables.items():
+            session.register(name, table)
+        self._known = known
+        self._now = frozenset(name for name, holds in _now(session, known).items() if holds)
 
     def stirred(self, causes: frozenset[str]) -> bool:
-        """Whether any of ``causes`` (columns of ``detect/stirred``; `several`, `documents`) ever was."""
-        return bool(self._stirred & causes)
+        """Whether any of ``causes`` (``stirs`` of the news; `several`, `documents`) ever was."""
+        return bool((self._known.stirred | self._now) & causes)
 
-    def _tell(self, session: Session) -> None:
-        kinds = self._tables["kinds_sent"]
-        self._set("several", compute.any(compute.not_equal(kinds["least_way"], kinds["greatest_way"])).as_py())  # fmt: skip
-        self._set("documents", session.rows(load("detect/documents_told"))[0]["told"])
 
-    def _set(self, name: str, holds: bool | None) -> None:
-        if holds:
-            self._stirred.add(name)
-        else:
-            self._stirred.discard(name)
+def _now(session: Session, known: _Known) -> dict[str, bool]:
+    """What may not hold for ever once it did."""
+    kinds = known.tables["kinds_sent"]
+    several = compute.any(compute.not_equal(kinds["least_way"], kinds["greatest_way"])).as_py()
+    documents = session.rows(load("detect/documents_told"))[0]["told"]
+    return {"several": bool(several), "documents": bool(documents)}
 
 
 def told_since(session: Session, batch: int) -> int:

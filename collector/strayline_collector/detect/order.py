@@ -96,11 +96,12 @@ _LEANING: Final = pa.schema(
 _TABLES: Final = {
     "cuts": _CUTS,
     "lanes": _LANES,
-    "keys": _KEYS,
+    "named": _KEYS,
     "retried": _RETRIED,
     "leaning": _LEANING,
 }
-"""What is remembered, as tables."""
+"""What is remembered, as tables. Where hashes are made of something else, one gets another name: what was written
+by others is not read."""
 _COLUMNS: Final = {name: schema.names for name, schema in _TABLES.items()}
 _TOUCHED: Final = pa.schema([("key", pa.string()), ("c", pa.int64()), ("n", pa.int64())])
 
@@ -130,7 +131,7 @@ class _Known:
 
     cuts: pa.Table = field(default_factory=_CUTS.empty_table)
     lanes: pa.Table = field(default_factory=_LANES.empty_table)
-    keys: pa.Table = field(default_factory=_KEYS.empty_table)
+    named: pa.Table = field(default_factory=_KEYS.empty_table)
     retried: pa.Table = field(default_factory=_RETRIED.empty_table)
     leaning: pa.Table = field(default_factory=_LEANING.empty_table)
     said: _Said | None = None
@@ -186,8 +187,8 @@ class OrderMemory:
         session.register("ends_before", known.lanes)
         lanes = session.table(load("detect/reordered_lanes"), {"since": since}).cast(_LANES)
         session.register("ends", lanes)
-        session.register("order_keys", known.keys)
-        keys = session.table(load("detect/reordered_keys")).cast(_KEYS)
+        session.register("order_keys", known.named)
+        keys = _keys(session, known, changed, lanes)
         session.register("order_keys", keys)
         said = _said(session, known.said)
         register_retries(session)
@@ -209,18 +210,18 @@ class OrderMemory:
                     self._leaning_otherwise(session, known, keys),
                 ]
             )
+            whole = _otherwise(keys, known.said, said)
         session.register("also", also)
         session.register("whole", whole)
-        if since:
-            whole = _otherwise(keys, known.said, said)
-            session.register("whole", whole)
-            session.register("starts", session.table(load("detect/reordered_starts")))
+        starts = session.table(load("detect/reordered_starts"))
+        if since and _may_spread(known, changed, tried_again):
+            session.register("starts", starts)
             spread = session.table(load("detect/reordered_spread")).cast(whole.schema)
             if spread.num_rows:
                 session.register("whole", pa.concat_tables([whole, spread]))
-        starts = session.table(load("detect/reordered_starts"))
+                starts = session.table(load("detect/reordered_starts"))
         if not starts.num_rows:
-            self._next = replace(known, lanes=lanes, keys=keys, said=said)
+            self._next = replace(known, lanes=lanes, named=keys, said=said)
             return _TOUCHED.empty_table(), starts
         session.register("starts", starts)
         begin = int(compute.min(starts["since_batch"]).as_py())
@@ -243,14 +244,16 @@ class OrderMemory:
             found = session.table(load("detect/reordered"), bounds)
             is_leaning = compute.equal(found["role"], "leaning")
             told, leans = found.filter(compute.invert(is_leaning)), found.filter(is_leaning)
-        touched = session.table(load("detect/reordered_judged")).cast(_TOUCHED)
+        touched = starts.join(keys.select(["k", "key"]), "k", join_type="inner").select(
+            _TOUCHED.names
+        )
         session.register("touched", touched)
         rests = {"newest": newest, "silent_ns": SILENT_NS, "gone_ns": GONE_NS}
         self._next = _Known(
             cuts=session.table(load("detect/reordered_cuts"), rests).cast(_CUTS),
             lanes=lanes,
-            keys=keys,
-            retried=session.table(load("detect/reordered_retries_placed")).cast(_RETRIED),
+            named=keys,
+            retried=_retried(session, known.retried, tried_again),
             leaning=_leaning(session, known.leaning, leans),
             said=said,
         )
@@ -283,12 +286,35 @@ def _kept(session: Session, known: _Known) -> _Known:
         known,
         cuts=cuts,
         lanes=session.table(load("detect/reordered_ends_kept"), oldest).cast(_LANES),
-        keys=known.keys.filter(compute.is_in(known.keys["k"], cuts["k"])),
+        named=known.named.filter(compute.is_in(known.named["k"], cuts["k"])),
         retried=known.retried.filter(compute.greater_equal(known.retried["last_ns"], oldest_ns)),
         leaning=known.leaning.filter(
             compute.greater_equal(known.leaning["received_ns"], oldest_ns)
         ),
     )
+
+
+def _keys(session: Session, known: _Known, changed: pa.Table, lanes: pa.Table) -> pa.Table:
+    """What the ``k`` among ``changed`` are called; the same as before where neither these nor those who
+    take from queues are others."""
+    new = compute.invert(compute.is_in(changed["k"], known.named["k"]))
+    if lanes.num_rows == known.lanes.num_rows and not compute.any(new).as_py():
+        return known.named
+    return session.table(load("detect/reordered_keys")).cast(_KEYS)
+
+
+def _may_spread(known: _Known, changed: pa.Table, tried_again: pa.Table) -> bool:
+    """Whether there are ordering keys or retries, by which alone it spreads what is judged again."""
+    keyed = (known.cuts["done_ns"], changed["okey"])
+    retried = tried_again.num_rows + known.retried.num_rows
+    return retried > 0 or any(column.null_count < len(column) for column in keyed)
+
+
+def _retried(session: Session, before: pa.Table, tried_again: pa.Table) -> pa.Table:
+    """The retries that were delivered: ``window_rows`` is hashed whole to meet them, not where there are none."""
+    if not before.num_rows and not tried_again.num_rows:
+        return before
+    return session.table(load("detect/reordered_retries_placed")).cast(_RETRIED)
 
 
 def _placed(session: Session, window: pa.Table) -> pa.Table:

@@ -11,14 +11,13 @@ import logging
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
 
 from strayline_collector.detect import DETECTORS
-from strayline_collector.detect.absence import register_unheard
 from strayline_collector.detect.detector import Detector
 from strayline_collector.detect.digest import Digest
 from strayline_collector.detect.figures import Opened
@@ -26,7 +25,7 @@ from strayline_collector.detect.findings import refresh, triaged_messages
 from strayline_collector.detect.incidents import Incidents
 from strayline_collector.detect.memory import Memory, Reach
 from strayline_collector.detect.peers import recent_batch
-from strayline_collector.detect.promises import NOTHING_PROMISED
+from strayline_collector.detect.prepared import Prepared
 from strayline_collector.detect.thresholds import DEFAULTS, Thresholds
 from strayline_collector.detect.watermark import Watermark, read_watermark, rfc3339
 from strayline_collector.errors import StoreError
@@ -48,6 +47,7 @@ WRITE_PAUSE_S: Final = 10.0
 
 _NEWEST: Final = "SELECT coalesce(max(batch), 0) AS batch FROM loaded"
 _CURSORS: Final = "SELECT key, value FROM meta WHERE key LIKE 'judged:%' OR key LIKE 'version:%' OR key LIKE 'moment:%' OR key LIKE 'settled_%' OR key = 'moved_batch'"
+_SPOKE: Final = "SELECT DISTINCT detector FROM judgements"
 _NEWEST_EVENT: Final = "SELECT max(least(last_event_ns, heard_ns)) AS event_ns FROM processes"
 
 
@@ -113,6 +113,7 @@ class Runner:
         """How long they took the last time."""
         self._paused_until: dict[str, float] = {}
         self._watermark = Watermark(None, 0)
+        self._prepared = Prepared(thresholds)
         self._digest = Digest()
         self._incidents = Incidents()
         self._memories = {d.name: d.memory() for d in detectors if d.memory is not None}
@@ -178,8 +179,9 @@ class Runner:
             triaged = triaged_messages(session)
             cursors: dict[str, str] = {}
             self._incidents.begin(session)
+            spoke = {row["detector"] for row in session.rows(_SPOKE)}
             for result in judged:
-                _replace(session, result, self._incidents)
+                _replace(session, result, self._incidents, spoke)
                 cursors[f"judged:{result.detector.name}"] = str(result.newest)
                 cursors[f"version:{result.detector.name}"] = result.version
                 if result.detector.clocked:
@@ -230,7 +232,7 @@ class Runner:
         moment_ns: int,
     ) -> list[_Judged]:
         """Judges by ``due``, one after another, and takes those that had their turn off it."""
-        _prepare(session, moment_ns, self._thresholds)
+        self._prepared.register(session, moment_ns)
         self._digest.register(session, newest)
         asked = _Asked()
         judged: list[_Judged] = []
@@ -325,20 +327,12 @@ def _newest_event(session: Session) -> int:
     return int(session.rows(_NEWEST_EVENT)[0]["event_ns"] or 0)
 
 
-def _prepare(session: Session, moment_ns: int, thresholds: Thresholds) -> None:
-    """Registers what every detector may join. Absence is judged at ``moment_ns``, the event time
-    up to which telemetry is complete: once all that came was declared so, the time given then or
-    the newest event."""
-    session.register("queue_traits", session.table(load("detect/queue_traits")))
-    session.register("promises", NOTHING_PROMISED)  # a contract's own come with its detectors
-    session.register("thresholds", thresholds.table())
-    register_unheard(session)
-    session.register("moment", pa.table({"now_ns": [moment_ns]}))
-
-
-def _replace(session: Session, result: _Judged, incidents: Incidents) -> None:
+def _replace(session: Session, result: _Judged, incidents: Incidents, spoke: Set[str]) -> None:
+    """``spoke``: the detectors by which something was said."""
     name = result.detector.name
-    if result.anew:
+    if name not in spoke:
+        pass
+    elif result.anew:
         incidents.replace(session, load("detect/forget_all"), name)
     elif result.touched.num_rows:
         forget = load("detect/forget_touched") if result.memory is None else result.memory.forget

@@ -14,13 +14,13 @@ WITH span AS (
                 AND now_ns + 600000000000 - least(p.expiration_ms, 4294967295) * 1000000) AS everywhere
     FROM span
 ), rejected AS MATERIALIZED (      -- seldom any
-    SELECT DISTINCT environment, broker, vhost, queue, message FROM delivery_facts WHERE settlement IN ('nack_drop', 'reject_drop') AND message IS NOT NULL
+    SELECT DISTINCT environment, broker, vhost, queue, message FROM delivery_facts SEMI JOIN (SELECT queue FROM came_ways WHERE dead) USING (queue)
+    WHERE settlement IN ('nack_drop', 'reject_drop') AND message IS NOT NULL
 )
 SELECT DISTINCT concat_ws('|', coalesce(environment, ''), coalesce(broker, ''), coalesce(vhost, ''), queue) AS key
 FROM (
-    SELECT environment, broker, vhost, queue FROM delivery_facts, news
-    WHERE queue IS NOT NULL AND (everywhere OR batch > $since OR received_ns > judged_ns - 120000000000)
-    GROUP BY ALL
+    SELECT environment, broker, vhost, queue FROM came_ways, news
+    WHERE queue IS NOT NULL AND (everywhere OR batch > $since OR last_ns > judged_ns - 120000000000)
     UNION ALL    -- where one of its rejected messages comes to light elsewhere
     SELECT r.environment, r.broker, r.vhost, r.queue FROM rejected r SEMI JOIN delivery_facts d ON d.message = r.message AND d.batch > $since
     UNION ALL

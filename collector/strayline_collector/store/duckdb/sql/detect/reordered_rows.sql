@@ -1,9 +1,9 @@
 -- The deliveries that order is judged by, narrow: of the loads after `$after` up to `$upto`, first loaded
--- since `$from`. `k`: one producer process and one queue; `c`, `n`: channel and count of the stamp; `clock`: whose
+-- since `$from`. `k`: one producer process and the queues of one name; `c`, `n`: channel and count of the stamp; `clock`: whose
 -- times; `lane`: the consuming channel, whichever process handles what it brings; `okey`: the
 -- ordering key. Hashes have 63 bits: what is handed back and forth as Arrow is signed.
 WITH placed AS (
-    SELECT rowid AS rid, first_batch, substr(stamp, 3, 16) AS epoch, string_split(stamp, '.') AS parts, hash(environment, broker, vhost, queue) AS place,
+    SELECT rowid AS rid, first_batch, substr(stamp, 3, 16) AS epoch, string_split(stamp, '.') AS parts, hash(queue) AS place,
         (hash(coalesce(host, epoch, instance, service)) >> 1)::BIGINT AS clock,
         (hash(service, coalesce(epoch, instance, ''), epoch IS NULL, coalesce(channel, -1)) >> 1)::BIGINT AS lane,
         delivery_tag, received_ns, coalesce(handled_start_ns, received_ns) AS began_ns, greatest(settled_ns, handled_end_ns, received_ns) AS done_ns,
@@ -16,6 +16,6 @@ WITH placed AS (
 )
 SELECT rid, first_batch, (hash(place, epoch) >> 1)::BIGINT AS k, CAST(parts[3] AS BIGINT) AS c, CAST(parts[4] AS BIGINT) AS n,
     clock, lane, coalesce(delivery_tag, 9223372036854775807) AS delivery_tag, received_ns, began_ns, done_ns, completed_ns,
-    CASE WHEN parts[6] <> '' THEN (hash(place, epoch, parts[6]) >> 1)::BIGINT END AS okey,
-    TRY_CAST(parts[7] AS BIGINT) AS okey_n
+    CASE WHEN len(parts) > 5 AND parts[6] <> '' THEN (hash(place, epoch, parts[6]) >> 1)::BIGINT END AS okey,
+    CASE WHEN len(parts) > 6 THEN TRY_CAST(parts[7] AS BIGINT) END AS okey_n
 FROM placed;

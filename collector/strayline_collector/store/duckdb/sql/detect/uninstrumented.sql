@@ -2,12 +2,14 @@
 -- messages at least for a queue, or for an exchange and key where no queue is known, or replies to a requester,
 -- and not one delivery of it in all that is kept. One row a hop; the messages are counted, not listed.
 -- Of the ways that were ever seen (`expected`, `sent_ways`) few are silent: only their messages are looked at one by one.
-WITH consumed AS (
-    SELECT DISTINCT environment, broker, vhost, queue FROM delivery_facts WHERE queue IS NOT NULL
+WITH came AS MATERIALIZED (
+    SELECT DISTINCT environment, broker, vhost, queue, exchange, routing_key FROM delivery_facts
+), consumed AS (
+    SELECT DISTINCT environment, broker, vhost, queue FROM came WHERE queue IS NOT NULL
 ), arrived AS (
-    SELECT DISTINCT environment, exchange, routing_key FROM delivery_facts WHERE exchange IS NOT NULL
+    SELECT DISTINCT environment, exchange, routing_key FROM came WHERE exchange IS NOT NULL
 ), unnamed AS (       -- handled, from a queue that no span names: any that its way leads to
-    SELECT DISTINCT environment, exchange, routing_key FROM delivery_facts WHERE queue IS NULL
+    SELECT DISTINCT environment, exchange, routing_key FROM came WHERE queue IS NULL
 ), silent_queues AS MATERIALIZED (
     SELECT e.* FROM expected e
     ANTI JOIN consumed c ON c.queue = e.queue AND c.environment IS NOT DISTINCT FROM e.environment
