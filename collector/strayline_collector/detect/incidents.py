@@ -40,6 +40,7 @@ IDENTITY: Final = (
 (verdict ``call``) it is the ``consumer_service``, the peer, too."""
 PROMISE: Final = (*IDENTITY, "peer")
 _COUNT: Final = "SELECT count(*) AS rows FROM judgements"
+_FORGET: Final = "DELETE FROM judgements WHERE rowid IN (SELECT place FROM gone)"
 
 Promise = tuple[Any, ...]
 Parts = Mapping[int, Row]
@@ -70,9 +71,18 @@ class Incidents:
         self._changed = []
         self._whole = session.rows(_COUNT)[0]["rows"] != self._kept.rows
 
-    def replace(self, session: Session, sql: str, detector: str) -> None:
-        """Runs a statement that takes judgements away or adds some, and returns what it did."""
-        self._changed.append(session.table(sql, {"detector": detector}))
+    def forget(self, session: Session, which: str, detector: str) -> None:
+        """Takes away the judgements that the query ``which`` finds, by their places. A DELETE that
+        returned them would read them again one by one, 0.3 ms each where they are compressed."""
+        gone = session.table(which, {"detector": detector})
+        if gone.num_rows:
+            session.register("gone", gone)
+            session.execute(_FORGET)
+            self._changed.append(gone.drop_columns("place"))
+
+    def add(self, session: Session, detector: str) -> None:
+        """Keeps what the detector said, ``judged``."""
+        self._changed.append(session.table(load("detect/keep_judged"), {"detector": detector}))
 
     def read(self, session: Session, *, settled_batch: int, final_until_ns: int) -> list[Row]:
         """Every incident: the columns of ``IDENTITY``, ``consumer_service``,

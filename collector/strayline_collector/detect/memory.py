@@ -29,7 +29,7 @@ class Memory(Protocol):
     """
 
     forget: str
-    """Deletes what was said of ``touched``; reads it and ``$detector``."""
+    """Finds what was said of ``touched`` (``rowid AS place`` and what it said); reads it and ``$detector``."""
 
     def judge(self, session: Session, reach: Reach) -> tuple[pa.Table, pa.Table]:
         """``touched`` for ``forget``, and the judgements that take the place. With ``since`` 0 all

@@ -333,14 +333,14 @@ def _replace(session: Session, result: _Judged, incidents: Incidents, spoke: Set
     if name not in spoke:
         pass
     elif result.anew:
-        incidents.replace(session, load("detect/forget_all"), name)
+        incidents.forget(session, load("detect/forget_all"), name)
     elif result.touched.num_rows:
         forget = load("detect/forget_touched") if result.memory is None else result.memory.forget
         session.register("touched", result.touched)
-        incidents.replace(session, forget, name)
+        incidents.forget(session, forget, name)
     if result.rows.num_rows:
         session.register("judged", result.rows)
-        incidents.replace(session, load("detect/keep_judged"), name)
+        incidents.add(session, name)
 
 
 def _refuse_gaps(result: _Judged | None) -> None:

@@ -32,7 +32,8 @@ WITH RECURSIVE delayed AS (
         SELECT d.exchange, d.routing_key, d.broker, d.vhost, d.queue, CASE WHEN h.name IS NOT NULL THEN p.routing_headers END AS headers, min(d.received_ns) AS received_ns, count(*) AS deliveries
         FROM delivery_facts d
         LEFT JOIN by_headers h ON h.name = d.exchange AND h.broker IS NOT DISTINCT FROM d.broker AND h.vhost IS NOT DISTINCT FROM d.vhost
-        LEFT JOIN publish_facts p ON h.name IS NOT NULL AND p.trace_id = d.publish_trace_id AND p.span_id = d.publish_span_id
+        -- null where headers do not decide: a condition of its own, beside the keys, would have every pair looked at
+        LEFT JOIN publish_facts p ON p.trace_id = CASE WHEN h.name IS NOT NULL THEN d.publish_trace_id END AND p.span_id = d.publish_span_id
         WHERE d.queue IS NOT NULL AND d.death IS NULL AND d.exchange IN (SELECT exchange FROM lost) GROUP BY ALL
     ) d
     LEFT JOIN queues q ON q.name = d.queue AND q.broker IS NOT DISTINCT FROM d.broker AND q.vhost IS NOT DISTINCT FROM d.vhost
