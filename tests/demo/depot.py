@@ -136,15 +136,17 @@ async def packs(service: Service) -> None:
         channel = await connection.channel()
         await channel.set_qos(prefetch_count=PREFETCH)
 
+        queue = await channel.declare_queue(TASKS, passive=True)
+        consumer = await queue.consume(pack)
+
         async def acknowledged() -> None:
-            """The broker has every acknowledgement before it answers, so that none is lost with the connection."""
+            """The queue has every acknowledgement before it answers, so that none is lost with the connection:
+            a cancel stays behind them in its mailbox, where a declare and a connection's end overtake them."""
             acknowledges.clear()
             while acknowledging:  # noqa: ASYNC110 - counted by many handlers
                 await asyncio.sleep(0.01)
-            await channel.declare_queue(TASKS, passive=True)
+            await queue.cancel(consumer)
 
-        queue = await channel.declare_queue(TASKS, passive=True)
-        await queue.consume(pack)
         ready()
         try:
             while True:
@@ -154,6 +156,7 @@ async def packs(service: Service) -> None:
                 await acknowledged()
                 await breaks()
                 acknowledges.set()
+                consumer = await queue.consume(pack)
         finally:
             await acknowledged()
 

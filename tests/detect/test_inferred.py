@@ -201,7 +201,7 @@ def test_what_left_unseen_long_ago_is_found_when_time_leaps(store: DuckDBStore) 
 
 
 @pytest.mark.parametrize(
-    ("longest_ms", "patience_s"), [(1, 2), (700, 2.1), (4000, 12), (60_000, 30), (None, 30)]
+    ("longest_ms", "patience_s"), [(1, 5), (1700, 5.1), (4000, 12), (60_000, 30), (None, 30)]
 )
 def test_what_may_still_be_handled_is_not_unseen(
     store: DuckDBStore, longest_ms: int | None, patience_s: float

@@ -31,8 +31,8 @@ WITH lacking AS (
         AND d.received_ns BETWEEN q.from_ns AND q.to_ns
 ), sums AS (
     SELECT key, count(DISTINCT hash(message)) AS seen, bool_or(epoch IS NULL) AS told_by_spans, approx_count_distinct(instance) AS instances,
-        -- other SDKs tell of a handling when it ended: it may take thrice as long as any that did (of some nobody saw the end)
-        greatest(3 * least(max(coalesce(handled_end_ns - handled_start_ns, 10000000000)), 10000000000), 2000000000) AS patience_ns,
+        -- other SDKs tell of a handling when it ended: it may take thrice as long as any that did (of some nobody saw the end), and SDKs batch for 5 s
+        greatest(3 * least(max(coalesce(handled_end_ns - handled_start_ns, 10000000000)), 10000000000), 5000000000) AS patience_ns,
         min(received_ns) AS first_ns, max(received_ns) AS last_ns, max(batch) AS batch, min(service) AS consumer_service
     FROM got GROUP BY key
 ), came AS (         -- what came out, in the order in which it went in

@@ -46,14 +46,22 @@ WITH seen AS (
 ), unnamed AS (      -- deliveries of which nothing names the publish may be of any, or of that with their id
     SELECT environment, broker, vhost, queue, message_id, max(received_ns) AS last_ns FROM delivery_facts
     WHERE message IS NULL AND stamp IS NULL AND queue IS NOT NULL GROUP BY ALL
+), unnamed_places AS (
+    SELECT environment, broker, vhost, queue, max(last_ns) AS last_ns, max(last_ns) FILTER (WHERE message_id IS NULL) AS idless_ns FROM unnamed GROUP BY ALL
+), named_by_id AS (  -- apart: an ANTI JOIN by more than equal columns looks at every pair
+    SELECT w.trace_id, w.span_id, w.queue
+    FROM wanted w JOIN unnamed u ON u.message_id = w.message_id AND u.queue = w.queue AND u.last_ns >= w.start_ns
+    WHERE (u.broker IS NOT DISTINCT FROM w.broker OR u.broker IS NULL) AND (u.vhost IS NOT DISTINCT FROM w.vhost OR u.broker IS NULL AND u.vhost IS NULL)
+      AND u.environment IS NOT DISTINCT FROM w.environment
 ), absent AS (
     SELECT w.*, concat_ws('|', coalesce(w.environment, ''), coalesce(w.broker, ''), coalesce(w.vhost, ''), w.queue) AS key
     FROM wanted w
     ANTI JOIN (SELECT d.message, d.queue FROM delivery_facts d SEMI JOIN wanted w ON w.message = d.message) d ON d.message = w.message AND d.queue = w.queue
     -- nor what died somewhere, or came out of a queue that no span names, which may have been this one
     ANTI JOIN (SELECT message FROM delivery_facts WHERE (death IS NOT NULL OR queue IS NULL) AND message IS NOT NULL) x ON x.message = w.message
-    ANTI JOIN unnamed u ON u.queue = w.queue AND (u.broker IS NOT DISTINCT FROM w.broker OR u.broker IS NULL) AND (u.vhost IS NOT DISTINCT FROM w.vhost OR u.broker IS NULL AND u.vhost IS NULL)
-        AND u.environment IS NOT DISTINCT FROM w.environment AND u.last_ns >= w.start_ns AND coalesce(u.message_id = w.message_id, true)
+    ANTI JOIN unnamed_places u ON u.queue = w.queue AND (u.broker IS NOT DISTINCT FROM w.broker OR u.broker IS NULL) AND (u.vhost IS NOT DISTINCT FROM w.vhost OR u.broker IS NULL AND u.vhost IS NULL)
+        AND u.environment IS NOT DISTINCT FROM w.environment AND CASE WHEN w.message_id IS NULL THEN u.last_ns ELSE u.idless_ns END >= w.start_ns
+    ANTI JOIN named_by_id i ON i.trace_id = w.trace_id AND i.span_id = w.span_id AND i.queue = w.queue
     WHERE NOT regexp_matches(w.queue, '^(amq\.|\*)')
 )
 SELECT a.environment, a.broker, a.vhost, a.exchange, a.routing_key, a.message, a.queue, a.key, a.epoch, a.channel, a.n, a.service, a.instance,

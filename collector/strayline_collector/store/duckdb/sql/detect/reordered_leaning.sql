@@ -8,7 +8,7 @@ WITH others AS (         -- as `lost_channel` and `promised` have it (reordered.
     FROM leaning l
     LEFT JOIN ends m ON m.queue = l.queue AND m.clock = l.clock AND m.lane = l.lane AND m.broker IS NOT DISTINCT FROM l.broker
         AND m.vhost IS NOT DISTINCT FROM l.vhost AND m.environment IS NOT DISTINCT FROM l.environment
-    LEFT JOIN ends e ON m.lane IS NOT NULL AND e.queue = l.queue AND e.clock = l.clock AND e.lane <> l.lane AND e.broker IS NOT DISTINCT FROM l.broker
+    LEFT JOIN ends e ON e.queue = l.queue AND e.clock = CASE WHEN m.lane IS NOT NULL THEN l.clock END AND e.lane <> l.lane AND e.broker IS NOT DISTINCT FROM l.broker
         AND e.vhost IS NOT DISTINCT FROM l.vhost AND e.environment IS NOT DISTINCT FROM l.environment
     LEFT JOIN (SELECT environment, broker, vhost, queue, count(*) AS channels FROM ends GROUP BY ALL) c
         ON c.queue = l.queue AND c.broker IS NOT DISTINCT FROM l.broker AND c.vhost IS NOT DISTINCT FROM l.vhost AND c.environment IS NOT DISTINCT FROM l.environment

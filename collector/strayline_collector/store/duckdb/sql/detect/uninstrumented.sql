@@ -22,7 +22,7 @@ WITH came AS MATERIALIZED (
     SELECT w.* FROM ways w
     ANTI JOIN arrived a ON a.exchange = w.exchange AND a.routing_key = w.routing_key AND a.environment IS NOT DISTINCT FROM w.environment
     ANTI JOIN expected e ON e.exchange = w.exchange AND e.routing_key = w.routing_key
-    ANTI JOIN (SELECT DISTINCT reply_to AS name FROM publish_facts WHERE reply_to IS NOT NULL) r ON w.exchange = '' AND r.name = w.routing_key
+    ANTI JOIN (SELECT DISTINCT reply_to AS name FROM publish_facts WHERE reply_to IS NOT NULL) r ON r.name = CASE WHEN w.exchange = '' THEN w.routing_key END
     WHERE NOT regexp_matches(w.routing_key, '^amq\.(rabbitmq\.reply-to|gen-)') AND NOT (w.exchange = '' AND w.routing_key IN (SELECT queue FROM consumed))
 ), asked AS MATERIALIZED (
     SELECT exchange, routing_key FROM silent_queues UNION SELECT exchange, routing_key FROM silent_ways
@@ -60,10 +60,12 @@ WITH came AS MATERIALIZED (
 ), went_on AS (      -- what waited there and was dead-lettered when its time was over nobody had to take
     SELECT message, exchange, routing_key, list_transform(CAST(death AS VARCHAR[]), lambda told: split_part(told, '|', 1)) AS died_in
     FROM delivery_facts WHERE message IN (SELECT message FROM silent)
-), unseen AS (
-    SELECT s.* FROM silent s
-    ANTI JOIN went_on w ON w.message = s.message AND CASE WHEN w.died_in IS NOT NULL AND s.queue IS NOT NULL THEN list_contains(w.died_in, s.queue)
+), left_it AS (       -- apart: an ANTI JOIN by more than equal columns looks at every pair
+    SELECT DISTINCT s.message, s.queue, s.via FROM silent s JOIN went_on w ON w.message = s.message
+    WHERE CASE WHEN w.died_in IS NOT NULL AND s.queue IS NOT NULL THEN list_contains(w.died_in, s.queue)
         ELSE w.exchange <> s.via.exchange OR w.routing_key <> s.via.routing_key END
+), unseen AS (
+    SELECT s.* FROM silent s ANTI JOIN left_it l ON l.message = s.message AND l.queue IS NOT DISTINCT FROM s.queue AND l.via IS NOT DISTINCT FROM s.via
 ), hops AS (
     SELECT environment, broker, vhost, queue, exchange, routing_key, producer_service, count(DISTINCT message) AS unseen,
         min(start_ns) AS first_ns, max(end_ns) AS last_ns, max(batch) AS batch,
