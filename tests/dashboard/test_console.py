@@ -47,6 +47,25 @@ def test_errors_are_named_and_limits_are_told(page: Page) -> None:
     )
 
 
+def test_what_is_typed_while_a_statement_is_asked_stays(page: Page) -> None:
+    page.goto("/sql")
+    expect(page.locator("#sql")).to_be_visible()
+    page.evaluate(
+        """() => {
+            const editor = document.getElementById("sql");
+            editor.value = "SELECT 1 AS one";
+            document.getElementById("run").click();
+            editor.value = "SELECT 2 AS two";
+            editor.dispatchEvent(new Event("input"));
+        }"""
+    )
+    expect(page.locator("#answer th")).to_have_text("one")
+    expect(page.locator("#sql")).to_have_value("SELECT 2 AS two")
+    expect(page.locator("#sql")).to_be_focused()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#answer th")).to_have_text("two")
+
+
 def test_a_column_of_the_schema_goes_into_the_query(page: Page) -> None:
     page.goto("/sql")
     page.locator("#sql").fill("SELECT ")

@@ -102,6 +102,8 @@
   }
 
   let drafts = null;
+  /* What was run last, and what was typed since: the page is drawn again for its address, and keeps that. */
+  const since = { ran: null, typed: null };
   sl.pages.sql = (root, data, params) => {
     const editor = h("textarea", {
       class: "field mono",
@@ -111,7 +113,11 @@
       placeholder: "SELECT … FROM spans",
     });
     const wanted = params.q || drafts || EXAMPLES[0][1];
-    editor.value = wanted;
+    const kept = params.q === since.ran ? since.typed : null;
+    editor.value = kept ?? wanted;
+    editor.addEventListener("input", () => {
+      since.typed = editor.value;
+    });
     const place = h(
       "div",
       { class: "answer-place", id: "sql-answer" },
@@ -119,9 +125,13 @@
     );
     let running = null;
     async function run(push) {
-      const sql = editor.value.trim();
+      const sql = (push ? editor.value : wanted).trim();
       if (!sql) return;
       drafts = sql;
+      if (push) {
+        since.ran = sql;
+        since.typed = null;
+      }
       if (push && params.q !== sql) {
         sl.go(sl.url("/sql", { q: sql }), !params.q);
         return;
@@ -247,6 +257,7 @@
       drafts = editor.value;
       if (running) running.abort();
     });
+    if (kept !== null) editor.focus();
     if (params.q) run(false);
   };
   sl.keys.page("sql", [
