@@ -18,7 +18,7 @@ test: setup-test
 	@$(PYTEST) -m "not deep"
 
 test-deep: setup-test
-	@STRAYLINE_ROUNDS=4 $(PY) -m pytest -q --timeout 600
+	@STRAYLINE_ROUNDS=8 $(PY) -m pytest -q --timeout 600
 
 # the instrumentation on the oldest and newest version of each library; takes a quarter of an hour or more
 test-matrix: setup-test

@@ -270,7 +270,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Contract:
 
 
 @given(messages=traffic(), seed=st.integers(0, 1000))
-@settings(max_examples=rounds(10), deadline=None)
+@settings(max_examples=rounds(6), deadline=None)
 def test_the_detector_is_the_definition_in_whatever_order_facts_come(
     system: Contract, messages: list[dict[str, Any]], seed: int
 ) -> None:

@@ -90,7 +90,7 @@ def histories(draw: st.DrawFn) -> list[Attempt]:
     return attempts
 
 
-@settings(max_examples=rounds(20), deadline=None)
+@settings(max_examples=rounds(10), deadline=None)
 @given(histories(), st.randoms(use_true_random=False), st.integers(1, 3))
 def test_the_detectors_agree_with_their_oracles_in_whatever_order_facts_come(
     reused: DuckDBStore, attempts: list[Attempt], random: Any, loads: int

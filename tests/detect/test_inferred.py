@@ -97,7 +97,7 @@ def interval_oracle(
     return found
 
 
-@settings(max_examples=rounds(30), deadline=None)
+@settings(max_examples=rounds(15), deadline=None)
 @given(traffic())
 def test_the_interval_rule_agrees_with_its_oracle(case: Any) -> None:
     publishes, handlings, _ = case
@@ -155,7 +155,7 @@ def usual_oracle(messages: list[tuple[str, str, bool]]) -> dict[int, tuple[str, 
     return found
 
 
-@settings(max_examples=rounds(20), deadline=None)
+@settings(max_examples=rounds(10), deadline=None)
 @given(populations(), st.randoms(use_true_random=False))
 def test_what_is_usual_for_a_kind_agrees_with_its_oracle(
     messages: list[tuple[str, str, bool]], rng: Any

@@ -85,7 +85,7 @@ def test_queues_of_alike_names_are_judged_each_by_its_own(store: DuckDBStore) ->
     assert found == anew(store, detectors=ORDER)
 
 
-@pytest.mark.parametrize("seed", range(10, 12))
+@pytest.mark.parametrize("seed", [10, pytest.param(11, marks=pytest.mark.deep)])
 def test_everything_judged_load_by_load_is_everything_judged_at_once(
     store: DuckDBStore, seed: int
 ) -> None:

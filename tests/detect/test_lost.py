@@ -492,7 +492,7 @@ def stories(draw: st.DrawFn) -> Any:
     return count, out, draw(st.booleans()), draw(st.integers(0, 3)), purge, limit, ttl, 5000
 
 
-@settings(max_examples=rounds(25), deadline=None)
+@settings(max_examples=rounds(12), deadline=None)
 @given(stories(), st.randoms(use_true_random=False))
 def test_the_detector_agrees_with_its_oracle(reused: DuckDBStore, story: Any, random: Any) -> None:  # noqa: F811
     """Times are milliseconds; the history comes in two loads, each shuffled."""

@@ -54,7 +54,7 @@ def reused() -> Iterator[DuckDBStore]:
     found.close()
 
 
-@settings(max_examples=rounds(25), deadline=None)
+@settings(max_examples=rounds(12), deadline=None)
 @given(histories(), st.randoms(use_true_random=False))
 def test_the_detector_agrees_with_its_oracle(reused: DuckDBStore, case: Any, shuffled: Any) -> None:
     attempts, queue, publishes = case

@@ -76,7 +76,7 @@ def oracle(sent: dict[int, int], got: dict[int, int], now: int) -> dict[int, tup
     return found
 
 
-@settings(max_examples=rounds(20), deadline=None)
+@settings(max_examples=rounds(10), deadline=None)
 @given(st.data())
 def test_the_detector_agrees_with_its_oracle(reused: DuckDBStore, data: Any) -> None:  # noqa: F811
     count = data.draw(st.integers(2, 7))

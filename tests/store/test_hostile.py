@@ -88,7 +88,7 @@ def publishing(kind: Any, name: str, value: AnyValue) -> bytes:
     return request.SerializeToString()
 
 
-@settings(max_examples=rounds(30), deadline=None)
+@settings(max_examples=rounds(15), deadline=None)
 @example([publishing(3, "messaging.message.conversation_id", AnyValue())])
 @example([publishing(4, "strayline.expiration_ms", AnyValue(int_value=2**63 - 1))])
 @given(st.lists(requests(), min_size=1, max_size=3))
