@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from strayline_collector.decode.otlp import decode
 from strayline_collector.detect.runner import Runner
+from strayline_collector.query.calls import seen_range
 from strayline_collector.query.graph import read_graph
 from strayline_collector.query.times import BEGINNING, END
 from strayline_collector.query.wire import Edge, Graph
@@ -302,3 +303,20 @@ def test_any_traffic_is_counted_as_it_happened_in_any_order_of_arrival(
     store.close()
     assert named(graph["edges"]) == sorted((*key, count) for key, count in calls.items())
     assert {node["name"] for node in graph["nodes"]} == {span.service for span in spans}
+
+
+def test_a_newest_span_that_is_not_found_at_once_is_looked_for(
+    store: DuckDBStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB 1.5.5, beside loads: ORDER BY … DESC LIMIT 1 of ten million rows found none."""
+    load_recording(store, "b_misroute")
+    always = {"start_ns": BEGINNING, "end_ns": END}
+    with store.read() as session:
+        found = seen_range(session, always)
+        ask = session.rows
+        monkeypatch.setattr(
+            session, "rows", lambda sql, *given: [] if "DESC LIMIT 1" in sql else ask(sql, *given)
+        )
+        assert found is not None
+        assert seen_range(session, always) == found
+        assert seen_range(session, {"start_ns": 0, "end_ns": 5}) is None

@@ -80,10 +80,12 @@ class Minutes:
 def seen_range(session: Session, range_ns: Mapping[str, int]) -> dict[str, int] | None:
     """``start_ns`` and ``end_ns`` of the first and last span within the range; None without any."""
     first = session.rows(load("query/oldest_start"), range_ns)
-    if not first:
-        return None
     last = session.rows(load("query/newest_start"), range_ns)
-    return {"start_ns": int(first[0]["start_ns"]), "end_ns": int(last[0]["start_ns"])}
+    if first and last:
+        return {"start_ns": int(first[0]["start_ns"]), "end_ns": int(last[0]["start_ns"])}
+    # beside loads DuckDB 1.5.5 was seen to find no newest span where there were ten million
+    found = session.rows(load("query/start_range"), range_ns)[0]
+    return None if found["start_ns"] is None else dict(found)
 
 
 def read_calls(session: Session, range_ns: Mapping[str, int]) -> list[Row]:
