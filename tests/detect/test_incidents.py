@@ -81,9 +81,9 @@ def _change(session: Session, incidents: Incidents, chance: random.Random) -> No
         keys = chance.sample(["p", "q", "r"], chance.randrange(1, 4))
         session.register("touched", pa.table({"key": keys}))
         if chance.random() < 0.1:
-            incidents.forget(session, load("detect/forget_all"), detector)
+            incidents.forget(session, load("detect/gone_all"), detector)
         else:
-            incidents.forget(session, load("detect/forget_touched"), detector)
+            incidents.forget(session, load("detect/gone_touched"), detector)
         rows = _judged(chance, detector, keys)
         if rows:
             session.register("judged", pa.Table.from_pylist(rows))

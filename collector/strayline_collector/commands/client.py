@@ -45,10 +45,7 @@ def refusal(api: str, answer: httpx.Response) -> UsageProblem:
             "give the address that strayline up calls api"
         )
     detail = str(answer.json().get("detail"))
-    if answer.status_code in (
-        400,
-        422,
-    ):  # names what was asked for wrongly, which the address was not
+    if answer.status_code in (400, 422):  # it names what was wrong, which the address was not
         return UsageProblem(detail)
     remedy = "; give --token" if answer.status_code == 401 else ""
     return UsageProblem(f"--api {api}: HTTP {answer.status_code}: {detail}{remedy}")

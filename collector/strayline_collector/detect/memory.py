@@ -28,11 +28,11 @@ class Memory(Protocol):
     now and then, so that a restart goes on from there; without it everything is judged once.
     """
 
-    forget: str
+    gone: str
     """Finds what was said of ``touched`` (``rowid AS place`` and what it said); reads it and ``$detector``."""
 
     def judge(self, session: Session, reach: Reach) -> tuple[pa.Table, pa.Table]:
-        """``touched`` for ``forget``, and the judgements that take the place. With ``since`` 0 all
+        """``touched`` for ``gone``, and the judgements that take the place. With ``since`` 0 all
         is forgotten first."""
         ...
 

@@ -143,7 +143,7 @@ class _Known:
 class OrderMemory:
     """Keeps ``Memory`` for `reordered`."""
 
-    forget = load("detect/reordered_forget")
+    gone = load("detect/reordered_gone")
 
     def __init__(self) -> None:
         self._known = _Known()

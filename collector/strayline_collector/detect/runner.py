@@ -333,11 +333,11 @@ def _replace(session: Session, result: _Judged, incidents: Incidents, spoke: Set
     if name not in spoke:
         pass
     elif result.anew:
-        incidents.forget(session, load("detect/forget_all"), name)
+        incidents.forget(session, load("detect/gone_all"), name)
     elif result.touched.num_rows:
-        forget = load("detect/forget_touched") if result.memory is None else result.memory.forget
+        gone = load("detect/gone_touched") if result.memory is None else result.memory.gone
         session.register("touched", result.touched)
-        incidents.forget(session, forget, name)
+        incidents.forget(session, gone, name)
     if result.rows.num_rows:
         session.register("judged", result.rows)
         incidents.add(session, name)

@@ -14,8 +14,8 @@ WITH facts AS (      -- bindings of a headers exchange differ by their arguments
         CASE f.source WHEN 'shim' THEN p.last_event_ns WHEN 'management' THEN coalesce(f.until_ns, c.checked_ns) ELSE f.until_ns END AS heard_until
     FROM follows f
     LEFT JOIN (SELECT process, max(last_event_ns) AS last_event_ns FROM processes GROUP BY process) p
-        ON p.process = f.instance AND f.source = 'shim'
-    LEFT JOIN topology_sources c ON c.document = f.document AND f.source = 'management'
+        ON p.process = CASE WHEN f.source = 'shim' THEN f.instance END  -- null elsewhere, as in topology_said.sql
+    LEFT JOIN topology_sources c ON c.document = CASE WHEN f.source = 'management' THEN f.document END
     WINDOW told_on AS (PARTITION BY f.source, f.document, kind, subject, destination, destination_kind, routing_key, told, action ORDER BY seen_ns)
 ), bindings AS (
     SELECT DISTINCT broker, vhost, kind, subject, destination, destination_kind, routing_key, told FROM facts WHERE action = 'bind' AND source = 'shim'
