@@ -135,7 +135,7 @@ def binding(source: str, destination: str, key: str) -> dict[str, Any]:
 
 
 TABLES = (
-    "loaded", "meta", "publish_facts", "delivery_facts", "settlement_facts", "topology_facts", "topology_sources", "census",
+    "loaded", "meta", "publish_facts", "delivery_facts", "settlement_facts", "topology_facts", "topology_sources", "level_facts", "census",
     "processes", "judgements", "findings", "spans", "call_minutes", "rolled", "trace_directory",
 )  # fmt: skip
 

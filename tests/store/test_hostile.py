@@ -116,6 +116,7 @@ def test_loading_judging_and_asking_survive_anything(bodies: list[bytes]) -> Non
                 "deliveries",
                 "settlements",
                 "topology",
+                "queue_levels",
                 "verdicts",
                 "finding_verdicts",
             ):

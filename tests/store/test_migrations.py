@@ -33,6 +33,7 @@ LANDED: Final = {
     11: "f8decc8ed1355c39",
     12: "101c1cd81d6968a5",
     13: "a0da688d6b65caab",
+    14: "e7f0d26b9b7d8557",
 }
 """Step to the start of its SHA-256. Files that a step has brought up to date are out there: what it
 did wrong is mended by the next step."""

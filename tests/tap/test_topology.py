@@ -22,7 +22,15 @@ from demo_services.broker import Broker
 from strayline_collector.errors import UsageError
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Row
-from strayline_collector.tap.topology import Told, TopologyTap, keep, look, parse_management_url
+from strayline_collector.tap.levels import Levels
+from strayline_collector.tap.topology import (
+    Told,
+    TopologyTap,
+    document_of,
+    keep,
+    look,
+    parse_management_url,
+)
 from tests.detect.test_routes_judged import offenders, run_service
 from tests.support.certificates import authority, signed
 from tests.support.collector import RunningCollector, collector_command, running_collector
@@ -221,11 +229,12 @@ def test_a_thing_that_went_and_came_back_held_twice_and_bounds_are_the_neighbour
     handler, url = management
     place = parse_management_url(url)
     looks = []
+    document = document_of(place.url)
     with httpx.Client() as client:
         for there in (True, False, True):
             handler.answers["queues"] = [{"name": "q", "vhost": "/"}] if there else []
             looks.append(look(client, place.url))
-            keep(store, place.url, looks[-1], Told())
+            keep(store, document, looks[-1], Told(), Levels(document))
     first, second = queues(store)
     assert first["possibly_from"] is None
     assert first["surely_from"] == first["surely_to"] == looks[0].ended_ns

@@ -79,6 +79,7 @@ RELATIONS: Final = {
     "deliveries": "one delivery to a consumer",
     "settlements": "what became of a delivery",
     "topology": "an exchange, queue or binding that somebody said exists",
+    "queue_levels": "a time in which RabbitMQ said one thing of how full a queue is",
     "census": "what a process said it published and consumed",
     "verdicts": "what a detector said of one message",
     "findings": "an incident: one broken promise",

@@ -1,4 +1,4 @@
-"""The topology as RabbitMQ's management API tells it, asked again and again.
+"""The topology as RabbitMQ's management API tells it, and how full its queues are, asked again and again.
 
 One thread a broker. It looks every ten seconds, and soon after a service has declared something.
 Only what changed is written: a thing surely held from its first sight to its last, and possibly
@@ -27,6 +27,7 @@ from strayline_collector.errors import BadInput, UsageError
 from strayline_collector.store.duckdb.places import place_newest
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Store
+from strayline_collector.tap.levels import COLUMNS, Level, Levels, Place, read_levels
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +39,13 @@ MAX_BYTES: Final = 128 * 1024 * 1024
 """Of one list; a broker with more than about 300,000 bindings says more."""
 LISTS: Final = {
     "exchanges": "vhost,name,type,durable,auto_delete,internal,arguments",
-    "queues": "vhost,name,durable,auto_delete,exclusive,arguments",
+    "queues": f"vhost,name,durable,auto_delete,exclusive,arguments,{COLUMNS}",
     "bindings": "vhost,source,destination,destination_type,routing_key,arguments",
     "policies": "vhost,name,pattern,apply-to,priority,definition",
 }
 """What is asked for, and the columns of it that are needed."""
+COUNTED: Final = ("queues",)
+"""Of these RabbitMQ's statistics are asked for too."""
 _TEXT: Final = (
     "kind",
     "vhost",
@@ -110,6 +113,7 @@ class Look:
     broker: str | None
     """The cluster's name."""
     things: frozenset[Thing]
+    levels: Mapping[Place, Level]
     started_ns: int
     ended_ns: int
 
@@ -148,6 +152,8 @@ class TopologyTap:
         )
         self._declared = 0
         self._told = Told()
+        self._document = document_of(place.url)
+        self._levels = Levels(self._document)
         self.problem: str | None = None
         """Why the last look failed; None when it did not."""
 
@@ -186,7 +192,7 @@ class TopologyTap:
             self._declared = session.rows(load("tap/declared"))[0]["declared"]
         try:
             seen = look(client, self._place.url)
-            keep(self._store, self._place.url, seen, self._told)
+            keep(self._store, self._document, seen, self._told, self._levels)
         except Unavailable as problem:
             if self.problem is None:
                 log.warning(
@@ -197,6 +203,7 @@ class TopologyTap:
             self.problem = str(problem)
             return
         except Exception as error:
+            self._levels = Levels(self._document)
             self.problem = type(error).__name__
             log.exception("the topology of %s could not be kept", self._place.url)
             return
@@ -210,21 +217,30 @@ def look(client: httpx.Client, url: str) -> Look:
     started = time.time_ns()
     overview = _get(client, f"{url}/api/overview", {"columns": "cluster_name"})
     found = {
-        name: _get(client, f"{url}/api/{name}", {"columns": columns, "disable_stats": "true"})
+        name: _get(client, f"{url}/api/{name}", _params(name, columns))
         for name, columns in LISTS.items()
     }
     try:
         rows = read_definitions(found, None)
+        counted = read_levels(found["queues"])
     except BadInput as error:
         raise Unavailable(f"it answers unlike RabbitMQ ({error})") from None
     broker = overview.get("cluster_name") if isinstance(overview, Mapping) else None
     named = [row for row in rows if row["kind"] != "binding" or row["source_name"] != ""]
-    return Look(broker, frozenset(map(thing, named)), started, time.time_ns())
+    return Look(broker, frozenset(map(thing, named)), counted, started, time.time_ns())
 
 
-def keep(store: Store, url: str, seen: Look, told: Told) -> None:
+def _params(name: str, columns: str) -> dict[str, str]:
+    return {"columns": columns} if name in COUNTED else {"columns": columns, "disable_stats": "true"}  # fmt: skip
+
+
+def document_of(url: str) -> str:
+    """The name under which the store knows what the management API at ``url`` said."""
+    return json.dumps(["management", url])
+
+
+def keep(store: Store, document: str, seen: Look, told: Told, levels: Levels) -> None:
     """Writes what came and went since the last look, and tells the detectors where it matters."""
-    document = json.dumps(["management", url])
     with store.write() as session:
         loads = session.rows(load("tap/declared"))[0]
         before = session.rows(load("tap/last_check"), {"document": document})
@@ -242,6 +258,14 @@ def keep(store: Store, url: str, seen: Look, told: Told) -> None:
             times = {"last_ns": last_ns, "now_ns": seen.ended_ns}
             named = {"document": document, "broker": seen.broker, "batch": batch}
             session.execute(load("tap/came"), {**named, **times})
+        levels.keep(
+            session,
+            seen.levels,
+            broker=seen.broker,
+            batch=batch,
+            checked_ns=last_ns,
+            now_ns=seen.started_ns,
+        )
         session.execute(load("tap/unchecked"), {"document": document})
         session.execute(
             load("tap/checked"),

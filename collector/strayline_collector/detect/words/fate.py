@@ -80,10 +80,33 @@ def stalled(incident: Row, evidence: dict[str, Any]) -> Words:
         what = f"{count(incident)} waited in {queue}{'' if one else ', the first'} for {minutes} in which nothing was delivered; then it went on."
     else:
         what = f"{counted(incident, 'waits', 'wait')} in {queue}{'' if one else ', the longest'} for {minutes}; its consumers were seen before, and nothing was delivered since."
-    return Words(
-        f"{queue} has stopped",
-        what,
-        f"Look whether a consumer of {queue} runs, and whether one holds its whole prefetch without acknowledging.",
+    said, remedy = _levels(queue, evidence)
+    return Words(f"{queue} has stopped", what + said, remedy)
+
+
+def _levels(queue: str, evidence: dict[str, Any]) -> tuple[str, str]:
+    """What RabbitMQ said of the queue, where it was asked, and what to do by that."""
+    ready, consumers = evidence.get("ready"), evidence.get("consumers")
+    if ready is None or consumers is None:
+        return (
+            "",
+            f"Look whether a consumer of {queue} runs, and whether one holds its whole prefetch without acknowledging.",
+        )
+    held = int(evidence.get("unacknowledged") or 0)
+    said = (
+        f" RabbitMQ says: {ready:,} ready, {held:,} unacknowledged, "
+        f"{consumers or 'no'} {'consumer' if consumers in (0, 1) else 'consumers'}."
+    )
+    if not consumers:
+        return said, f"Start a consumer of {queue}: none is connected."
+    if held:
+        return (
+            said,
+            f"Look what the consumers of {queue} do with what they hold without acknowledging it: their prefetch is used up, or they hang.",
+        )
+    return (
+        said,
+        f"Look at the consumers of {queue}: they are connected and are given nothing, as by a single active consumer that hangs, or a blocked connection.",
     )
 
 

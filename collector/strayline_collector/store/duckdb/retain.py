@@ -34,6 +34,7 @@ TABLES: Final = (
     ("return_facts", "batch"),
     ("open_operations", "first_batch"),
     ("census", "batch"),
+    ("level_facts", "batch"),
     ("judgements", "batch"),
     ("trace_directory", "batch"),
     ("message_directory", "batch"),

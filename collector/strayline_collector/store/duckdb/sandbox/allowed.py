@@ -10,6 +10,7 @@ RELATIONS: Final = {
     "deliveries": "deliveries",
     "settlements": "settlements",
     "topology": "topology",
+    "queue_levels": "queue_levels",
     "census": "census",
     "verdicts": "verdicts",
     "findings": "findings",

@@ -226,6 +226,16 @@ CREATE TABLE topology_facts (
 -- load as which that was last news.
 CREATE TABLE topology_sources (batch BIGINT NOT NULL, document VARCHAR NOT NULL, checked_ns BIGINT NOT NULL);
 
+-- How full queues are, as their broker's management API said in all looks of a time.
+CREATE TABLE level_facts (
+    batch BIGINT,                        -- the load at which it ended; null while it holds
+    document VARCHAR NOT NULL,           -- which polled source
+    broker VARCHAR, vhost VARCHAR NOT NULL, queue VARCHAR NOT NULL,
+    state VARCHAR NOT NULL,              -- empty | handed (all to consumers) | waiting (nothing was handed out)
+    from_ns BIGINT NOT NULL, to_ns BIGINT,   -- first and last look
+    ready BIGINT NOT NULL, unacknowledged BIGINT NOT NULL, consumers BIGINT NOT NULL   -- at the last
+);
+
 CREATE TABLE census (
     batch BIGINT NOT NULL, service VARCHAR NOT NULL, instance VARCHAR, epoch VARCHAR,
     at_ns BIGINT NOT NULL, census VARCHAR NOT NULL   -- JSON, see docs/messages.md
@@ -312,6 +322,15 @@ FROM delivery_facts;
 CREATE VIEW settlements AS
 SELECT message, queue, service, instance, channel, delivery_tag, trace_id, span_id, settlement, settled_ns AS settled
 FROM delivery_facts WHERE settlement IS NOT NULL;
+
+-- How full queues were. What was published until `about` was in the queue when it was looked at last, or had
+-- left it: RabbitMQ counts every 5 s, shows what it counted some seconds later, and clocks differ.
+CREATE VIEW queue_levels AS
+SELECT broker, vhost, queue, state, from_ns AS seen_from, last_ns AS seen_to, last_ns - 15000000000 AS about, ready, unacknowledged, consumers
+FROM (
+    SELECT l.*, coalesce(l.to_ns, greatest(l.from_ns, c.checked_ns)) AS last_ns
+    FROM level_facts l LEFT JOIN topology_sources c ON c.document = l.document
+);
 
 -- Each thing that somebody said exists, with the time it surely held (first to last sight) and
 -- possibly held (to the neighbouring sights; null: open). What a shim declared surely holds

@@ -2,7 +2,7 @@
 --
 -- `missing` (detect/missing.sql) holds what was expected and never seen. That a message is absent
 -- proves nothing; each cause rests on a fact of its own:
---   left       a later message of its stream and priority came out of the queue, so it had left by then
+--   left       a later message of its stream and priority came out of the queue, or the broker said that it was empty, so it had left by then
 --   emptied    a purge, a deletion, or the end of a channel that acknowledged by itself, with how many
 --              messages went: never more may be missing than went
 --   expired    its time was over before any later one came out
@@ -64,8 +64,15 @@ WITH lacking AS (
             SELECT key, stream, weight, routing_key, after, NULL, message, true FROM lacking WHERE NOT sure
         )
     ) WHERE is_missing
+), emptied AS (      -- as the broker said, of queues that somebody was seen to take from
+    SELECT w.key, true AS sure, v.seen_from, v.seen_to, v.about
+    FROM queue_levels v JOIN places w ON w.queue = v.queue AND w.broker IS NOT DISTINCT FROM v.broker AND w.vhost IS NOT DISTINCT FROM v.vhost
+    WHERE v.state = 'empty' AND w.key IN (SELECT key FROM sums)
 ), left_by AS (
-    SELECT l.*, o.out_ns FROM lacking l JOIN outs o ON o.key = l.key AND o.message = l.message
+    SELECT l.*, least(o.out_ns, CASE WHEN e.key IS NOT NULL THEN greatest(e.seen_from, l.end_ns + e.seen_to - e.about) END) AS out_ns, o.out_ns IS NULL AS by_level
+    FROM lacking l
+    JOIN outs o ON o.key = l.key AND o.message = l.message
+    ASOF LEFT JOIN emptied e ON e.key = l.key AND e.sure = l.sure AND e.about >= l.end_ns
 ), words AS (        -- the last word of each process, and of each channel that was closed
     SELECT epoch, at_ns, json_transform(census, '{"consumers":[{"channel":"BIGINT","broker":"VARCHAR","vhost":"VARCHAR","queues":["VARCHAR"],"delivery_tag":"BIGINT","closed":"BOOLEAN"}],
         "spans_dropped":"BIGINT","last":"BOOLEAN"}') AS doc
@@ -226,6 +233,7 @@ SELECT key, 'lost' AS kind, CASE WHEN proven_cause IS NULL THEN 'unseen' END AS 
         WHEN proven_cause IN ('expired', 'max_length', 'purged') THEN 'info'
         WHEN proven_cause IS NOT NULL THEN 'error'
         WHEN max_length_bytes IS NOT NULL OR time_over OR filled THEN 'info'  -- it may have dropped it, as it was told to
+        WHEN by_level AND NOT covered THEN 'info'  -- nobody was heard to take anything after it: who took it may have lost its voice
         WHEN sure AND seen >= (SELECT unseen_share FROM thresholds) * (seen + absent) AND NOT blind AND (NOT told_by_spans OR covered AND instances = 1) THEN 'warning'
         ELSE 'info'
     END AS severity,

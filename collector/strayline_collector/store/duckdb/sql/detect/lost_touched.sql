@@ -1,7 +1,8 @@
 -- Keys of `lost`: one queue. Its deliveries touch it; publishes, topology and census touch every
 -- queue, because what is missing names none. Time alone touches those whose messages expire, and
 -- what was absent, or emptied, when the last telemetry was still to come: two minutes before the moment
--- of the last judgement, which may be long ago (a collector that was away, a settling).
+-- of the last judgement, which may be long ago (a collector that was away, a settling). So do queues that RabbitMQ
+-- said were empty then, or are while something was published.
 WITH span AS (
     SELECT now_ns, least(now_ns, $judged_ns) AS judged_ns FROM moment
 ), news AS (
@@ -23,6 +24,11 @@ FROM (
     WHERE queue IS NOT NULL AND (everywhere OR batch > $since OR last_ns > judged_ns - 120000000000)
     UNION ALL    -- where one of its rejected messages comes to light elsewhere
     SELECT r.environment, r.broker, r.vhost, r.queue FROM rejected r SEMI JOIN delivery_facts d ON d.message = r.message AND d.batch > $since
+    UNION ALL
+    SELECT q.environment, q.broker, q.vhost, q.queue FROM came_ways q, news
+    WHERE EXISTS (SELECT 1 FROM queue_levels v WHERE v.state = 'empty' AND v.queue = q.queue AND v.broker IS NOT DISTINCT FROM q.broker AND v.vhost IS NOT DISTINCT FROM q.vhost
+        AND v.seen_to >= judged_ns - 120000000000
+        AND (v.seen_from >= judged_ns - 120000000000 OR EXISTS (SELECT 1 FROM publish_facts p WHERE p.end_ns BETWEEN judged_ns - 120000000000 AND now_ns)))
     UNION ALL
     SELECT environment, broker, vhost, name FROM queue_traits, news WHERE everywhere OR ttl_ms IS NOT NULL
 );

@@ -1,6 +1,7 @@
 -- Queues whose consumers were seen, and which gave nothing out for long while messages waited
 -- (docs/messages.md, section 5). `pauses` (detect/pauses.sql) holds when that was; a stall that
--- ended stays, with its end.
+-- ended stays, with its end. What RabbitMQ says of the queue's level (`queue_levels`), where it is asked, decides: of a queue
+-- that was empty since nothing waits, and what its consumers had has only waited since they gave it back.
 WITH known AS (
     SELECT u.*,
         -- what it refuses only a confirm tells
@@ -25,6 +26,14 @@ WITH known AS (
           FROM census WHERE json_valid(census) AND at_ns >= (SELECT min(from_ns) FROM known)) c
     JOIN seen_tags s ON s.epoch = c.epoch AND s.channel = c.consumer.channel AND c.consumer.delivery_tag > s.tag
     JOIN known k ON k.key = s.key AND list_contains(c.consumer.queues, k.queue) AND c.at_ns > k.from_ns AND (k.to_ns IS NULL OR k.unheard AND c.at_ns < k.to_ns)
+    GROUP BY ALL
+), levels AS (       -- what RabbitMQ said of a queue meanwhile: until when it was empty, or had given all to consumers, and what waits
+    SELECT k.key, k.from_ns, max(l.about_ns) FILTER (WHERE l.state = 'empty') AS empty_ns, max(l.about_ns) FILTER (WHERE l.state = 'handed') AS handed_ns,
+        arg_max({from_ns: l.seen_from, to_ns: l.last_ns, ready: l.ready, unacknowledged: l.unacknowledged, consumers: l.consumers}, l.seen_from) FILTER (WHERE l.state = 'waiting') AS waiting
+    FROM known k
+    JOIN (SELECT v.*, least(v.seen_to, m.now_ns) AS last_ns, least(v.about, m.now_ns) AS about_ns FROM queue_levels v CROSS JOIN moment m) l
+        ON l.queue = k.queue AND l.vhost IS NOT DISTINCT FROM k.vhost AND l.broker IS NOT DISTINCT FROM k.broker
+        AND l.seen_from <= coalesce(k.to_ns, l.last_ns) AND l.seen_from <= l.last_ns AND l.last_ns >= k.from_ns
     GROUP BY ALL
 ), ways AS (
     SELECT key, exchange, routing_key, min(received_ns) AS first_ns FROM got
@@ -64,7 +73,8 @@ WITH known AS (
     FROM firsts f SEMI JOIN wanted w ON w.key = f.key JOIN publish_facts p ON p.message = f.message GROUP BY ALL
 ), waits AS (
     SELECT k.*, p.message, p.exchange, p.routing_key, p.service, p.trace_id, p.span_id, p.message_id, p.n, p.start_ns, p.batch,
-        greatest(p.start_ns, k.from_ns, coalesce(h.at_ns, 0)) AS since_ns, m.now_ns, CASE WHEN f.message IS NOT NULL THEN k.to_ns END AS ended_ns
+        greatest(p.start_ns, k.from_ns, coalesce(h.at_ns, 0), CASE WHEN f.message IS NULL AND v.handed_ns >= p.start_ns THEN v.handed_ns ELSE 0 END) AS since_ns,
+        v.waiting, m.now_ns, CASE WHEN f.message IS NOT NULL THEN k.to_ns END AS ended_ns
     FROM wanted w
     JOIN known k ON k.key = w.key AND k.from_ns = w.pause_ns
     JOIN publish_facts p ON p.rowid = w.row_id
@@ -72,17 +82,23 @@ WITH known AS (
     LEFT JOIN firsts f ON f.key = w.key AND f.message = p.message
     LEFT JOIN given g ON g.key = w.key AND g.service = p.service AND g.instance IS NOT DISTINCT FROM p.instance AND g.channel IS NOT DISTINCT FROM p.channel AND g.exchange = p.exchange
     LEFT JOIN handed h ON h.key = k.key AND h.from_ns = k.from_ns
-    WHERE f.message IS NOT NULL OR g.start_ns IS NULL OR p.start_ns > g.start_ns
-    -- of a queue that drops its oldest the newest wait
-    QUALIFY f.message IS NOT NULL OR k.holds IS NULL OR row_number() OVER (PARTITION BY k.key, k.from_ns ORDER BY p.start_ns DESC, p.n DESC, p.message) <= k.holds
+    LEFT JOIN levels v ON v.key = k.key AND v.from_ns = k.from_ns
+    WHERE f.message IS NOT NULL OR (g.start_ns IS NULL OR p.start_ns > g.start_ns) AND NOT coalesce(v.empty_ns >= p.start_ns, false)
+    -- of a queue that drops its oldest the newest wait, and of one that is said to have so many ready
+    QUALIFY f.message IS NOT NULL
+        OR row_number() OVER (PARTITION BY k.key, k.from_ns ORDER BY p.start_ns DESC, p.n DESC, p.message) <= coalesce(least(k.holds, v.waiting.ready), 9223372036854775807)
 ), told AS (
     SELECT key, min(service) AS consumer_service, max(batch) AS batch FROM got GROUP BY key
 )
-SELECT w.key, 'stalled' AS kind, NULL AS verdict, NULL AS cause, 'warning' AS severity, 'inferred' AS confidence, 'waiting' AS role,
+SELECT w.key, 'stalled' AS kind, NULL AS verdict, NULL AS cause, 'warning' AS severity,
+    -- for as long as it may take RabbitMQ itself said that messages lie there and that it hands none out
+    CASE WHEN w.waiting IS NOT NULL AND least(w.waiting.to_ns, coalesce(w.to_ns, w.now_ns)) - greatest(w.waiting.from_ns, w.since_ns) >= w.patience_ns THEN 'proven' ELSE 'inferred' END AS confidence,
+    'waiting' AS role,
     w.message, w.trace_id, w.span_id AS producer_span_id, w.message_id, w.environment, w.broker, w.vhost, w.queue, w.exchange, w.routing_key,
     w.service AS producer_service, t.consumer_service,
     to_json({expected_queues: [w.queue], actual_queues: []::VARCHAR[], sequence: w.n, waited_ns: coalesce(w.to_ns, w.now_ns) - w.since_ns, patience_ns: w.patience_ns,
-        last_delivery_ns: w.from_ns, ended_ns: w.ended_ns, longest_gap_ns: w.longest_ns, deliveries: []::VARCHAR[]}) AS evidence,
+        last_delivery_ns: w.from_ns, ended_ns: w.ended_ns, longest_gap_ns: w.longest_ns,
+        ready: w.waiting.ready, unacknowledged: w.waiting.unacknowledged, consumers: w.waiting.consumers, deliveries: []::VARCHAR[]}) AS evidence,
     w.since_ns + w.patience_ns AS event_ns, w.since_ns + w.patience_ns AS facts_until_ns, greatest(w.batch, t.batch) AS batch
 FROM waits w JOIN told t ON t.key = w.key
 WHERE coalesce(w.to_ns, w.now_ns) - w.since_ns >= w.patience_ns
