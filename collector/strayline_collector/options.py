@@ -144,7 +144,7 @@ ThresholdValues = Annotated[
 RabbitMqApi = Annotated[
     list[str] | None,
     repeatable(
-        "Management API of a broker whose topology to follow, http://USER:PASSWORD@HOST:15672; others "
+        "Management API of a broker whose topology and queues to follow, http://USER:PASSWORD@HOST:15672; others "
         "of this machine can read arguments, so prefer the environment",
         "RABBITMQ_API",
     ),
