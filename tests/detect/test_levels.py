@@ -162,7 +162,7 @@ def looks(told: list[Fate], now: float, lag: float) -> list[tuple[float, Level]]
     return found
 
 
-@settings(max_examples=rounds(25), deadline=None)
+@settings(max_examples=rounds(12), deadline=None)
 @given(fates(), st.sampled_from([0.0, 5.0]))
 def test_what_has_stalled_lies_there_and_what_lies_there_has_stalled(
     reused: DuckDBStore,  # noqa: F811
