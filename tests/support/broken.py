@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from strayline_collector.trace.ends import End, Pair
+from strayline_collector.trace.spans import CLIENT, CONSUMER, PRODUCER, SERVER, TreeSpan
 from strayline_collector.trace.stitch import SpanKey
-from strayline_collector.trace.tree import CLIENT, CONSUMER, PRODUCER, SERVER, TreeSpan
 
 MS = 1_000_000
 

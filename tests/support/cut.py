@@ -15,8 +15,8 @@ from strayline_collector.decode.otlp import decode
 from strayline_collector.decode.python import SCHEMA
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
+from strayline_collector.trace.spans import CLIENT, CONSUMER, PRODUCER, SERVER
 from strayline_collector.trace.stitch import SpanKey
-from strayline_collector.trace.tree import CLIENT, CONSUMER, PRODUCER, SERVER
 from tests.support.corpus import requests
 
 RECEIVED_NS = 1_795_400_000_000_000_000

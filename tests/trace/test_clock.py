@@ -7,9 +7,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strayline_collector.trace.clock import Bound, bounds, corrected, correction, orders
+from strayline_collector.trace.clock import Bound, Orders, bounds, corrected, correction, orders
+from strayline_collector.trace.spans import CLIENT, CONSUMER, PRODUCER, SERVER, Spans, TreeSpan
 from strayline_collector.trace.stitch import SpanKey
-from strayline_collector.trace.tree import CLIENT, CONSUMER, PRODUCER, SERVER, TreeSpan
+from tests.support.tree import shifted
 
 
 def span(
@@ -26,13 +27,18 @@ def call(start: int, end: int) -> list[TreeSpan]:
     ]
 
 
+def shown(spans: list[TreeSpan]) -> Orders:
+    return orders(Spans.of(spans))
+
+
 def times(spans: list[TreeSpan], root: str = "a") -> dict[str, tuple[int, int]]:
-    change = correction(orders(spans), root)
-    return {s.key.span_id: (s.start_ns, s.end_ns) for s in corrected(spans, change.offsets)}
+    change = correction(shown(spans), root)
+    told = corrected(Spans.of(spans), change.offsets)
+    return dict(zip(told.span_id, zip(told.start_ns, told.end_ns, strict=True), strict=True))
 
 
 def test_a_request_and_its_response_bracket_the_offset() -> None:
-    assert bounds(orders(call(1500, 1580))) == [Bound("a", "b", 480, 500, True)]
+    assert bounds(shown(call(1500, 1580))) == [Bound("a", "b", 480, 500, True)]
 
 
 def test_a_server_is_set_back_to_the_middle_of_its_bracket() -> None:
@@ -46,12 +52,12 @@ def test_clocks_that_may_agree_are_left_alone() -> None:
 
 def test_spans_of_one_host_bound_nothing() -> None:
     spans = [s._replace(clock="a") for s in call(1500, 1580)]
-    assert bounds(orders(spans)) == []
+    assert bounds(shown(spans)) == []
     assert times(spans)["server"] == (1500, 1580)
 
 
 def test_a_server_that_outlasts_its_client_bounds_by_its_beginning_alone() -> None:
-    assert bounds(orders(call(1010, 9000))) == [Bound("a", "b", -90, 10, True)]
+    assert bounds(shown(call(1010, 9000))) == [Bound("a", "b", -90, 10, True)]
 
 
 def publish(start: int, end: int) -> list[TreeSpan]:
@@ -62,7 +68,7 @@ def publish(start: int, end: int) -> list[TreeSpan]:
 
 
 def test_a_message_bounds_one_side() -> None:
-    assert bounds(orders(publish(700, 800))) == [Bound("a", "b", None, -300, True)]
+    assert bounds(shown(publish(700, 800))) == [Bound("a", "b", None, -300, True)]
 
 
 def test_a_consumer_is_moved_behind_its_publish_and_not_into_it() -> None:
@@ -74,14 +80,14 @@ def test_a_consumer_is_moved_behind_its_publish_and_not_into_it() -> None:
 def test_the_receipt_counts_where_the_handling_began_later() -> None:
     spans = publish(1200, 1300)
     spans[1] = spans[1]._replace(received_ns=990)
-    assert bounds(orders(spans)) == [Bound("a", "b", None, -10, True)]
+    assert bounds(shown(spans)) == [Bound("a", "b", None, -10, True)]
     assert times(spans)["process"] == (1210, 1310)
 
 
 def test_links_of_a_batch_bound_like_parents() -> None:
     batch = span("batch", None, CONSUMER, "b", 700, 800)
     spans = [publish(0, 0)[0], batch._replace(links=(SpanKey("t", "send"),))]
-    assert bounds(orders(spans)) == [Bound("a", "b", None, -300, True)]
+    assert bounds(shown(spans)) == [Bound("a", "b", None, -300, True)]
 
 
 def test_clocks_that_drift_are_said_and_nothing_is_moved() -> None:
@@ -93,8 +99,8 @@ def test_clocks_that_drift_are_said_and_nothing_is_moved() -> None:
         back,
         span("home", "back", CONSUMER, "a", 0, 10),
     ]
-    assert bounds(orders(spans)) == [Bound("a", "b", 600, -500, False)]
-    change = correction(orders(spans), "a")
+    assert bounds(shown(spans)) == [Bound("a", "b", 600, -500, False)]
+    change = correction(shown(spans), "a")
     assert (change.possible, change.offsets) == (False, {"a": 0, "b": 0})
 
 
@@ -133,11 +139,14 @@ def true_stories(draw: Any, *, confirmed: bool = True) -> tuple[list[TreeSpan], 
     return spans, {"h0": 0, **ahead}
 
 
-def within(spans: list[TreeSpan]) -> set[SpanKey]:
+def within(spans: Spans) -> set[SpanKey]:
     """Consumers that begin while their publish goes on."""
-    by_key = {s.key: s for s in spans}
-    pairs = [(s, by_key[s.parent]) for s in spans if s.kind == CONSUMER and s.parent is not None]
-    return {s.key for s, sent in pairs if sent.start_ns <= s.start_ns < sent.end_ns}
+    return {
+        spans.key(place)
+        for place, sent in enumerate(spans.parent)
+        if spans.kind[place] == CONSUMER
+        and spans.start_ns[sent] <= spans.start_ns[place] < spans.end_ns[sent]
+    }
 
 
 @settings(max_examples=100, deadline=None)
@@ -146,9 +155,10 @@ def test_no_consumer_is_moved_into_its_publish(
     story: tuple[list[TreeSpan], dict[str, int]],
 ) -> None:
     spans, ahead = story
-    told = [s.shifted(ahead[s.clock or ""]) for s in spans]
-    change = correction(orders(told), "h0")
-    assert within(corrected(told, change.offsets)) <= within(told)
+    told = [shifted(s, ahead[s.clock or ""]) for s in spans]
+    change = correction(shown(told), "h0")
+    once = Spans.of(told)
+    assert within(corrected(once, change.offsets)) <= within(once)
 
 
 @settings(max_examples=100, deadline=None)
@@ -157,8 +167,8 @@ def test_bounds_hold_the_truth_and_corrections_keep_every_order(
     story: tuple[list[TreeSpan], dict[str, int]], rng: Any
 ) -> None:
     spans, ahead = story
-    told = [s.shifted(ahead[s.clock or ""]) for s in spans]
-    found = orders(told)
+    told = [shifted(s, ahead[s.clock or ""]) for s in spans]
+    found = shown(told)
     for bound in bounds(found):
         assert bound.consistent
         assert bound.least_ns is None or bound.least_ns <= ahead[bound.b] - ahead[bound.a]
@@ -166,10 +176,10 @@ def test_bounds_hold_the_truth_and_corrections_keep_every_order(
     change = correction(found, "h0")
     assert change.possible
     assert change.offsets["h0"] == 0
-    after = orders(corrected(told, change.offsets))
+    after = orders(corrected(Spans.of(told), change.offsets))
     assert all(gap_ns >= 0 for gap_ns in (*after.sends.values(), *after.responses.values()))
     shuffled = list(told)
     rng.shuffle(shuffled)
-    assert correction(orders(shuffled), "h0") == change
-    assert bounds(orders(shuffled)) == bounds(found)
-    assert correction(orders(spans), "h0").offsets == dict.fromkeys(change.offsets, 0)
+    assert correction(shown(shuffled), "h0") == change
+    assert bounds(shown(shuffled)) == bounds(found)
+    assert correction(shown(spans), "h0").offsets == dict.fromkeys(change.offsets, 0)

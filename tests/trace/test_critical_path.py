@@ -10,19 +10,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strayline_collector.trace.critical_path import Through, critical_path
+from strayline_collector.trace.critical_path import Through
 from strayline_collector.trace.drawing import drawing
-from strayline_collector.trace.stitch import SpanKey
-from strayline_collector.trace.tree import (
+from strayline_collector.trace.spans import (
     CLIENT,
     CONSUMER,
     INTERNAL,
+    NONE,
     PRODUCER,
     SERVER,
+    Spans,
     TreeSpan,
-    children_of,
-    display_parents,
 )
+from strayline_collector.trace.stitch import SpanKey
+from strayline_collector.trace.tree import bled_spans, children_of, display_parents
+from tests.support.tree import path_of
 
 
 def key(name: str) -> SpanKey:
@@ -37,16 +39,16 @@ def span(
 
 
 def path(*spans: TreeSpan, through: Through = "story") -> list[tuple[str, str, int, int]]:
-    found = critical_path(spans, display_parents(spans), through=through)
-    return [(s.key.span_id, s.kind, s.start_ns, s.end_ns) for s in found]
+    return [(k.span_id, s.kind, s.start_ns, s.end_ns) for k, s in path_of(spans, through)]
 
 
 def self_times(spans: Sequence[TreeSpan]) -> dict[SpanKey, int]:
-    parents = display_parents(spans)
-    drawn = drawing(spans, parents, children_of({s.key: s for s in spans}, parents))
+    tree = Spans.of(spans)
+    parents = display_parents(tree, bled_spans(tree))
+    drawn = drawing(tree, parents, children_of(tree, parents), twins={})
     assert sorted(drawn.rows) == list(range(len(spans)))
-    for row, up in zip(drawn.rows, drawn.above, strict=True):
-        assert parents[spans[row].key] == (None if up < 0 else spans[drawn.rows[up]].key)
+    for place, up in zip(drawn.places, drawn.above, strict=True):
+        assert parents[place] == (NONE if up == NONE else drawn.places[up])
     return {spans[row].key: own for row, own in zip(drawn.rows, drawn.own_ns, strict=True)}
 
 
@@ -342,16 +344,17 @@ def ticked(spans: Sequence[TreeSpan]) -> dict[int, tuple[str, str]]:
 def test_any_story_equals_the_walk_tick_by_tick_in_any_order_of_arrival(
     spans: list[TreeSpan], rng: Any
 ) -> None:
-    found = critical_path(spans, display_parents(spans))
+    told = path_of(spans)
     ticks = {
-        tick: (s.key.span_id, s.kind) for s in found for tick in range(s.start_ns + 1, s.end_ns + 1)
+        tick: (k.span_id, s.kind) for k, s in told for tick in range(s.start_ns + 1, s.end_ns + 1)
     }
+    found = [segment for _, segment in told]
     assert ticks == ticked(spans)
     assert all(a.end_ns == b.start_ns for a, b in itertools.pairwise(found))
     assert sum(s.end_ns - s.start_ns for s in found) == max(0, max(s.end_ns for s in spans) - 100)
     shuffled = list(spans)
     rng.shuffle(shuffled)
-    assert critical_path(shuffled, display_parents(shuffled)) == found
+    assert path_of(shuffled) == told
 
 
 @settings(max_examples=60, deadline=None)
@@ -371,7 +374,7 @@ def test_a_long_chain_of_spans_that_outlast_one_another_is_covered_once(
     """What outlasts all above it returns to each of them: of very many, to the nearest alone."""
     monkeypatch.setattr("strayline_collector.trace.critical_path.MAX_LIFTED", lifted)
     chain = [span(f"{n}", f"{n - 1}" if n else None, n, 1000 + n) for n in range(300)]
-    found = critical_path(chain, display_parents(chain))
-    assert all(a.end_ns == b.start_ns for a, b in itertools.pairwise(found))
-    assert (found[0].start_ns, found[-1].end_ns) == (0, 1299)
-    assert critical_path(chain[::-1], display_parents(chain[::-1])) == found
+    found = path(*chain)
+    assert all(a[3] == b[2] for a, b in itertools.pairwise(found))
+    assert (found[0][2], found[-1][3]) == (0, 1299)
+    assert path(*chain[::-1]) == found

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from strayline_collector.trace.ends import End
 from strayline_collector.trace.infer import Proposal, infer
+from strayline_collector.trace.spans import CLIENT, CONSUMER, PRODUCER, SERVER, TreeSpan
 from strayline_collector.trace.stitch import SpanKey
-from strayline_collector.trace.tree import CLIENT, CONSUMER, PRODUCER, SERVER, TreeSpan
 from strayline_collector.trace.turns import in_turn, worth
 from tests.support.broken import Broken, broken, shop_traffic
 from tests.support.rounds import rounds

@@ -12,17 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strayline_collector.trace.clock import corrected, correction, orders
-from strayline_collector.trace.stitch import Known, Link, SpanKey, stitch
-from strayline_collector.trace.tree import (
+from strayline_collector.trace.spans import (
     CLIENT,
     CONSUMER,
     INTERNAL,
     PRODUCER,
     SERVER,
+    Spans,
     TreeSpan,
-    display_parents,
-    missing_spans,
 )
+from strayline_collector.trace.stitch import Known, Link, SpanKey, stitch
+from strayline_collector.trace.tree import missing_spans
+from tests.support.tree import drawn_under, shifted
 
 
 @dataclass
@@ -99,7 +100,7 @@ def truths(draw: Any) -> Truth:
 def told(truth: Truth, draw: random.Random) -> list[TreeSpan]:
     """Each process by its own clock, in any order."""
     ahead = {process: draw.randint(-5000, 5000) for process in PROCESSES}
-    spans = [span.shifted(ahead[span.process]) for span in truth.spans]
+    spans = [shifted(span, ahead[span.process]) for span in truth.spans]
     draw.shuffle(spans)
     return spans
 
@@ -124,12 +125,12 @@ def together(spans: Sequence[TreeSpan], trace_id: str = "t1") -> list[TreeSpan]:
 @settings(max_examples=100, deadline=None)
 @given(truths(), st.integers(0, 2**32))
 def test_what_is_told_whole_is_put_together_as_it_happened(truth: Truth, seed: int) -> None:
-    spans = together(told(truth, random.Random(seed)))
-    assert display_parents(spans) == truth.causes
+    spans = Spans.of(together(told(truth, random.Random(seed))))
+    assert drawn_under(spans) == truth.causes
     assert missing_spans(spans) == []
     change = correction(orders(spans), "gate")
     assert change.possible
-    assert display_parents(corrected(spans, change.offsets)) == truth.causes
+    assert drawn_under(corrected(spans, change.offsets)) == truth.causes
 
 
 @settings(max_examples=100, deadline=None)
@@ -140,10 +141,11 @@ def test_what_is_lost_is_named_and_nothing_is_put_in_its_place(
     lost = data.draw(st.sets(st.sampled_from([s.key for s in truth.spans[1:]] or [None])))
     left = [span for span in told(truth, random.Random(seed)) if span.key not in lost]
     spans = together(left)
+    tree = Spans.of(spans)
     keys = {span.key for span in spans}
-    missing = {named.key: {*named.children, *named.linked} for named in missing_spans(spans)}
+    missing = {named.key: {*named.children, *named.linked} for named in missing_spans(tree)}
     assert set(missing) <= lost | {s.key for s in left}  # those of other stories are stored
-    for key, cause in display_parents(spans).items():
+    for key, cause in drawn_under(tree).items():
         true_cause = truth.causes[key]
         if true_cause in keys or true_cause is None:
             assert cause == true_cause
@@ -162,8 +164,9 @@ def test_the_order_of_arrival_changes_nothing(truth: Truth, seed: int, data: Any
     lost = data.draw(st.sets(st.sampled_from([s.key for s in truth.spans[1:]] or [None])))
     once = [span for span in told(truth, random.Random(seed)) if span.key not in lost]
     again = random.Random(seed + 1).sample(once, len(once))
-    assert display_parents(together(once)) == display_parents(together(again))
-    assert missing_spans(together(once)) == missing_spans(together(again))
+    one, other = Spans.of(together(once)), Spans.of(together(again))
+    assert drawn_under(one) == drawn_under(other)
+    assert missing_spans(one) == missing_spans(other)
 
 
 def bled(parent_ends: int, *links: str) -> TreeSpan | None:
@@ -175,7 +178,7 @@ def bled(parent_ends: int, *links: str) -> TreeSpan | None:
         kind=CONSUMER, process="p",
     )  # fmt: skip
     spans = {s.key: s for s in (request, publish, consumer)}
-    cause = display_parents(spans.values())[consumer.key]
+    cause = drawn_under(Spans.of(spans.values()))[consumer.key]
     return None if cause is None else spans[cause]
 
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strayline_collector.trace.drawing import drawing
+from strayline_collector.trace.spans import NONE, Spans, TreeSpan
 from strayline_collector.trace.stitch import Known, Link, SpanKey, stitch
-from strayline_collector.trace.tree import TreeSpan, children_of, display_parents
+from strayline_collector.trace.tree import bled_spans, children_of, display_parents
 
 
 def stored(parents: dict[str, str | None], links: list[tuple[str, str]], seed: int = 0) -> Any:
@@ -72,17 +73,14 @@ def test_the_story_does_not_depend_on_arrival(seed: int) -> None:
 
 
 def test_a_parent_that_was_never_seen_leaves_its_child_a_root_and_circles_are_broken() -> None:
-    spans = [
-        TreeSpan(SpanKey("t", "a"), SpanKey("t", "b"), (), 1, 2),
-        TreeSpan(SpanKey("t", "b"), SpanKey("t", "a"), (), 2, 3),
-        TreeSpan(SpanKey("t", "c"), SpanKey("t", "never"), (), 3, 4),
-    ]
-    parents = display_parents(spans)
-    assert parents == {
-        SpanKey("t", "a"): None,
-        SpanKey("t", "b"): SpanKey("t", "a"),
-        SpanKey("t", "c"): None,
-    }
-    by_key = {span.key: span for span in spans}
-    drawn = drawing(spans, parents, children_of(by_key, parents))
+    spans = Spans.of(
+        [
+            TreeSpan(SpanKey("t", "a"), SpanKey("t", "b"), (), 1, 2),
+            TreeSpan(SpanKey("t", "b"), SpanKey("t", "a"), (), 2, 3),
+            TreeSpan(SpanKey("t", "c"), SpanKey("t", "never"), (), 3, 4),
+        ]
+    )
+    parents = display_parents(spans, bled_spans(spans))
+    assert parents == [NONE, 0, NONE]
+    drawn = drawing(spans, parents, children_of(spans, parents), twins={})
     assert (drawn.rows, drawn.above) == ([0, 1, 2], [-1, 0, -1])

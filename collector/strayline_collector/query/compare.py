@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import repeat
 from typing import Any, Final
 
+import pyarrow as pa
+
 from strayline_collector.query.graph import read_graph
+from strayline_collector.query.stored_spans import wait_ns
 from strayline_collector.query.story import Loaded, read_story
 from strayline_collector.query.traces import KINDS
 from strayline_collector.query.wire import (
@@ -24,7 +28,6 @@ from strayline_collector.query.wire import (
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Session
 from strayline_collector.trace.compare import Pair, Signature, Story, compare
-from strayline_collector.trace.tree import TreeSpan
 
 FEWEST_CALLS: Final = 10
 """On both sides before a p95 is called slower or faster."""
@@ -43,69 +46,73 @@ def compare_traces(session: Session, a: str, b: str, *, stitched: bool) -> Trace
         added=sum(pair.change == "added" for pair in pairs),
         missing=sum(pair.change == "missing" for pair in pairs),
         reordered=sum(pair.change == "reordered" for pair in pairs),
-        calls=[_call(pair) for pair in pairs],
-        operations=_operations(pairs),
+        calls=[_call(left, right, pair) for pair in pairs],
+        operations=_operations(left, right, pairs),
         queues=_queues(left, right),
         truncated=bool(left.cut or right.cut),
     )
 
 
 def _story(loaded: Loaded) -> Story:
-    told = zip(loaded.tree, loaded.services, loaded.names, strict=True)
-    return Story(
-        loaded.tree, {s.key: Signature(service, s.kind, name) for s, service, name in told}
-    )
+    columns = loaded.columns.take(pa.array(loaded.spans.row, pa.int64()))
+    told = (columns[name].to_pylist() for name in ("service", "kind", "name"))
+    return Story(loaded.spans, list(map(Signature, *told)))
 
 
 def _side(trace_id: str, loaded: Loaded) -> ComparedSide:
-    start_ns = min(span.start_ns for span in loaded.tree)
-    waits = [span.wait_ns for span in loaded.tree if span.wait_ns is not None]
+    start_ns, latest_ns = loaded.starts_ns
+    end_ns = max(latest_ns, *loaded.columns["end_ns"].to_pylist())
+    told = map(wait_ns, loaded.by_row(loaded.deliveries).values(), repeat({}))
+    waits = [waited_ns for waited_ns in told if waited_ns is not None]
     return ComparedSide(
         trace_id=trace_id,
         start_unix_nano=start_ns,
-        duration_ms=(max(span.end_ns for span in loaded.tree) - start_ns) / 1e6,
-        spans=len(loaded.tree),
-        errors=sum(loaded.failed),
+        duration_ms=(end_ns - start_ns) / 1e6,
+        spans=loaded.columns.num_rows,
+        errors=sum(loaded.columns["failed"].to_pylist()),
         messages=len(loaded.deliveries),
         queue_wait_ms=max(waits) / 1e6 if waits else None,
     )
 
 
-def _call(pair: Pair) -> ComparedCall:
-    a_ms, b_ms = _ms(pair.a), _ms(pair.b)
+def _call(left: Loaded, right: Loaded, pair: Pair) -> ComparedCall:
+    a_ms, b_ms = _ms(left, pair.a), _ms(right, pair.b)
     return ComparedCall(
         change=pair.change,
         service=pair.signature.service,
         operation=pair.signature.name,
         kind=KINDS[pair.signature.kind],
         depth=pair.depth,
-        a=_name(pair.a),
-        b=_name(pair.b),
+        a=_name(left, pair.a),
+        b=_name(right, pair.b),
         a_ms=a_ms,
         b_ms=b_ms,
         delta_ms=b_ms - a_ms if a_ms is not None and b_ms is not None else None,
-        a_queue_wait_ms=_wait_ms(pair.a),
-        b_queue_wait_ms=_wait_ms(pair.b),
+        a_queue_wait_ms=_wait_ms(left, pair.a),
+        b_queue_wait_ms=_wait_ms(right, pair.b),
     )
 
 
-def _name(span: TreeSpan | None) -> str | None:
-    return None if span is None else f"{span.key.trace_id}-{span.key.span_id}"
+def _name(story: Loaded, place: int | None) -> str | None:
+    return None if place is None else "-".join(story.spans.key(place))
 
 
-def _ms(span: TreeSpan | None) -> float | None:
-    return None if span is None else (span.end_ns - span.start_ns) / 1e6
+def _ms(story: Loaded, place: int | None) -> float | None:
+    if place is None:
+        return None
+    return (story.spans.end_ns[place] - story.spans.start_ns[place]) / 1e6
 
 
-def _wait_ms(span: TreeSpan | None) -> float | None:
-    return None if span is None or span.wait_ns is None else span.wait_ns / 1e6
+def _wait_ms(story: Loaded, place: int | None) -> float | None:
+    delivery = None if place is None else story.deliveries.get(story.spans.key(place))
+    waited_ns = None if delivery is None else wait_ns(delivery, {})
+    return None if waited_ns is None else waited_ns / 1e6
 
 
-def _operations(pairs: Iterable[Pair]) -> list[ComparedOperation]:
+def _operations(left: Loaded, right: Loaded, pairs: Iterable[Pair]) -> list[ComparedOperation]:
     durations: dict[Signature, tuple[list[float], list[float]]] = defaultdict(lambda: ([], []))
     for pair in pairs:
-        for side, span in enumerate((pair.a, pair.b)):
-            took_ms = _ms(span)
+        for side, took_ms in enumerate((_ms(left, pair.a), _ms(right, pair.b))):
             if took_ms is not None:
                 durations[pair.signature][side].append(took_ms)
     found = [

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from strayline_collector.query.story import Loaded
 from strayline_collector.query.wire import Inferred, InferredEnd, InferredReason
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
 from strayline_collector.trace.ends import End, Pair
 from strayline_collector.trace.infer import MAX_WAIT_NS, Proposal, infer
+from strayline_collector.trace.spans import CLIENT, PRODUCER, TreeSpan
 from strayline_collector.trace.stitch import SpanKey
-from strayline_collector.trace.tree import CLIENT, PRODUCER, TreeSpan
 
 MAX_ENDS: Final = 20_000
 """Calls' and messages' ends that are looked at, those nearest in time to the story."""
@@ -42,17 +43,18 @@ class Ends:
     told: dict[SpanKey, InferredEnd]
 
 
-def read_inferred(session: Session, tree: Sequence[TreeSpan]) -> list[Inferred]:
+def read_inferred(session: Session, story: Loaded) -> list[Inferred]:
     """Proposals that have an end in the story, the likeliest first. At most ``MAX_ENDS`` ends, no
     more than a minute away, are weighed with it."""
-    story = {span.key for span in tree}
-    first_ns, last_ns = min(s.start_ns for s in tree), max(s.start_ns for s in tree)
-    ends = read_ends(session, first_ns, last_ns)
+    ends = read_ends(session, *story.starts_ns)
     found = infer(ends.orphans, ends.causes, ends.known)
+    told = story.spans.places(
+        key for proposal in found for key in (proposal.child, proposal.parent)
+    )
     return [
         _proposed(ends, proposal)
         for proposal in found
-        if proposal.child in story or proposal.parent in story
+        if proposal.child in told or proposal.parent in told
     ]
 
 

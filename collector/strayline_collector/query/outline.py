@@ -11,10 +11,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
+import pyarrow as pa
+import pyarrow.compute
+
 from strayline_collector.errors import NotFound
 from strayline_collector.query.findings import told_briefly
+from strayline_collector.query.stored_spans import wait_ns
 from strayline_collector.query.story import found_in
-from strayline_collector.query.trace import Told, collecting_later, drawn, tell
+from strayline_collector.query.trace import Told, collecting_later, drawn, lines, tell
 from strayline_collector.query.whole_texts import whole_rows
 from strayline_collector.query.wire import (
     ClockMode,
@@ -27,8 +31,9 @@ from strayline_collector.query.wire import (
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
 from strayline_collector.trace.drawing import Drawing
-from strayline_collector.trace.stitch import SpanKey
-from strayline_collector.trace.tree import TreeSpan
+from strayline_collector.trace.spans import number
+
+compute: Final[Any] = pyarrow.compute  # makes its functions at run time, unknown to types
 
 MAX_FOUND: Final = 10_000
 MAX_FINDINGS: Final = 100
@@ -70,103 +75,97 @@ def outline_text(
 
 
 def _outline(session: Session, told: Told) -> dict[str, Any]:
-    picture = drawn(told)
-    spans = [told.tree[index] for index in picture.rows]
-    # of those that share a key the first
-    place = dict(
-        zip([span.key for span in reversed(spans)], range(len(spans) - 1, -1, -1), strict=True)
-    )
-    rest = dict(told.rest)
-    path = rest.pop("critical_path")
-    start_ns = min(span.start_ns for span in told.tree)
-    end_ns = max(span.end_ns for span in told.tree)
-    traces = [rest["trace_id"], *rest["stitched_trace_ids"]]
+    spans, picture = told.spans, drawn(told)
+    line = [-1] * len(spans)
+    for at in reversed(range(len(picture.places))):  # of those that share a key the first
+        line[picture.places[at]] = at
+    columns = lines(told, picture.rows, *_TOLD)
+    start_ns, latest_ns = compute.min_max(columns["start_ns"]).as_py().values()
+    end_ns = max(latest_ns, compute.max(columns["end_ns"]).as_py())
+    traces = [told.trace_id, *told.stitched_trace_ids]
     return {
-        **rest,
+        "trace_id": told.trace_id,
+        "stitched_trace_ids": told.stitched_trace_ids,
+        **told.rest,
         "start_unix_nano": start_ns,
         "duration_ns": end_ns - start_ns,
         "traces": traces,
-        **_columns(told, picture, spans, traces, start_ns),
+        **_columns(told, picture, columns, traces, start_ns),
         "critical_path": [
-            [
-                place[SpanKey(segment["trace_id"], segment["span_id"])],
-                segment["kind"],
-                segment["start_unix_nano"] - start_ns,
-                segment["end_unix_nano"] - segment["start_unix_nano"],
-            ]
-            for segment in path
+            [line[one.place], one.kind, one.start_ns - start_ns, one.end_ns - one.start_ns]
+            for one in told.path
         ],
-        "links": [
-            [place[span.key], link.trace_id, link.span_id, place.get(link, -1)]
-            for span in spans
-            for link in span.links
-        ],
-        "findings": _findings(session, told, place),
+        "links": _links(told, picture, line),
+        "findings": _findings(session, told, line),
     }
 
 
+def _links(told: Told, picture: Drawing, line: Sequence[int]) -> list[list[Any]]:
+    """``line``: of each span."""
+    links = told.story.links
+    place = told.spans.places(key for several in links.values() for key in several)
+    return [
+        [line[at], *key, line[place[key]] if key in place else -1]
+        for at, row in zip(picture.places, picture.rows, strict=True)
+        if row in links
+        for key in links[row]
+    ]
+
+
+_TOLD: Final = ("trace_id", "span_id", "service", "name", "kind", "start_ns", "end_ns")
+
+
 def _columns(
-    told: Told, picture: Drawing, spans: list[TreeSpan], traces: list[str], start_ns: int
+    told: Told, picture: Drawing, columns: pa.RecordBatch, traces: list[str], start_ns: int
 ) -> dict[str, Any]:
     """Each span's facts, in drawing order; texts as places in lists of texts."""
-    story, order = told.story, picture.rows
-    trace_at = {name: at for at, name in enumerate(traces)}
-    services, names, queues = _Texts(), _Texts(), _Texts()
-    keys = [span.key for span in spans]
-    said: list[list[int]] = json.loads(f"[{','.join(story.texts(order).to_pylist())}]")
-    delivered = {at: key for at, key in enumerate(keys) if key in story.deliveries}
-    queue, wait_ns = [-1] * len(keys), list[int | None]([None]) * len(keys)
-    for at, key in delivered.items():
-        wait_ns[at] = spans[at].wait_ns
-        if story.deliveries[key]["queue"]:
-            queue[at] = queues.at(story.deliveries[key]["queue"])
+    trace = compute.index_in(columns["trace_id"], value_set=pa.array(traces, pa.string()))
+    service, name = (columns[text].dictionary_encode() for text in ("service", "name"))
+    texts = told.story.texts(picture.rows).to_pylist()
+    said: list[list[int]] = json.loads(f"[{','.join(texts)}]")
+    queues, queue, waited_ns = _waits(told, picture.rows)
     return {
         "spans": {
-            "trace": [trace_at[key.trace_id] for key in keys],
-            "span_id": [key.span_id for key in keys],
+            "trace": trace.to_pylist(),
+            "span_id": columns["span_id"].to_pylist(),
             "parent": picture.above,
-            "service": [services.at(story.services[row]) for row in order],
-            "name": [names.at(story.names[row]) for row in order],
-            "kind": [span.kind for span in spans],
-            "start_ns": [span.start_ns - start_ns for span in spans],
-            "duration_ns": [story.ends_ns[i] - story.tree[i].start_ns for i in order],
+            "service": service.indices.to_pylist(),
+            "name": name.indices.to_pylist(),
+            "kind": columns["kind"].to_pylist(),
+            "start_ns": compute.subtract(columns["start_ns"], start_ns).to_pylist(),
+            "duration_ns": compute.subtract(columns["end_ns"], columns["start_ns"]).to_pylist(),
             "self_ns": picture.own_ns,
             "status": [status for status, _, _ in said],
             "protocol": [protocol for _, protocol, _ in said],
             "events": [events for _, _, events in said],
             "queue": queue,
-            "queue_wait_ns": wait_ns,
-            "context_bleed": [1 if key in told.bled else 0 for key in keys]
-            if told.bled
-            else [0] * len(keys),
+            "queue_wait_ns": waited_ns,
+            "context_bleed": [int(place in told.bled) for place in picture.places],
         },
-        "services": services.texts,
-        "names": names.texts,
-        "queues": queues.texts,
+        "services": service.dictionary.to_pylist(),
+        "names": name.dictionary.to_pylist(),
+        "queues": queues,
     }
 
 
-class _Texts:
-    """Texts, each once."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self._at: dict[str, int] = {}
-
-    def at(self, text: str) -> int:
-        found = self._at.get(text)
-        if found is None:
-            found = self._at[text] = len(self.texts)
-            self.texts.append(text)
-        return found
+def _waits(told: Told, rows: Sequence[int]) -> tuple[list[str], list[int], list[int | None]]:
+    """Names of queues; of each row the place there of its message's, -1: it has none, and how long it waited."""
+    places: dict[str, int] = {}
+    queue, waited_ns = [-1] * len(rows), list[int | None]([None]) * len(rows)
+    deliveries = told.story.by_row(told.story.deliveries)
+    for at, row in enumerate(rows) if deliveries else ():
+        if row in deliveries:
+            waited_ns[at] = wait_ns(deliveries[row], told.offsets)
+            if deliveries[row]["queue"]:
+                queue[at] = number(places, deliveries[row]["queue"])
+    return list(places), queue, waited_ns
 
 
-def _findings(session: Session, told: Told, place: dict[SpanKey, int]) -> list[OutlineFinding]:
+def _findings(session: Session, told: Told, line: Sequence[int]) -> list[OutlineFinding]:
     spans: dict[str, list[int]] = defaultdict(list)
-    for key, ids in told.findings.items():
-        for name in ids:
-            if key in place:
-                spans[name].append(place[key])
+    for key, place in told.spans.places(told.findings).items():
+        for name in told.findings[key]:
+            spans[name].append(line[place])
     if not spans:
         return []
     ids = sorted(spans)[:MAX_FINDINGS]

@@ -8,13 +8,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from strayline_collector.query.story import found_in, tree_spans
+from strayline_collector.query.stored_spans import (
+    answers_of,
+    keys_of,
+    one_batch,
+    shared,
+    stored_spans,
+)
+from strayline_collector.query.story import found_in
 from strayline_collector.query.wire import CriticalPath, PathPart, SegmentKind, Through
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
-from strayline_collector.trace.critical_path import critical_path
+from strayline_collector.trace.critical_path import Segment, critical_path
+from strayline_collector.trace.spans import CLIENT, NONE, SERVER, Spans
 from strayline_collector.trace.stitch import MAX_LINKS, SpanKey
-from strayline_collector.trace.tree import CLIENT, SERVER, TreeSpan, display_parents, following
+from strayline_collector.trace.tree import bled_spans, children_of, display_parents, following
 
 MAX_STORIES: Final = 500
 MAX_SPANS: Final = 200_000
@@ -26,14 +34,15 @@ MAX_HOPS: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Stories:
-    """What several operations led to: their spans as the pure functions know them, the rows that
-    are stored of them, and what is below each root."""
+    """What several operations led to."""
 
-    roots: list[SpanKey]
-    rows: dict[SpanKey, Row]
-    spans: dict[SpanKey, TreeSpan]
+    roots: dict[SpanKey, int]
+    """Where they began, by their places in ``spans``."""
+    spans: Spans
+    """Of all stories, made of the rows of which these are ``services`` and ``names``."""
+    services: list[str]
+    names: list[str]
     deliveries: dict[SpanKey, Row]
-    below: dict[SpanKey, list[TreeSpan]]
     matching: int
     truncated: bool
 
@@ -51,26 +60,25 @@ def read_stories(
     roots = session.rows(load("query/path_roots"), asked)
     trace_ids, truncated = _reached(session, {row["trace_id"] for row in roots})
     loads = found_in(session, sorted(trace_ids))
-    rows = session.rows(load("query/path_spans"), {**loads, "limit": MAX_SPANS + 1})
-    truncated |= len(rows) > MAX_SPANS
+    table = session.table(load("query/path_spans"), {**loads, "limit": MAX_SPANS + 1})
+    truncated |= table.num_rows > MAX_SPANS
+    rows = one_batch(table.slice(0, MAX_SPANS))
     deliveries = by_span(session.rows(load("query/trace_waits"), loads))
     replies = by_span(session.rows(load("query/trace_replies"), loads))
     links: dict[SpanKey, list[SpanKey]] = defaultdict(list)
     for row in session.rows(load("query/trace_links"), {**loads, "limit": MAX_LINKS}):
         links[key_of(row)].append(SpanKey(row["to_trace_id"], row["to_span_id"]))
-    kept = rows[:MAX_SPANS]
-    columns = {name: [row[name] for row in kept] for name in (kept[0] if kept else ())}
-    linked = [tuple(links.get(key_of(row), ())) for row in kept]
-    tree = tree_spans(columns, linked, deliveries, replies) if kept else []
-    spans = {span.key: span for span in tree}
-    after = following(spans.values())
-    keys = [key for key in map(key_of, roots) if key in spans]
+    named = {key: tuple(several) for key, several in links.items()} | answers_of(replies)
+    linked = {row: named[key] for row, key in enumerate(keys_of(rows)) if key in named}
+    spans = stored_spans(rows, linked, deliveries, replies)
+    keys = list(map(key_of, roots))
+    places = spans.places(keys)
     return Stories(
-        roots=keys,
-        rows=by_span(rows),
+        roots={key: places[key] for key in keys if key in places},
         spans=spans,
+        services=shared(rows["service"]),
+        names=shared(rows["name"]),
         deliveries=deliveries,
-        below={root: [spans[key] for key in after(root)] for root in keys},
         matching=roots[0]["matching"] if roots else 0,
         truncated=truncated,
     )
@@ -120,19 +128,21 @@ def read_critical_path(
     stories = read_stories(session, range_ns, service=service, operation=operation, limit=limit)
     spent: dict[_Part, dict[SpanKey, int]] = defaultdict(lambda: defaultdict(int))
     whole: dict[SpanKey, int] = {}
-    for root in stories.roots:
-        tree = stories.below[root]
-        parents = display_parents(tree)
-        path = critical_path(tree, parents, root=root, through=through)
+    after = following(stories.spans)
+    for key, root in stories.roots.items():
+        places = after(root)
+        tree = stories.spans.taken(places)
+        parents = display_parents(tree, bled_spans(tree))
+        path = critical_path(
+            tree, parents, children_of(tree, parents), root=places.index(root), through=through
+        )
         servers = {
-            cause: span.key
-            for span in tree
-            if span.kind == SERVER and (cause := parents[span.key]) is not None
+            cause: place for place, cause in enumerate(parents) if tree.kind[place] == SERVER
         }
         for segment in path:
-            part = _part(stories, servers, parents, segment.key, segment.kind)
-            spent[part][root] += segment.end_ns - segment.start_ns
-        whole[root] = sum(segment.end_ns - segment.start_ns for segment in path)
+            part = _part(stories, tree, servers, parents, segment)
+            spent[part][key] += segment.end_ns - segment.start_ns
+        whole[key] = sum(segment.end_ns - segment.start_ns for segment in path)
     total_ns = sum(whole.values())
     items = [_told(part, by_root, total_ns, len(whole)) for part, by_root in spent.items()]
     items.sort(key=lambda i: (-i["total_ms"], i["service"], i["operation"], i["kind"]))
@@ -152,22 +162,23 @@ def read_critical_path(
 
 def _part(
     stories: Stories,
-    servers: Mapping[SpanKey, SpanKey],
-    parents: Mapping[SpanKey, SpanKey | None],
-    key: SpanKey,
-    kind: SegmentKind,
+    tree: Spans,
+    servers: Mapping[int, int],
+    parents: Sequence[int],
+    segment: Segment,
 ) -> _Part:
-    peer: SpanKey | None = None
+    place, kind = segment.place, segment.kind
+    peer = NONE
     if kind == "queue_wait":
-        peer = parents[key]
+        peer = parents[place]
     elif kind == "network":
-        peer = servers.get(key) if stories.spans[key].kind == CLIENT else parents[key]
-    delivery = stories.deliveries.get(key) if kind == "queue_wait" else None
+        peer = servers.get(place, NONE) if tree.kind[place] == CLIENT else parents[place]
+    delivery = stories.deliveries.get(tree.key(place)) if kind == "queue_wait" else None
     return _Part(
-        stories.rows[key]["service"],
-        stories.rows[key]["name"],
+        stories.services[tree.row[place]],
+        stories.names[tree.row[place]],
         kind,
-        None if peer is None else stories.rows[peer]["service"],
+        None if peer == NONE else stories.services[tree.row[peer]],
         None if delivery is None else delivery["queue"],
     )
 

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice, repeat
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute
 
 from strayline_collector.errors import NotFound
+from strayline_collector.query.stored_spans import (
+    Links,
+    answers_of,
+    keys_of,
+    links_of,
+    one_batch,
+    stored_spans,
+)
 from strayline_collector.query.whole_texts import whole_spans
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
+from strayline_collector.trace.spans import Spans
 from strayline_collector.trace.stitch import (
     MAX_LINKS,
     MAX_SPANS,
@@ -25,60 +34,61 @@ from strayline_collector.trace.stitch import (
     SpanKey,
     stitch,
 )
-from strayline_collector.trace.tree import Missing, TreeSpan
+from strayline_collector.trace.tree import Missing
 
 compute: Final[Any] = pyarrow.compute  # makes its functions at run time, unknown to types
 
 _ORDERED: Final = re.compile(r"ORDER BY [\w, ]+")
 _IN_ORDER: Final = [(name, "ascending") for name in ("start_ns", "trace_id", "span_id", "kind")]
-_OWN: Final = (
-    "span_id",
-    "parent_span_id",
-    "kind",
-    "start_ns",
-    "end_ns",
-    "failed",
-    "events",
-    "links",
-)
-_SHARED: Final = ("trace_id", "service", "name", "clock", "process")
 MAX_ROWS: Final = 2 * MAX_SPANS
 """Read of all traces together: a story need not hold all of each."""
+
+Said = TypeVar("Said")
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A story as it is stored: all lists hold the same spans in the same order."""
+    """A story as it is stored."""
 
     trace_ids: list[str]
-    tree: list[TreeSpan]
-    services: list[str]
-    names: list[str]
-    failed: list[bool]
+    spans: Spans
+    """At the times that were told, made of ``columns``."""
     columns: pa.RecordBatch
-    """``trace_id``, ``span_id``, ``start_ns``, ``end_ns`` and ``row``, the place in ``stored``."""
+    """Of each span a row, by start, trace, id and kind: ``trace_id``, ``span_id``, ``kind``, ``start_ns``,
+    ``end_ns``, ``service``, ``name``, ``failed``, ``clock``, JSON of ``events`` and ``links`` (null: it has
+    none), and ``row``, the place in ``stored``."""
     stored: pa.LargeStringArray
     """What else is told, see ``trace_spans.sql`` or ``trace_outline.sql``, in the store's order: it
     may be 100 MB, which are moved as seldom as possible."""
-    events: list[str | None]
-    links: list[str | None]
-    ends_ns: list[int]
-    """As they were told; in ``tree`` none lies before its start."""
+    links: dict[int, Links]
+    """Of rows, with those that the history adds."""
     deliveries: dict[SpanKey, Row]
     cut: frozenset[Cap]
 
+    @property
+    def starts_ns(self) -> tuple[int, int]:
+        """The earliest and the latest start."""
+        starts_ns = self.columns["start_ns"]
+        return starts_ns[0].as_py(), starts_ns[-1].as_py()
+
     def texts(self, order: Sequence[int]) -> pa.LargeStringArray:
-        """What else is told of the spans, in this order."""
+        """What else is told of these rows, in this order."""
         return self.stored.take(self.columns["row"].take(pa.array(order, pa.int64())))
 
-    def moved(self, tree: Sequence[TreeSpan], offsets: Mapping[str, int]) -> list[TreeSpan]:
-        """``tree`` with the waits that are left when each clock is set back by its offset."""
-        return [
-            span._replace(wait_ns=wait_ns(self.deliveries[span.key], offsets))
-            if span.key in self.deliveries
-            else span
-            for span in tree
-        ]
+    def by_row(self, said: Mapping[SpanKey, Said]) -> dict[int, Said]:
+        """What is said of spans, by their rows."""
+        if not said:
+            return {}
+        return {row: said[key] for row, key in enumerate(keys_of(self.columns)) if key in said}
+
+    def twins(self) -> dict[int, list[int]]:
+        """All rows of those spans that share a key, by the last, which counts."""
+        if len(self.spans) == self.columns.num_rows:
+            return {}
+        rows: dict[SpanKey, list[int]] = defaultdict(list)
+        for row, key in enumerate(keys_of(self.columns)):
+            rows[key].append(row)
+        return {several[-1]: several for several in rows.values() if len(several) > 1}
 
 
 def read_story(
@@ -113,97 +123,26 @@ def read_story(
     if compute.any(table["of_message"]).as_py():  # else history knows nothing of its spans
         deliveries = _by_span(reader.rows("query/trace_waits"))
         replies = _by_span(reader.rows("query/trace_replies"))
-    columns = {name: table[name].to_pylist() for name in _OWN}
-    columns |= {name: _shared(table[name]) for name in _SHARED}
-    told = [_links(text) if text else () for text in columns["links"]]
+    columns = one_batch(table)
+    told = compute.indices_nonzero(columns["links"].is_valid())
+    texts = columns["links"].take(told).to_pylist()
+    links = dict(zip(told.to_pylist(), map(links_of, texts), strict=True))
+    answers = answers_of(replies)
+    if answers:
+        links |= {row: answers[k] for row, k in enumerate(keys_of(columns)) if k in answers}
     return Loaded(
         trace_ids=trace_ids,
-        tree=tree_spans(columns, told, deliveries, replies),
-        services=columns["service"],
-        names=columns["name"],
-        failed=columns["failed"],
-        columns=_batch(table.select(["trace_id", "span_id", "start_ns", "end_ns", "row"])),
+        spans=stored_spans(columns, links, deliveries, replies),
+        columns=columns,
         stored=reader.texts,
-        events=columns["events"],
-        links=columns["links"],
-        ends_ns=columns["end_ns"],
+        links=links,
         deliveries=deliveries,
         cut=frozenset(cut),
     )
 
 
-def _shared(column: pa.ChunkedArray) -> list[Any]:
-    """Each text as one object, however many spans have it."""
-    coded = column.combine_chunks().dictionary_encode(null_encoding="encode")
-    return list(map(coded.dictionary.to_pylist().__getitem__, coded.indices.to_pylist()))
-
-
-def _batch(table: pa.Table) -> pa.RecordBatch:
-    return pa.RecordBatch.from_arrays(
-        [column.combine_chunks() for column in table.columns], table.column_names
-    )
-
-
 def _by_span(rows: Sequence[Row]) -> dict[SpanKey, Row]:
     return {SpanKey(row["trace_id"], row["span_id"]): row for row in rows}
-
-
-def tree_spans(
-    columns: Mapping[str, Sequence[Any]],
-    links: Sequence[tuple[SpanKey, ...]],
-    deliveries: Mapping[SpanKey, Row],
-    replies: Mapping[SpanKey, Row],
-) -> list[TreeSpan]:
-    """Stored spans as the pure functions know them; ``links``: of each."""
-    traces: dict[str, str] = {}
-    of = [traces.setdefault(trace_id, trace_id) for trace_id in columns["trace_id"]]
-    keys = list(map(SpanKey, of, columns["span_id"]))
-    # one object a name: equal ones are found without comparing
-    known: dict[str, dict[str, SpanKey]] = {trace_id: {} for trace_id in traces}
-    for trace_id, span_id, key in zip(of, columns["span_id"], keys, strict=True):
-        known[trace_id][span_id] = key
-    parents = [
-        known[trace_id].get(parent_id) or SpanKey(trace_id, parent_id) if parent_id else None
-        for trace_id, parent_id in zip(of, columns["parent_span_id"], strict=True)
-    ]
-    # column by column: 100,000 spans made one by one took 0.25 s of 0.1
-    found = list(
-        map(
-            TreeSpan,
-            keys,
-            parents,
-            links,
-            columns["start_ns"],
-            map(max, columns["start_ns"], columns["end_ns"]),
-            repeat(None),
-            columns["kind"],
-            columns["clock"],
-            columns["process"],
-        )
-    )
-    if deliveries or replies:
-        for row, key in enumerate(keys):
-            delivery, reply = deliveries.get(key), replies.get(key)
-            if delivery is not None:
-                found[row] = found[row]._replace(
-                    wait_ns=wait_ns(delivery, {}), received_ns=delivery["received_ns"]
-                )
-            if reply is not None:
-                found[row] = found[row]._replace(
-                    links=_answers(reply) or links[row],
-                    reply_to=reply["reply_to"],
-                    replies_to=reply["replies_to"],
-                )
-    return found
-
-
-def _answers(reply: Row) -> tuple[SpanKey, ...]:
-    """What a reply or a handler continues whose span names nothing: its publish, its request."""
-    return () if reply["answers"] is None else _links(reply["answers"])
-
-
-def _links(text: str) -> tuple[SpanKey, ...]:
-    return tuple(SpanKey(link["trace_id"], link["span_id"]) for link in json.loads(text))
 
 
 def never_seen(session: Session, named: Sequence[Missing]) -> list[Missing]:
@@ -323,15 +262,3 @@ def found_in(session: Session, trace_ids: Sequence[str]) -> dict[str, int]:
         sql, asked = _of_one(sql, trace_ids[0])
     loads = session.rows(sql, asked)[0]
     return {name: -1 if batch is None else batch for name, batch in loads.items()}
-
-
-def wait_ns(delivery: Row, offsets: Mapping[str, int]) -> int | None:
-    """From the end of the publish to the start of the handling; from its start where handling
-    began before the broker's confirm. None unless both are known."""
-    if delivery["sent_ns"] is None or delivery["handled_start_ns"] is None:
-        return None
-    shift_ns = offsets.get(delivery["publish_clock"], 0) - offsets.get(delivery["clock"], 0)
-    handled_ns = delivery["handled_start_ns"] + shift_ns
-    published_ns = delivery["published_ns"]
-    sent_ns = published_ns if published_ns <= handled_ns else delivery["sent_ns"]
-    return max(0, handled_ns - sent_ns)

@@ -7,14 +7,20 @@ and only a page is written.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Final
 
 from strayline_collector.query.outline import KINDS, STATUSES
-from strayline_collector.query.story import Loaded
-from strayline_collector.query.trace import Told, collecting_later, drawn, tell
+from strayline_collector.query.stored_spans import wait_ns
+from strayline_collector.query.trace import (
+    Told,
+    collecting_later,
+    drawn,
+    lines,
+    tell,
+    told_segment,
+)
 from strayline_collector.query.wire import (
-    CriticalSegment,
     NamedSegment,
     PathSegments,
     Protocol,
@@ -22,7 +28,9 @@ from strayline_collector.query.wire import (
     StorySpans,
 )
 from strayline_collector.store.ports import Session
+from strayline_collector.trace.critical_path import Segment
 from strayline_collector.trace.drawing import Drawing
+from strayline_collector.trace.spans import NONE
 
 _PROTOCOLS: Final[tuple[Protocol | None, ...]] = (None, "http", "grpc", "amqp", "other")
 """By the places that ``trace_outline.sql`` gives them."""
@@ -38,8 +46,8 @@ def read_story_spans(
         order = picture.rows
         return StorySpans(
             trace_id=trace_id,
-            stitched_trace_ids=told.rest["stitched_trace_ids"],
-            start_unix_nano=min(span.start_ns for span in told.tree),
+            stitched_trace_ids=told.stitched_trace_ids,
+            start_unix_nano=told.story.starts_ns[0],
             span_count=len(order),
             truncated=told.rest["truncated"],
             items=_spans(told, picture, slice(offset, offset + limit)),
@@ -53,14 +61,13 @@ def read_path_segments(
     """Raises ``NotFound``."""
     with collecting_later():
         told = _tell(session, trace_id, stitched)
-        path: list[CriticalSegment] = told.rest["critical_path"]
-        names = _signatures(told.story)
+        path = told.path
         return PathSegments(
             trace_id=trace_id,
-            start_unix_nano=path[0]["start_unix_nano"] if path else 0,
-            total_ns=sum(s["end_unix_nano"] - s["start_unix_nano"] for s in path),
+            start_unix_nano=path[0].start_ns if path else 0,
+            total_ns=sum(segment.end_ns - segment.start_ns for segment in path),
             segment_count=len(path),
-            items=[_named(segment, names) for segment in path[offset : offset + limit]],
+            items=_segments(told, path[offset : offset + limit]),
             next_cursor=str(offset + limit) if offset + limit < len(path) else None,
         )
 
@@ -69,45 +76,45 @@ def _tell(session: Session, trace_id: str, stitched: bool) -> Told:
     return tell(session, trace_id, stitched=stitched, spans="query/trace_outline")
 
 
-def _signatures(story: Loaded) -> dict[tuple[str, str], tuple[str, str]]:
-    """Service and name by trace and span."""
-    return {
-        (span.key.trace_id, span.key.span_id): (service, name)
-        for span, service, name in zip(story.tree, story.services, story.names, strict=True)
-    }
-
-
-def _named(
-    segment: CriticalSegment, names: Mapping[tuple[str, str], tuple[str, str]]
-) -> NamedSegment:
-    service, name = names[segment["trace_id"], segment["span_id"]]
-    return NamedSegment(**segment, service=service, name=name)
+def _segments(told: Told, page: Sequence[Segment]) -> list[NamedSegment]:
+    rows = [told.spans.row[segment.place] for segment in page]
+    names = lines(told, rows, "service", "name").to_pylist()
+    return [
+        NamedSegment(
+            **told_segment(told.spans, segment), service=said["service"], name=said["name"]
+        )
+        for segment, said in zip(page, names, strict=True)
+    ]
 
 
 def _spans(told: Told, picture: Drawing, asked: slice) -> list[StorySpan]:
-    story, page, own = told.story, picture.rows[asked], picture.own_ns[asked]
-    said: list[list[int]] = [json.loads(text) for text in story.texts(page).to_pylist()]
+    spans, page = told.spans, picture.rows[asked]
+    rows = lines(told, page, "service", "name", "kind", "start_ns", "end_ns").to_pylist()
+    texts = told.story.texts(page).to_pylist()
     found: list[StorySpan] = []
-    for row, self_ns, (status, protocol, events) in zip(page, own, said, strict=True):
-        span = told.tree[row]
-        above, delivery = told.parents[span.key], story.deliveries.get(span.key)
+    for place, self_ns, row, text in zip(
+        picture.places[asked], picture.own_ns[asked], rows, texts, strict=True
+    ):
+        key, above = spans.key(place), told.parents[place]
+        delivery = told.story.deliveries.get(key)
+        status, protocol, events = json.loads(text)
         found.append(
             StorySpan(
-                trace_id=span.key.trace_id,
-                span_id=span.key.span_id,
-                display_parent=None if above is None else f"{above.trace_id}-{above.span_id}",
-                service=story.services[row],
-                name=story.names[row],
-                kind=KINDS[span.kind],
-                start_unix_nano=span.start_ns,
-                end_unix_nano=story.ends_ns[row],
+                trace_id=key.trace_id,
+                span_id=key.span_id,
+                display_parent=None if above == NONE else "-".join(spans.key(above)),
+                service=row["service"],
+                name=row["name"],
+                kind=KINDS[row["kind"]],
+                start_unix_nano=row["start_ns"],
+                end_unix_nano=row["end_ns"],
                 self_ns=self_ns,
                 status=STATUSES[status],
                 protocol=_PROTOCOLS[protocol],
                 events=events,
                 queue=None if delivery is None else delivery["queue"],
-                queue_wait_ns=None if delivery is None else span.wait_ns,
-                findings=sorted(told.findings.get(span.key, ())),
+                queue_wait_ns=None if delivery is None else wait_ns(delivery, told.offsets),
+                findings=sorted(told.findings.get(key, ())),
             )
         )
     return found

@@ -9,16 +9,17 @@ memory that the piece before has used: the kernel had a quarter of all the time,
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from operator import sub
+from collections.abc import Iterator
 from typing import Any, Final, cast
 
 import pyarrow as pa
 import pyarrow.compute
 
-from strayline_collector.query.trace import Told, collecting_later, drawn, tell
+from strayline_collector.query.stored_spans import wait_ns
+from strayline_collector.query.trace import Told, collecting_later, drawn, lines, tell, told_segment
 from strayline_collector.query.wire import ClockMode, SpanEvent, SpanLink, Trace
 from strayline_collector.store.ports import Session
+from strayline_collector.trace.drawing import Drawing
 
 compute: Final[Any] = pyarrow.compute  # makes its functions at run time, unknown to types
 
@@ -51,8 +52,15 @@ def trace_text(
 
 
 def _pieces(told: Told) -> Iterator[memoryview]:
-    head = f'{json.dumps(told.rest)[:-1]}, "spans": ['.encode()
-    return _text(head, _drawn(told), told.story.columns, told.story.stored)
+    beside = {
+        "trace_id": told.trace_id,
+        "stitched_trace_ids": told.stitched_trace_ids,
+        "critical_path": [told_segment(told.spans, segment) for segment in told.path],
+        **told.rest,
+    }
+    head = f'{json.dumps(beside)[:-1]}, "spans": ['.encode()
+    names = told.story.columns.select(["trace_id", "span_id"])
+    return _text(head, _drawn(told), names, told.story.stored)
 
 
 def _text(
@@ -69,27 +77,20 @@ def _text(
 def _drawn(told: Told) -> pa.RecordBatch:
     """What each span is told with, in drawing order: ``text``, its place in ``stored``, and ``parent``,
     the place of what it is drawn under among the story's spans."""
-    story, picture = told.story, drawn(told)
-    order, above = (pa.array(places, pa.int64()) for places in (picture.rows, picture.above))
-    spans = story.columns.take(order)
-    later = [0] * len(order)
-    if told.tree is not story.tree:
-        now, was = (
-            [tree[row].start_ns for row in picture.rows] for tree in (told.tree, story.tree)
-        )
-        later = list(map(sub, now, was))
-    bled = [told.tree[row].key in told.bled for row in picture.rows] if told.bled else None
+    picture = drawn(told)
+    spans = lines(told, picture.rows, "row", "start_ns", "end_ns")
+    above = pa.array(picture.above, pa.int64())
+    rooted = compute.if_else(compute.less(above, 0), None, above)
+    bled = [place in told.bled for place in picture.places] if told.bled else None
     return pa.record_batch(
         {
             "text": spans["row"],
-            "more": pa.array(_more(told, picture.rows, later), pa.large_string()),
-            "start_ns": compute.add_checked(
-                spans["start_ns"], later_ns := pa.array(later, pa.int64())
-            ),
-            "end_ns": compute.add_checked(spans["end_ns"], later_ns),
+            "more": _more(told, picture),
+            "start_ns": spans["start_ns"],
+            "end_ns": spans["end_ns"],
             "own_ns": pa.array(picture.own_ns, pa.int64()),
-            "parent": order.take(compute.if_else(compute.less(above, 0), None, above)),
-            "bled": pa.repeat(False, len(order)) if bled is None else pa.array(bled, pa.bool_()),
+            "parent": pa.array(picture.rows, pa.int64()).take(rooted),
+            "bled": pa.repeat(False, len(above)) if bled is None else pa.array(bled, pa.bool_()),
         }
     )
 
@@ -141,29 +142,29 @@ def _named(names: pa.RecordBatch) -> pa.LargeStringArray:
     return compute.fill_null(_joined('"', traces, "-", spans, '"'), "null")
 
 
-def _more(told: Told, order: Sequence[int], later: Sequence[int]) -> list[str]:
+def _more(told: Told, picture: Drawing) -> pa.LargeStringArray:
     """What few spans have: a message, events, links, findings."""
-    story, findings = told.story, told.findings
-    found = [_PLAIN] * len(order)
-    if story.deliveries or findings:
-        wanted: Iterable[int] = range(len(order))
-    else:
-        says = [
-            bool(events or links) for events, links in zip(story.events, story.links, strict=True)
-        ]
-        wanted = [at for at, row in enumerate(order) if says[row]] if any(says) else ()
-    for at in wanted:
-        row = order[at]
-        span, events, links = told.tree[row], story.events[row], story.links[row]
-        delivery, ids = story.deliveries.get(span.key), findings.get(span.key)
-        if not (events or links or delivery or ids):
+    columns = told.story.columns
+    deliveries = told.story.by_row(told.story.deliveries)
+    findings = told.story.by_row(told.findings)
+    said = compute.or_(columns["events"].is_valid(), columns["links"].is_valid())
+    some = {*compute.indices_nonzero(said).to_pylist(), *deliveries, *findings}
+    if not some:
+        return pa.repeat(pa.scalar(_PLAIN, pa.large_string()), len(picture.rows))
+    found = [_PLAIN] * len(picture.rows)
+    for at, row in enumerate(picture.rows):
+        if row not in some:
             continue
+        events, links, clock = (columns[name][row].as_py() for name in ("events", "links", "clock"))
+        delivery, ids = deliveries.get(row), findings.get(row, [])
         queue = None if delivery is None else delivery["queue"]
+        waited_ns = None if delivery is None else wait_ns(delivery, told.offsets)
         found[at] = (
-            f',"queue":{json.dumps(queue)},"queue_wait_ns":{json.dumps(span.wait_ns if delivery else None)},'
-            f'"events":{_events(events, later[at])},"links":{_links(links)},"findings":{json.dumps(sorted(ids or ()))},'
+            f',"queue":{json.dumps(queue)},"queue_wait_ns":{json.dumps(waited_ns)},'
+            f'"events":{_events(events, told.later_ns(clock))},"links":{_links(links)},'
+            f'"findings":{json.dumps(sorted(ids))},'
         )
-    return found
+    return pa.array(found, pa.large_string())
 
 
 _PLAIN: Final = ',"queue":null,"queue_wait_ns":null,"events":[],"links":[],"findings":[],'

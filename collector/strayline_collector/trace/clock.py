@@ -9,11 +9,11 @@ process do, else those of one service. Nothing is assumed of how long anything t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from strayline_collector.trace.tree import CLIENT, CONSUMER, SERVER, Spans, TreeSpan, by_key_of
+from strayline_collector.trace.spans import CLIENT, CONSUMER, NONE, SERVER, Spans
 
 MAX_CLOCKS: Final = 100
 """Corrected at most: closing the bounds of n clocks takes n³ steps."""
@@ -65,34 +65,36 @@ class Correction:
 
 def orders(spans: Spans) -> Orders:
     """What the spans show to have come before what, across clocks."""
-    by_key = by_key_of(spans)
     found = Orders({}, {}, {}, {})
-    for span in by_key.values():
-        here, above = span.clock, span.parent
-        if span.links and span.kind == CONSUMER:
-            causes = {*span.links} if above is None else {above, *span.links}
-        elif above is None:
+    clock, kind, start_ns, end_ns = spans.clock, spans.kind, spans.start_ns, spans.end_ns
+    for place, cause in _causes(spans):
+        a, b = clock[cause], clock[place]
+        if a == b or not a or not b:
             continue
-        else:  # a parent's context was made in its span; a consumer links what it was sent
-            causes = (above,)
-        for key in causes:
-            cause = by_key.get(key)
-            if cause is None or cause.clock == here or not (cause.clock and here):
-                continue
-            received_ns = span.start_ns if span.received_ns is None else span.received_ns
-            there = (cause.clock, here)
-            _lower(found.sends, there, received_ns - cause.start_ns)
-            if span.kind == SERVER and cause.kind == CLIENT:
-                back = (here, cause.clock)
-                longer = span.end_ns - span.start_ns > cause.end_ns - cause.start_ns
-                told_ns = span.start_ns if longer else span.end_ns
-                _lower(found.answered, back, cause.end_ns - span.start_ns)
-                _lower(found.responses, back, cause.end_ns - told_ns)
-            elif span.kind == CONSUMER and (
-                received_ns < cause.start_ns or span.start_ns >= cause.end_ns
-            ):  # one that is within its publish as told may stay there, no other comes there
-                _lower(found.settled, there, span.start_ns - cause.end_ns)
+        received_ns = spans.received_ns.get(place, start_ns[place])
+        _lower(found.sends, (a, b), received_ns - start_ns[cause])
+        if kind[place] == SERVER and kind[cause] == CLIENT:
+            longer = end_ns[place] - start_ns[place] > end_ns[cause] - start_ns[cause]
+            told_ns = start_ns[place] if longer else end_ns[place]
+            _lower(found.answered, (b, a), end_ns[cause] - start_ns[place])
+            _lower(found.responses, (b, a), end_ns[cause] - told_ns)
+        elif kind[place] == CONSUMER and (
+            received_ns < start_ns[cause] or start_ns[place] >= end_ns[cause]
+        ):  # one that is within its publish as told may stay there, no other comes there
+            _lower(found.settled, (a, b), start_ns[place] - end_ns[cause])
     return found
+
+
+def _causes(spans: Spans) -> Iterator[tuple[int, int]]:
+    """Of each span what has to have begun before it. A parent's context was made in its span; a
+    consumer links what it was sent."""
+    here = len(spans)
+    for place, parent in enumerate(spans.parent):
+        if NONE < parent < here:
+            yield place, parent
+    for place, links in spans.links.items():
+        if spans.kind[place] == CONSUMER:
+            yield from ((place, link) for link in links if link < here)
 
 
 def bounds(found: Orders) -> list[Bound]:
@@ -128,9 +130,9 @@ def correction(found: Orders, root: str) -> Correction:
     return Correction(still.offsets, possible=False)
 
 
-def corrected(spans: Sequence[TreeSpan], offsets: Mapping[str, int]) -> list[TreeSpan]:
+def corrected(spans: Spans, offsets: Mapping[str, int]) -> Spans:
     """The spans as the root's clock would have told their times."""
-    return [span.shifted(-offsets.get(span.clock or "", 0)) for span in spans]
+    return spans.shifted([-offsets.get(clock or "", 0) for clock in spans.clock])
 
 
 def _lower(most: Ceilings, pair: tuple[str, str], gap_ns: int) -> None:

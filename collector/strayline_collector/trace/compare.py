@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
-from strayline_collector.trace.stitch import SpanKey
-from strayline_collector.trace.tree import TreeSpan, children_of, display_parents
+from strayline_collector.trace.spans import NONE, Spans
+from strayline_collector.trace.tree import bled_spans, children_of, display_parents
 
 Change = Literal["same", "added", "missing", "reordered"]
 MAX_SIBLINGS: Final = 1_000
@@ -34,16 +34,16 @@ class Signature(NamedTuple):
 class Story:
     """The spans of one trace, and who did what in each."""
 
-    spans: Sequence[TreeSpan]
-    signatures: Mapping[SpanKey, Signature]
+    spans: Spans
+    signatures: Sequence[Signature]
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One call as both stories have it; None: that story lacks it."""
+    """One call by its places in both stories; None: that story lacks it."""
 
-    a: TreeSpan | None
-    b: TreeSpan | None
+    a: int | None
+    b: int | None
     signature: Signature
     depth: int
     change: Change
@@ -56,99 +56,95 @@ def compare(a: Story, b: Story) -> list[Pair]:
 
 class _Comparison:
     def __init__(self, a: Story, b: Story) -> None:
-        self._signatures = {**a.signatures, **b.signatures}
         self._a = _Side.of(a)
         self._b = _Side.of(b)
 
     def run(self) -> Iterator[Pair]:
-        stack = self._below(None, None, 0)
+        stack = self._below(NONE, NONE, 0)
         while stack:
             pair = stack.pop()
             yield pair
             stack.extend(
-                self._below(pair.a and pair.a.key, pair.b and pair.b.key, pair.depth + 1)
-                if pair.a and pair.b
-                else self._alone(pair)
+                self._alone(pair)
+                if pair.a is None or pair.b is None
+                else self._below(pair.a, pair.b, pair.depth + 1)
             )
 
     def _alone(self, pair: Pair) -> list[Pair]:
-        side, span = (self._a, pair.a) if pair.a is not None else (self._b, pair.b)
-        below = side.children.get(span.key, []) if span is not None else []
-        found = [self._pair(key if pair.a else None, key if pair.b else None, pair.depth + 1, pair.change) for key in below]  # fmt: skip
+        depth, change = pair.depth + 1, pair.change
+        found = [self._pair(a, None, depth, change) for a in self._a.below(pair.a)]
+        found += [self._pair(None, b, depth, change) for b in self._b.below(pair.b)]
         return found[::-1]
 
-    def _below(self, above_a: SpanKey | None, above_b: SpanKey | None, depth: int) -> list[Pair]:
+    def _below(self, above_a: int, above_b: int, depth: int) -> list[Pair]:
         """Pairs of the children of a pair, the first last."""
-        left, right = self._a.children.get(above_a, []), self._b.children.get(above_b, [])
-        waiting: dict[Signature, list[SpanKey]] = defaultdict(list)
-        for key in reversed(left):
-            waiting[self._signatures[key]].append(key)
-        partner: dict[SpanKey, SpanKey] = {}
-        for key in right:
-            alike = waiting[self._signatures[key]]
+        left, right = self._a.below(above_a), self._b.below(above_b)
+        waiting: dict[Signature, list[int]] = defaultdict(list)
+        for a in reversed(left):
+            waiting[self._a.signatures[a]].append(a)
+        partner: dict[int, int] = {}
+        for b in right:
+            alike = waiting[self._b.signatures[b]]
             if alike:
-                partner[key] = alike.pop()
+                partner[b] = alike.pop()
         moved = self._moved(left, right, partner)
         paired = set(partner.values())
-        place = {key: index for index, key in enumerate(left)}
-        gone = [key for key in left if key not in paired]
+        order = {a: index for index, a in enumerate(left)}
+        gone = [a for a in left if a not in paired]
         found: list[Pair] = []
-        for key in right:
-            at = place.get(partner[key], -1) if key in partner else -1
-            while gone and place[gone[0]] < at:
+        for b in right:
+            at = order.get(partner[b], -1) if b in partner else -1
+            while gone and order[gone[0]] < at:
                 found.append(self._pair(gone.pop(0), None, depth, "missing"))
-            change: Change = "added" if key not in partner else "same"
+            change: Change = "added" if b not in partner else "same"
             found.append(
-                self._pair(partner.get(key), key, depth, "reordered" if key in moved else change)
+                self._pair(partner.get(b), b, depth, "reordered" if b in moved else change)
             )
-        found += [self._pair(key, None, depth, "missing") for key in gone]
+        found += [self._pair(a, None, depth, "missing") for a in gone]
         return found[::-1]
 
-    def _pair(self, a: SpanKey | None, b: SpanKey | None, depth: int, change: Change) -> Pair:
-        key = b if a is None else a
-        assert key is not None
-        return Pair(
-            None if a is None else self._a.spans[a],
-            None if b is None else self._b.spans[b],
-            self._signatures[key],
-            depth,
-            change,
-        )
+    def _pair(self, a: int | None, b: int | None, depth: int, change: Change) -> Pair:
+        side, place = (self._a, a) if b is None else (self._b, b)
+        assert place is not None
+        return Pair(a, b, side.signatures[place], depth, change)
 
     def _moved(
-        self, left: Sequence[SpanKey], right: Sequence[SpanKey], partner: Mapping[SpanKey, SpanKey]
-    ) -> set[SpanKey]:
+        self, left: Sequence[int], right: Sequence[int], partner: Mapping[int, int]
+    ) -> set[int]:
         """Of the paired children the fewest without which the rest are in order, those among them
         that truly changed places with another."""
         if len(right) > MAX_SIBLINGS:
             return set()
-        place = {key: index for index, key in enumerate(left)}
-        both = [key for key in right if key in partner]
-        kept = _increasing([place[partner[key]] for key in both])
-        candidates = [key for index, key in enumerate(both) if index not in kept]
-        return {key for key in candidates if any(self._swapped(key, o, partner) for o in both)}
+        order = {a: index for index, a in enumerate(left)}
+        both = [b for b in right if b in partner]
+        kept = _increasing([order[partner[b]] for b in both])
+        candidates = [b for index, b in enumerate(both) if index not in kept]
+        return {b for b in candidates if any(self._swapped(b, o, partner) for o in both)}
 
-    def _swapped(self, one: SpanKey, two: SpanKey, partner: Mapping[SpanKey, SpanKey]) -> bool:
-        one_b, two_b = self._b.spans[one], self._b.spans[two]
-        one_a, two_a = self._a.spans[partner[one]], self._a.spans[partner[two]]
-        return (_before(one_a, two_a) and _before(two_b, one_b)) or (
-            _before(two_a, one_a) and _before(one_b, two_b)
+    def _swapped(self, one: int, two: int, partner: Mapping[int, int]) -> bool:
+        one_a, two_a = partner[one], partner[two]
+        return (self._a.before(one_a, two_a) and self._b.before(two, one)) or (
+            self._a.before(two_a, one_a) and self._b.before(one, two)
         )
-
-
-def _before(one: TreeSpan, two: TreeSpan) -> bool:
-    return one.end_ns <= two.start_ns and one.start_ns < two.start_ns
 
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    spans: dict[SpanKey, TreeSpan]
-    children: dict[SpanKey | None, list[SpanKey]]
+    spans: Spans
+    signatures: Sequence[Signature]
+    children: Mapping[int, Sequence[int]]
 
     @classmethod
     def of(cls, story: Story) -> _Side:
-        spans = {span.key: span for span in story.spans}
-        return cls(spans, children_of(spans, display_parents(story.spans)))
+        parents = display_parents(story.spans, bled_spans(story.spans))
+        return cls(story.spans, story.signatures, children_of(story.spans, parents))
+
+    def below(self, place: int | None) -> Sequence[int]:
+        return () if place is None else self.children.get(place, ())
+
+    def before(self, one: int, two: int) -> bool:
+        start_ns = self.spans.start_ns
+        return self.spans.end_ns[one] <= start_ns[two] and start_ns[one] < start_ns[two]
 
 
 def _increasing(values: Sequence[int]) -> set[int]:

@@ -12,23 +12,14 @@ root's beginning to the end.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Literal, NamedTuple
 
+from strayline_collector.trace.spans import CLIENT, CONSUMER, NONE, SERVER, Spans
 from strayline_collector.trace.stitch import SpanKey
-from strayline_collector.trace.tree import (
-    CLIENT,
-    CONSUMER,
-    SERVER,
-    Spans,
-    TreeSpan,
-    ancestors,
-    by_key_of,
-    children_of,
-    story_root,
-)
+from strayline_collector.trace.tree import ancestors, story_root
 
 SegmentKind = Literal["self", "queue_wait", "network", "gap"]
 Through = Literal["story", "response"]
@@ -43,11 +34,12 @@ MAX_LIFTED: Final = 500_000
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of the critical path and the span it is charged to. ``network``: in a client's
-    span, outside its server's, or after a span's end until what it caused elsewhere. ``queue_wait``:
-    before a consumer. ``gap``: after a span's end until what it caused in its own process."""
+    """A stretch of the critical path and the place of the span it is charged to. ``network``: in a
+    client's span, outside its server's, or after a span's end until what it caused elsewhere.
+    ``queue_wait``: before a consumer. ``gap``: after a span's end until what it caused in its own
+    process."""
 
-    key: SpanKey
+    place: int
     kind: SegmentKind
     start_ns: int
     end_ns: int
@@ -58,16 +50,16 @@ class _Return(NamedTuple):
     by its causes to ``until``, what he had called."""
 
     at_ns: int
-    entry: SpanKey
-    until: SpanKey
+    entry: int
+    until: int
 
 
 @dataclass(slots=True)
 class _Frame:
-    span: TreeSpan
+    place: int
     floor_ns: int
     """The caller explains what is before this moment."""
-    until: SpanKey
+    until: int
     """After this span, climb through its causes up to this one."""
     after_end: SegmentKind
     """What the time after the span's end is."""
@@ -77,26 +69,23 @@ class _Frame:
 
 def critical_path(
     spans: Spans,
-    parents: Mapping[SpanKey, SpanKey | None],
-    root: SpanKey | None = None,
+    parents: Sequence[int],
+    children: Mapping[int, Sequence[int]],
+    root: int | None = None,
     through: Through = "story",
-    children: Mapping[SpanKey | None, list[SpanKey]] | None = None,
 ) -> list[Segment]:
-    """The critical path below ``root`` (else the first span without a parent), oldest segment
-    first: to the end of all that followed, or with ``response`` to the end of the root's span.
-    ``children``: of ``children_of``, where they are known already."""
-    by_key = by_key_of(spans)
-    if not by_key:
+    """The critical path below ``root`` (else the story's), oldest segment first: to the end of all
+    that followed, or with ``response`` to the end of the root's span. ``parents`` of
+    ``display_parents``, ``children`` of ``children_of``."""
+    if not len(spans):
         return []
-    return _Walk(by_key, parents, children or children_of(by_key, parents)).run(root, through)
+    first = story_root(spans, parents) if root is None else root
+    return _Walk(spans, parents, children).run(first, through)
 
 
 class _Walk:
     def __init__(
-        self,
-        spans: Mapping[SpanKey, TreeSpan],
-        parents: Mapping[SpanKey, SpanKey | None],
-        children: Mapping[SpanKey | None, list[SpanKey]],
+        self, spans: Spans, parents: Sequence[int], children: Mapping[int, Sequence[int]]
     ) -> None:
         self._spans = spans
         self._parents = parents
@@ -107,157 +96,151 @@ class _Walk:
         self._at_ns = 0
         self._stack: list[_Frame] = []
 
-    def run(self, root: SpanKey | None, through: Through) -> list[Segment]:
-        first = self._spans[root or story_root(self._spans, self._parents)]
+    def run(self, first: int, through: Through) -> list[Segment]:
         last = first if through == "response" else self._last_below(first)
-        self._at_ns = last.end_ns
-        self._push(last, first.start_ns, first.key)
+        self._at_ns = self._spans.end_ns[last]
+        self._push(last, self._spans.start_ns[first], first)
         while self._stack:
             self._step(self._stack[-1])
         self._found.reverse()
         return self._found
 
-    def _last_below(self, first: TreeSpan) -> TreeSpan:
+    def _last_below(self, first: int) -> int:
         """What ended last, of several the nearest to the root."""
+        end_ns = self._spans.end_ns
         last = first
-        if first.end_ns >= max(span.end_ns for span in self._spans.values()):
+        if end_ns[first] >= max(end_ns):
             return first  # as in most traces
-        wave = [first.key]
+        wave = [first]
         while wave:  # level by level; of one level the first drawn
-            below: list[SpanKey] = []
-            for key in wave:
-                span = self._spans[key]
-                if span.end_ns > last.end_ns:
-                    last = span
-                if key in self._children:
-                    below += self._children[key]
-            wave = below
+            last = max(last, *wave, key=end_ns.__getitem__)
+            wave = [child for place in wave for child in self._children.get(place, ())]
         return last
 
-    def _returned(self, span: TreeSpan, parent: TreeSpan) -> _Return:
-        entry = self._answers.get(span.key, span.key)
-        at_ns = max(span.end_ns, self._spans[entry].end_ns)
-        if parent.kind == CLIENT and span.kind == SERVER:
-            at_ns = min(at_ns, parent.end_ns)  # what it does later nobody waits for
-        return _Return(at_ns, entry, span.key)
+    def _returned(self, place: int, parent: int) -> _Return:
+        end_ns, kind = self._spans.end_ns, self._spans.kind
+        entry = self._answers.get(place, place)
+        at_ns = max(end_ns[place], end_ns[entry])
+        if kind[parent] == CLIENT and kind[place] == SERVER:
+            at_ns = min(at_ns, end_ns[parent])  # what it does later nobody waits for
+        return _Return(at_ns, entry, place)
 
-    def _all_lifted(self) -> dict[SpanKey, list[_Return]]:
+    def _all_lifted(self) -> dict[int, list[_Return]]:
         """What outlasted whoever called it (a handler that left its promise behind) and returned
         further above."""
-        found: dict[SpanKey, list[_Return]] = defaultdict(list)
-        outlasting: list[tuple[SpanKey, _Return]] = []
-        for key, above in self._parents.items():
-            if above is None:
-                continue
-            span, parent = self._spans[key], self._spans[above]
-            if span.end_ns <= parent.end_ns and key not in self._answers:
-                continue
-            if not is_message(span, self._parents):
-                outlasting.append((above, self._returned(span, parent)))
+        found: dict[int, list[_Return]] = defaultdict(list)
+        end_ns = self._spans.end_ns
+        outlasting = [
+            (parent, self._returned(place, parent))
+            for place, parent in enumerate(self._parents)
+            if parent != NONE
+            and (end_ns[place] > end_ns[parent] or place in self._answers)
+            and not self._is_message(place)
+        ]
         hops = min(MAX_HOPS, max(5, MAX_LIFTED // max(1, len(outlasting))))
-        for above, back in outlasting:
-            called = above
-            for caller in islice(ancestors(above, self._parents), hops):
-                called_span = self._spans[called]
-                if back.at_ns <= called_span.end_ns or is_message(called_span, self._parents):
+        for parent, back in outlasting:
+            called = parent
+            for caller in islice(ancestors(parent, self._parents), hops):
+                if back.at_ns <= end_ns[called] or self._is_message(called):
                     break
                 found[caller].append(back._replace(until=called))
                 called = caller
         return found
 
-    def _push(
-        self, span: TreeSpan, floor_ns: int, until: SpanKey, after_end: SegmentKind = "gap"
-    ) -> None:
-        below = (self._spans[key] for key in self._children.get(span.key, ()))
-        returns = [self._returned(c, span) for c in below if not is_message(c, self._parents)]
-        returns += self._lifted.get(span.key, ())
-        self._stack.append(_Frame(span, floor_ns, until, after_end, sorted(returns)))
+    def _push(self, place: int, floor_ns: int, until: int, after_end: SegmentKind = "gap") -> None:
+        below = self._children.get(place, ())
+        returns = [self._returned(c, place) for c in below if not self._is_message(c)]
+        returns += self._lifted.get(place, ())
+        returns.sort(key=self._order)
+        self._stack.append(_Frame(place, floor_ns, until, after_end, returns))
+
+    def _order(self, back: _Return) -> tuple[int, SpanKey, SpanKey]:
+        """Of several at one moment by name."""
+        return back.at_ns, self._spans.key(back.entry), self._spans.key(back.until)
 
     def _step(self, here: _Frame) -> None:
-        span, at_ns = here.span, self._at_ns
-        floor_ns = max(here.floor_ns, span.start_ns)
+        start_ns, at_ns = self._spans.start_ns, self._at_ns
+        floor_ns = max(here.floor_ns, start_ns[here.place])
         while here.returns:
             returned_ns, entry, until = here.returns.pop()
-            called = self._spans[until]
-            slack_ns = COARSE_NS - 1 if is_coarse(span) and is_coarse(called) else 0
+            coarse = is_coarse(start_ns[here.place]) and is_coarse(start_ns[until])
+            slack_ns = COARSE_NS - 1 if coarse else 0
             if returned_ns > at_ns + slack_ns or returned_ns <= floor_ns:
                 continue  # not waited for by now, or explained by the caller
             back_ns = min(returned_ns, at_ns)
-            if called.start_ns >= back_ns or self._spans[entry].start_ns >= back_ns:
+            if start_ns[until] >= back_ns or start_ns[entry] >= back_ns:
                 continue  # took no time
             self._give(here, back_ns)
-            self._push(self._spans[entry], max(floor_ns, called.start_ns), until)
+            self._push(entry, max(floor_ns, start_ns[until]), until)
             return
         self._give(here, floor_ns)
         self._stack.pop()
-        if span.key != here.until:
-            self._climb(span, here)
+        if here.place != here.until:
+            self._climb(here)
 
-    def _climb(self, span: TreeSpan, here: _Frame) -> None:
-        key = self._parents[span.key]
-        if key is None:
+    def _climb(self, here: _Frame) -> None:
+        spans, cause = self._spans, self._parents[here.place]
+        if cause == NONE:
             return
-        cause = self._spans[key]
-        if is_message(span, self._parents):
-            sent_ns = cause.end_ns if cause.end_ns <= self._at_ns else cause.start_ns
-            self._charge(span, "queue_wait", max(here.floor_ns, sent_ns))
-        same = cause.process == span.process
+        if self._is_message(here.place):
+            sent_ns = spans.end_ns[cause]
+            if sent_ns > self._at_ns:
+                sent_ns = spans.start_ns[cause]
+            self._charge(here.place, "queue_wait", max(here.floor_ns, sent_ns))
+        same = spans.process[cause] == spans.process[here.place]
         self._push(cause, here.floor_ns, here.until, "gap" if same else "network")
 
     def _give(self, here: _Frame, since_ns: int) -> None:
-        span = here.span
-        self._charge(span, here.after_end, max(since_ns, span.end_ns))
+        kind, place = self._spans.kind, here.place
+        self._charge(place, here.after_end, max(since_ns, self._spans.end_ns[place]))
         own: SegmentKind = "self"
-        if span.kind == CLIENT and any(
-            self._spans[child].kind == SERVER for child in self._children.get(span.key, ())
+        if kind[place] == CLIENT and any(
+            kind[child] == SERVER for child in self._children.get(place, ())
         ):
             own = "network"
-        self._charge(span, own, since_ns)
+        self._charge(place, own, since_ns)
 
-    def _charge(self, span: TreeSpan, kind: SegmentKind, since_ns: int) -> None:
+    def _charge(self, place: int, kind: SegmentKind, since_ns: int) -> None:
         if since_ns < self._at_ns:
-            self._found.append(Segment(span.key, kind, since_ns, self._at_ns))
+            self._found.append(Segment(place, kind, since_ns, self._at_ns))
             self._at_ns = since_ns
 
-
-def is_coarse(span: TreeSpan) -> bool:
-    """Whether a clock of whole milliseconds told its start."""
-    return span.start_ns % COARSE_NS == 0 and span.start_ns > 0
+    def _is_message(self, place: int) -> bool:
+        return is_message(self._spans, self._parents, place)
 
 
-def is_message(span: TreeSpan, parents: Mapping[SpanKey, SpanKey | None]) -> bool:
+def is_coarse(start_ns: int) -> bool:
+    """Whether a clock of whole milliseconds told a start."""
+    return start_ns % COARSE_NS == 0 and start_ns > 0
+
+
+def is_message(spans: Spans, parents: Sequence[int], place: int) -> bool:
     """Whether what caused it did not wait for it: a consumer, or a span that is only linked."""
-    if span.kind == CONSUMER or not span.links:
-        return span.kind == CONSUMER
-    cause = parents[span.key]
-    return cause is not None and cause != span.parent
+    if spans.kind[place] == CONSUMER or place not in spans.links:
+        return spans.kind[place] == CONSUMER
+    return parents[place] not in (NONE, spans.parent[place])
 
 
-def replies(
-    spans: Mapping[SpanKey, TreeSpan], parents: Mapping[SpanKey, SpanKey | None]
-) -> dict[SpanKey, SpanKey]:
+def replies(spans: Spans, parents: Sequence[int]) -> dict[int, int]:
     """Requests over AMQP → the span at whose end the reply was there: its handling in the process
     that asked, else its publish. A reply goes to the nearest request above it that names its
     address, or names none."""
-    handled: dict[SpanKey, TreeSpan] = {}
-    told = [span for span in spans.values() if span.replies_to is not None]
-    if not told:
+    if not spans.replies_to:
         return {}
-    for span in spans.values():
-        cause = parents[span.key]
-        if cause is not None and span.kind == CONSUMER:
-            earlier = handled.get(cause)
-            if earlier is None or (span.start_ns, span.key) < (earlier.start_ns, earlier.key):
-                handled[cause] = span
-    found: dict[SpanKey, SpanKey] = {}
-    for reply in sorted(told, key=lambda s: (s.end_ns, s.key)):
-        for above in islice(ancestors(reply.key, parents), MAX_HOPS):
+    handled: dict[int, int] = {}
+    for place, cause in enumerate(parents):
+        if spans.kind[place] == CONSUMER:
+            handled.setdefault(cause, place)
+    found: dict[int, int] = {}
+    by_end = sorted(spans.replies_to, key=lambda place: (spans.end_ns[place], spans.key(place)))
+    for reply in by_end:
+        for above in islice(ancestors(reply, parents), MAX_HOPS):
             request = parents[above]
-            if spans[above].kind != CONSUMER or request is None:
+            if spans.kind[above] != CONSUMER or request == NONE:
                 continue
-            if spans[request].reply_to in (None, reply.replies_to):
-                home = handled.get(reply.key)
-                back = home is not None and home.process == spans[request].process
-                found.setdefault(request, home.key if back and home else reply.key)
+            if spans.reply_to.get(request) in (None, spans.replies_to[reply]):
+                home = handled.get(reply, reply)
+                back = spans.process[home] == spans.process[request]
+                found.setdefault(request, home if back else reply)
                 break
     return found

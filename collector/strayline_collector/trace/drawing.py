@@ -1,96 +1,77 @@
-"""What a drawing needs of every span: its place, what it is drawn under, its own time.
-
-By places in a list instead of by keys: of 100,000 spans each look-up of a key is a walk through memory.
-"""
+"""What a drawing needs of every span: its place, what it is drawn under, its own time."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import sub
 
 from strayline_collector.trace.critical_path import is_message
-from strayline_collector.trace.stitch import SpanKey
-from strayline_collector.trace.tree import CONSUMER, TreeSpan
+from strayline_collector.trace.spans import CONSUMER, NONE, Spans
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """Of each span, depth first, children by start."""
+    """Of each line, depth first, children by start."""
 
     rows: list[int]
-    """Its place in the spans that are drawn."""
+    """Which of the rows it is that the spans were made of."""
+    places: list[int]
+    """Which span it is."""
     above: list[int]
-    """The place, here, of what it is drawn under; -1 for a root."""
+    """The line of what it is drawn under; ``NONE`` for a root."""
     own_ns: list[int]
     """Nanoseconds in which none of its children ran; consumers of what it published run elsewhere and do
     not count. Children at once count once."""
 
 
 def drawing(
-    spans: Sequence[TreeSpan],
-    parents: Mapping[SpanKey, SpanKey | None],
-    children: Mapping[SpanKey | None, list[SpanKey]],
+    spans: Spans,
+    parents: Sequence[int],
+    children: Mapping[int, Sequence[int]],
+    twins: Mapping[int, Sequence[int]],
 ) -> Drawing:
     """``parents`` of ``display_parents``, ``children`` of ``children_of``. A client and a server may share a
-    key (Zipkin): they are drawn one after another, and the last of them counts."""
-    row_of = dict(zip([span.key for span in spans], range(len(spans)), strict=True))
-    twins: dict[int, list[int]] = defaultdict(list)
-    if len(row_of) < len(spans):
-        for row, span in enumerate(spans):
-            twins[row_of[span.key]].append(row)
-    below_of: list[list[int] | None] = [None] * len(spans)
-    for key, several in children.items():
-        if key is not None:
-            below_of[row_of[key]] = [row_of[child] for child in several]
-    own = _own_times(spans, parents, below_of)
-    rows: list[int] = []
-    above: list[int] = []
-    stack = [row_of[key] for key in reversed(children[None])]
-    ups = [-1] * len(stack)
+    key (Zipkin): they are drawn one after another. ``twins``: all rows of such, by the one that counts."""
+    places: list[int] = []
+    stack = [*reversed(children.get(NONE, ()))]
     while stack:
-        row, up = stack.pop(), ups.pop()
-        below = below_of[row]
+        place = stack.pop()
+        places.append(place)
+        below = children.get(place)
         if below is not None:
-            stack += below[::-1]
-            ups += [len(rows)] * len(below)
-        if twins:
-            several = twins[row]
-            rows += several
-            above += [up] * len(several)
-            for twin in several:
-                own[twin] = own[row]
-        else:
-            rows.append(row)
-            above.append(up)
-    return Drawing(rows, above, [own[row] for row in rows])
+            stack += reversed(below)
+    rows = [spans.row[place] for place in places]
+    if twins:
+        times = [len(twins.get(row, (row,))) for row in rows]
+        places = [place for place, n in zip(places, times, strict=True) for _ in range(n)]
+        rows = [twin for row in rows for twin in twins.get(row, (row,))]
+    line = [0] * len(spans)
+    for at in reversed(range(len(places))):  # of twins the first
+        line[places[at]] = at
+    above = [NONE if parents[place] == NONE else line[parents[place]] for place in places]
+    own = _own_times(spans, parents)
+    return Drawing(rows, places, above, [own[place] for place in places])
 
 
-def _own_times(
-    spans: Sequence[TreeSpan],
-    parents: Mapping[SpanKey, SpanKey | None],
-    below_of: Sequence[list[int] | None],
-) -> list[int]:
-    starts = [span.start_ns for span in spans]
-    ends = [span.end_ns for span in spans]
-    apart = {
-        row
-        for row, span in enumerate(spans)
-        if span.kind == CONSUMER or (span.links and is_message(span, parents))
-    }
-    own = [end - start for start, end in zip(starts, ends, strict=True)]
-    for row, below in enumerate(below_of):
-        if below is None:
+def _own_times(spans: Spans, parents: Sequence[int]) -> list[int]:
+    starts, ends = spans.start_ns, spans.end_ns
+    running = [
+        NONE if kind == CONSUMER else parent
+        for kind, parent in zip(spans.kind, parents, strict=True)
+    ]
+    for place in spans.links:
+        if is_message(spans, parents, place):
+            running[place] = NONE
+    own = list(map(sub, ends, starts))
+    reached = list(starts)
+    # the order of spans is that of the children of each
+    for parent, start_ns, end_ns in zip(running, starts, ends, strict=True):
+        if parent == NONE:
             continue
-        reached_ns, end_ns, covered_ns = starts[row], ends[row], 0
-        for child in below:
-            since_ns, until_ns = starts[child], ends[child]
-            if since_ns < reached_ns:
-                since_ns = reached_ns
-            if until_ns > end_ns:
-                until_ns = end_ns
-            if until_ns > since_ns and child not in apart:
-                covered_ns += until_ns - since_ns
-                reached_ns = until_ns
-        own[row] -= covered_ns
+        since_ns = start_ns if start_ns > reached[parent] else reached[parent]
+        until_ns = end_ns if end_ns < ends[parent] else ends[parent]
+        if until_ns > since_ns:
+            own[parent] -= until_ns - since_ns
+            reached[parent] = until_ns
     return own

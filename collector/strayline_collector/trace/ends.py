@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from strayline_collector.trace.spans import CONSUMER, TreeSpan
 from strayline_collector.trace.stitch import SpanKey
-from strayline_collector.trace.tree import CONSUMER, TreeSpan
 
 DECIDING: Final[Mapping[str, tuple[str, ...]]] = {
     "http": ("path",),

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from strayline_collector.trace.clock import Bound, bounds, orders
-from strayline_collector.trace.tree import TreeSpan
+from strayline_collector.trace.spans import Spans, TreeSpan
 
 TICK_NS: Final = 1_000_000
 """Starts of whole milliseconds (JavaScript): how far two times of one clock may be out of order."""
@@ -29,7 +29,7 @@ class Clocks:
 
     def __init__(self, spans: Iterable[TreeSpan]) -> None:
         self._bounds: dict[tuple[str, str], Bound] = {
-            (bound.a, bound.b): bound for bound in bounds(orders(spans))
+            (bound.a, bound.b): bound for bound in bounds(orders(Spans.of(spans)))
         }
 
     def ahead(self, a: str, b: str) -> tuple[int, int]:
