@@ -19,6 +19,7 @@ from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.duckdb.roll import roll
 from strayline_collector.store.duckdb.store import DuckDBStore
 from strayline_collector.store.ports import Position
+from tests.support.rounds import TIMES
 from tests.support.synthetic import tables
 
 ALWAYS = {"start_ns": BEGINNING, "end_ns": END}
@@ -77,7 +78,7 @@ def test_the_graph_has_the_calls_of_the_exact_one(seed: int) -> None:
 def test_parts_of_minutes_are_counted_by_each_call(by_minute: int) -> None:
     store = _loaded(5, parts=13, by_minute=by_minute)
     whole = 1_795_400_040_000_000_000
-    seconds = (0, 10, 29, 30, 31, 50)
+    seconds = (0, 10, 29, 30, 31, 50) if TIMES > 1 else (0, 29, 31)
     with store.read() as session:
         for first_s, last_s, minutes in itertools.product(seconds, seconds, (1, 2)):
             range_ns = {
