@@ -129,6 +129,15 @@ def test_the_time_of_an_operation_adds_up_over_its_stories(collector: RunningCol
     assert collector.get("/api/v1/critical_path", service="nobody")["items"] == []
 
 
+def test_two_spans_of_an_operation_that_share_an_id_begin_one_story(
+    collector: RunningCollector,
+) -> None:
+    told(collector, Told("both", "twin", CLIENT, 0, 100), Told("both", "twin", SERVER, 10, 90))
+    answer = collector.get("/api/v1/critical_path", service="twin")
+    assert (answer["traces"], [part["total_ms"] for part in answer["items"]]) == (1, [80.0])
+    assert [part["share"] for part in answer["items"]] == [1.0]
+
+
 def test_what_is_named_and_never_seen_has_a_placeholder(collector: RunningCollector) -> None:
     trace = told(
         collector,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strayline_collector.trace.drawing import drawing
-from strayline_collector.trace.spans import NONE, Spans, TreeSpan
+from strayline_collector.trace.spans import CLIENT, NONE, SERVER, Spans, TreeSpan
 from strayline_collector.trace.stitch import Known, Link, SpanKey, stitch
 from strayline_collector.trace.tree import bled_spans, children_of, display_parents
 
@@ -84,3 +84,20 @@ def test_a_parent_that_was_never_seen_leaves_its_child_a_root_and_circles_are_br
     assert parents == [NONE, 0, NONE]
     drawn = drawing(spans, parents, children_of(spans, parents), twins={})
     assert (drawn.rows, drawn.above) == ([0, 1, 2], [-1, 0, -1])
+
+
+def test_spans_that_share_a_key_are_drawn_one_after_another_and_the_last_counts() -> None:
+    spans = Spans.of(
+        [
+            TreeSpan(SpanKey("t", "root"), None, (), 0, 9),
+            TreeSpan(SpanKey("t", "both"), SpanKey("t", "root"), (), 1, 8, CLIENT),
+            TreeSpan(SpanKey("t", "both"), SpanKey("t", "root"), (), 2, 7, SERVER),
+            TreeSpan(SpanKey("t", "below"), SpanKey("t", "both"), (), 3, 6),
+        ]
+    )
+    parents = display_parents(spans, bled_spans(spans))
+    drawn = drawing(spans, parents, children_of(spans, parents), twins={2: [1, 2]})
+    assert drawn.rows == [0, 1, 2, 3]
+    assert drawn.places == [0, 1, 1, 2]
+    assert drawn.above == [NONE, 0, 0, 1]
+    assert drawn.own_ns == [4, 2, 2, 3]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from operator import sub
 
 from strayline_collector.trace.critical_path import is_message
@@ -34,24 +35,35 @@ def drawing(
     """``parents`` of ``display_parents``, ``children`` of ``children_of``. A client and a server may share a
     key (Zipkin): they are drawn one after another. ``twins``: all rows of such, by the one that counts."""
     places: list[int] = []
+    above: list[int] = []
+    line = [NONE] * (len(spans) + 1)  # of each span; the last is that of NONE
     stack = [*reversed(children.get(NONE, ()))]
     while stack:
         place = stack.pop()
+        line[place] = len(places)
+        above.append(line[parents[place]])
         places.append(place)
         below = children.get(place)
         if below is not None:
             stack += reversed(below)
-    rows = [spans.row[place] for place in places]
-    if twins:
-        times = [len(twins.get(row, (row,))) for row in rows]
-        places = [place for place, n in zip(places, times, strict=True) for _ in range(n)]
-        rows = [twin for row in rows for twin in twins.get(row, (row,))]
-    line = [0] * len(spans)
-    for at in reversed(range(len(places))):  # of twins the first
-        line[places[at]] = at
-    above = [NONE if parents[place] == NONE else line[parents[place]] for place in places]
     own = _own_times(spans, parents)
-    return Drawing(rows, places, above, [own[place] for place in places])
+    rows = [spans.row[place] for place in places]
+    picture = Drawing(rows, places, above, [own[place] for place in places])
+    return _with_twins(picture, twins) if twins else picture
+
+
+def _with_twins(picture: Drawing, twins: Mapping[int, Sequence[int]]) -> Drawing:
+    """A line for each row of a span; what is below it is below the first."""
+    several = [twins.get(row, (row,)) for row in picture.rows]
+    first = [0, *accumulate(map(len, several))]
+    lines = [at for at, rows in enumerate(several) for _ in rows]
+    ups = [picture.above[at] for at in lines]
+    return Drawing(
+        rows=[row for rows in several for row in rows],
+        places=[picture.places[at] for at in lines],
+        above=[NONE if up == NONE else first[up] for up in ups],
+        own_ns=[picture.own_ns[at] for at in lines],
+    )
 
 
 def _own_times(spans: Spans, parents: Sequence[int]) -> list[int]:
