@@ -49,11 +49,11 @@ _DELIVERIES = f"""
     INSERT INTO delivery_facts BY NAME
     WITH tries AS (
         SELECT *, 0 AS again FROM ({_NUMBERED}) UNION ALL SELECT *, 1 FROM ({_NUMBERED}) WHERE late
-    ), placed AS (SELECT * REPLACE (CASE WHEN $lasts > 0 THEN life + again ELSE 0 END AS life), received_ns + (2 + slow::INTEGER * 100) * $step::BIGINT AS done_ns FROM (SELECT *, at_ns + (20 + again * 1000) * $step::BIGINT AS received_ns FROM tries))
+    ), placed AS (SELECT * REPLACE (CASE WHEN $lasts > 0 THEN life + again ELSE 0 END AS life), received_ns + (2 + slow::INTEGER * 100) * $step::BIGINT AS done_ns FROM (SELECT *, at_ns + (20 + again * 1000) * $step::BIGINT + again * $step::BIGINT // 2 AS received_ns FROM tries))
     SELECT $batch AS batch, $batch AS first_batch, printf('%016x', hash(p)) || '.' || c || '.' || n AS message, 'shim' AS source,
         'rabbit@shop' AS broker, '/' AS vhost, 'queue' || q AS queue, 'orders' AS exchange, 'order.' || q AS routing_key,
         'worker' || q AS service, 'w' || q AS instance, 'h' AS host, printf('%016x', hash(100 + q + 1000 * life)) AS epoch, i // 4 % 2 AS channel, 'ctag' AS consumer_tag,
-        received_ns // (4 * $step::BIGINT) AS delivery_tag, again = 1 AS redelivered, '1.' || printf('%016x', hash(p)) || '.' || c || '.' || n || '.0000' AS stamp,
+        received_ns // (4 * $step::BIGINT) * 2 + again AS delivery_tag, again = 1 AS redelivered, '1.' || printf('%016x', hash(p)) || '.' || c || '.' || n || '.0000' AS stamp,
         true AS stamp_ok, 'id' || i AS message_id, printf('%032x', i) AS trace_id, printf('%016x', 9000000000 + i * 2 + again) AS span_id,
         printf('%032x', i) AS context_trace_id, printf('%016x', i) AS context_span_id,
         printf('%032x', i) AS publish_trace_id, printf('%016x', i) AS publish_span_id, received_ns,
