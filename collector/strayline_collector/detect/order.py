@@ -198,28 +198,24 @@ class OrderMemory:
         session.register("tried_again", tried_again)
         also, whole = _MESSAGES.empty_table(), pa.table({"k": pa.array([], pa.int64())})
         if since:
-            also = pa.concat_tables(
-                [
-                    session.table(
-                        load("detect/reordered_published"),
-                        {"since": since, "from": told_since(session, since + 1)},
-                    ).cast(_MESSAGES),
-                    session.table(load("detect/reordered_retried"), {"since": since}).cast(
-                        _MESSAGES
-                    ),
-                    self._leaning_otherwise(session, known, keys),
-                ]
-            )
+            bounds = {"since": since, "from": told_since(session, since + 1)}
+            published = session.table(load("detect/reordered_published"), bounds).cast(_MESSAGES)
+            parts = [published, self._leaning_otherwise(session, known, keys)]
+            if tried_again.num_rows or known.retried.num_rows:
+                retried = session.table(load("detect/reordered_retried"), {"since": since})
+                parts.append(retried.cast(_MESSAGES))
+            also = pa.concat_tables(parts)
             whole = _otherwise(keys, known.said, said)
         session.register("also", also)
         session.register("whole", whole)
-        starts = session.table(load("detect/reordered_starts"))
+        kinds = {"ended": _any_ended(known.cuts), "keyed": _any_keyed(known.cuts)}
+        starts = session.table(load("detect/reordered_starts"), kinds)
         if since and _may_spread(known, changed, tried_again):
             session.register("starts", starts)
             spread = session.table(load("detect/reordered_spread")).cast(whole.schema)
             if spread.num_rows:
                 session.register("whole", pa.concat_tables([whole, spread]))
-                starts = session.table(load("detect/reordered_starts"))
+                starts = session.table(load("detect/reordered_starts"), kinds)
         if not starts.num_rows:
             self._next = replace(known, lanes=lanes, named=keys, said=said)
             return _TOUCHED.empty_table(), starts
@@ -301,6 +297,15 @@ def _keys(session: Session, known: _Known, changed: pa.Table, lanes: pa.Table) -
     if lanes.num_rows == known.lanes.num_rows and not compute.any(new).as_py():
         return known.named
     return session.table(load("detect/reordered_keys")).cast(_KEYS)
+
+
+def _any_ended(cuts: pa.Table) -> bool:
+    """Whether there are cuts of consuming channels, or of whole clocks, that ended."""
+    return any(compute.any(compute.equal(cuts[name], -1)).as_py() for name in ("lane", "clock"))
+
+
+def _any_keyed(cuts: pa.Table) -> bool:
+    return cuts["done_ns"].null_count < cuts.num_rows
 
 
 def _may_spread(known: _Known, changed: pa.Table, tried_again: pa.Table) -> bool:

@@ -2,7 +2,8 @@
 -- `changed` and `also` lie behind. A cut is a message that everything sent after it came after, in every
 -- way that order is judged by: nothing behind a cut can overtake what is before it, nor be overtaken.
 -- Channels that ended are one row of a cut (reordered_cuts.sql): what comes by one that began before and not surely after
--- all that `ends_before` knows of it lies before every such cut. -1: from the first. `since_batch`: no load before it brought anything that lies behind. `whole`: keys whose
+-- all that `ends_before` knows of it lies before every such cut. `$ended`, `$keyed`: whether there are such cuts, and any with ordering
+-- keys; where there are none nothing is planned for them. -1: from the first. `since_batch`: no load before it brought anything that lies behind. `whole`: keys whose
 -- every channel is judged from its first.
 WITH firsts AS (
     SELECT k, c, min(n) AS n, min(first_batch) AS first_batch FROM (SELECT k, c, n, first_batch FROM changed UNION ALL SELECT k, c, n, NULL FROM also) GROUP BY ALL
@@ -23,15 +24,15 @@ WITH firsts AS (
     JOIN (SELECT lane_id, clock_id, min(first_ns) AS first_ns, max(last_tag) AS last_tag FROM ends_before GROUP BY ALL) e
         ON e.lane_id = f.lane AND e.last_tag >= f.delivery_tag AND e.first_ns <= u.placed_ns AND u.clock IN (e.clock_id, -1)
     ANTI JOIN cuts o ON o.k = u.k AND o.c = u.c AND o.n = u.n AND o.lane = f.lane
-    WHERE u.lane = -1
+    WHERE $ended AND u.lane = -1
     UNION
     SELECT u.k, u.c, u.n FROM cuts u JOIN by_clock f USING (k, c)
     JOIN (SELECT clock_id, min(first_ns) AS first_ns, max(last_ns) AS last_ns, max(last_done_ns) AS last_done_ns FROM ends_before GROUP BY clock_id) e
         ON e.clock_id = f.clock AND e.first_ns <= u.placed_ns AND (e.last_ns >= f.placed_ns OR e.last_done_ns >= f.completed_ns)
     ANTI JOIN cuts o ON o.k = u.k AND o.c = u.c AND o.n = u.n AND o.clock = f.clock
-    WHERE u.clock = -1
+    WHERE $ended AND u.clock = -1
     UNION
-    SELECT u.k, u.c, u.n FROM cuts u JOIN keyed f USING (k, c) WHERE u.done_ns > f.began_ns
+    SELECT u.k, u.c, u.n FROM cuts u JOIN keyed f USING (k, c) WHERE $keyed AND u.done_ns > f.began_ns
 ), held AS (
     SELECT u.k, u.c, max(u.n) AS n, arg_max(u.since_batch, u.n) AS since_batch
     FROM cuts u JOIN firsts f ON f.k = u.k AND f.c = u.c AND u.n < f.n
