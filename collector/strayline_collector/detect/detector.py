@@ -29,7 +29,9 @@ class Detector:
     key, since each of its verdicts rests on all messages: it runs less often. ``clocked``: time
     alone changes its verdicts (something that should have come by now), so that it is judged
     again although nothing came; it is a population too, and judges at ``moment.now_ns``; its ``touched``
-    may use ``$judged_ns``, the moment at which it judged last (0 before the first). ``pause_s``: runs
+    may use ``$judged_ns``, the moment at which it judged last (0 before the first). ``touched`` may use ``$dead``, whether
+    anything ever was (``Digest.stirred``): bound values are constants when a statement is planned, and what can have no rows is
+    left out. ``pause_s``: runs
     at most so often while traffic flows, since it reads much and what it says is nobody's alarm.
 
     Beside ``touched`` the SQL may join what is prepared once a run: ``queue_traits`` (see there), what

@@ -23,7 +23,8 @@ from strayline_collector.detect.route.match import CHANCE
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
 
-_NAMES: Final = ("environment", "broker", "vhost", "exchange", "routing_key", "routing_headers")
+_WAY: Final = ("environment", "broker", "vhost", "exchange", "routing_key")
+_NAMES: Final = (*_WAY, "routing_headers")
 EXPECTED_SCHEMA: Final = pa.schema(
     [
         *((name, pa.string()) for name in (*_NAMES, "queue")),
@@ -36,18 +37,16 @@ EXPECTED_SCHEMA: Final = pa.schema(
 
 def register_ways(session: Session) -> None:
     """Registers ``expected``: see ``expectations``."""
-    rows = _expected(session)
-    session.register("expected", pa.Table.from_pylist(rows, EXPECTED_SCHEMA))
+    _register(session, _expected(session))
 
 
 def register_expected(session: Session) -> bool:
     """Registers ``expected``, see ``expectations``; ``missing``: what was expected in a touched
     queue and never seen in it; and ``rejected``: what was in one, and no longer is. Whether there is any."""
-    register_ways(session)
-    missing, rejected = (
-        session.table(load("detect/missing")),
-        session.table(load("detect/rejected")),
-    )
+    rows = _expected(session)
+    _register(session, rows)
+    missing = session.table(load("detect/missing"), {"several": _several(rows)})
+    rejected = session.table(load("detect/rejected"), session.rows(load("detect/ever_dead"))[0])
     session.register("missing", missing)
     session.register("rejected", rejected)
     return bool(missing.num_rows or rejected.num_rows)
@@ -148,9 +147,18 @@ def register_pauses(session: Session) -> bool:
     """Registers ``pauses`` for ``detect/stalled``, and what was expected, where there are any: whether there are."""
     pauses = session.table(load("detect/pauses"))
     session.register("pauses", pauses)
-    rows = _expected(session) if pauses.num_rows else []
-    session.register("expected", pa.Table.from_pylist(rows, EXPECTED_SCHEMA))
+    _register(session, _expected(session) if pauses.num_rows else [])
     return bool(pauses.num_rows)
+
+
+def _register(session: Session, rows: list[Row]) -> None:
+    session.register("expected", pa.Table.from_pylist(rows, EXPECTED_SCHEMA))
+
+
+def _several(rows: Iterable[Row]) -> bool:
+    """Whether an exchange and key lead to more than one queue."""
+    queues = {(*(row[name] for name in _WAY), row["queue"]) for row in rows}
+    return len(queues) > len({way[:-1] for way in queues})
 
 
 def _expected(session: Session) -> list[Row]:

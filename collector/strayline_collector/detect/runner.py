@@ -282,6 +282,8 @@ class Runner:
         bounds = {"since": since, "from": asked.begin(session, since)}
         if "$judged_ns" in detector.touched:
             bounds["judged_ns"] = int(known.get(f"moment:{detector.name}", 0))
+        if "$dead" in detector.touched:
+            bounds["dead"] = self._digest.stirred(frozenset({"dead"}))
         if "$recent" in detector.judge:
             bounds["recent"] = recent_batch(session)
         touched = asked.table(session, detector.touched, bounds)

@@ -2,7 +2,8 @@
 -- queue, because what is missing names none. Time alone touches those whose messages expire, and
 -- what was absent, or emptied, when the last telemetry was still to come: two minutes before the moment
 -- of the last judgement, which may be long ago (a collector that was away, a settling). So do queues that RabbitMQ
--- said were empty then, or are while something was published.
+-- said were empty then, or are while something was published. `$dead`: whether anything was ever rejected (detect/digest.py);
+-- where nothing was the history is not read for it.
 WITH span AS (
     SELECT now_ns, least(now_ns, $judged_ns) AS judged_ns FROM moment
 ), news AS (
@@ -14,9 +15,9 @@ WITH span AS (
             AND p.end_ns BETWEEN judged_ns - 600000000000 - least(p.expiration_ms, 4294967295) * 1000000
                 AND now_ns + 600000000000 - least(p.expiration_ms, 4294967295) * 1000000) AS everywhere
     FROM span
-), rejected AS MATERIALIZED (      -- seldom any
+), rejected AS MATERIALIZED (
     SELECT DISTINCT environment, broker, vhost, queue, message FROM delivery_facts SEMI JOIN (SELECT queue FROM came_ways WHERE dead) USING (queue)
-    WHERE settlement IN ('nack_drop', 'reject_drop') AND message IS NOT NULL
+    WHERE $dead AND settlement IN ('nack_drop', 'reject_drop') AND message IS NOT NULL
 )
 SELECT DISTINCT concat_ws('|', coalesce(environment, ''), coalesce(broker, ''), coalesce(vhost, ''), queue) AS key
 FROM (

@@ -1,7 +1,8 @@
 -- What a touched queue should have had and was never seen to hand out. `sure`: by what surely was
 -- bound (`expected`, detect/expected.py); else because messages of its exchange and key came there
 -- before (and, as the verdict asks, after). What died somewhere was handed on, and a message that
--- was delivered elsewhere alone may have had one of several queues.
+-- was delivered elsewhere alone may have had one of several queues. `$several`: whether any way leads to more than one; where none
+-- does the history is not read for that.
 WITH seen AS (
     SELECT hash(message) AS message_hash, hash(message, queue) AS place_hash FROM delivery_facts WHERE message IS NOT NULL
 ), nowhere_seen AS (
@@ -12,6 +13,7 @@ WITH seen AS (
     SELECT DISTINCT a.environment, a.broker, a.vhost, a.exchange, a.routing_key
     FROM expected a JOIN expected b ON b.exchange = a.exchange AND b.routing_key = a.routing_key AND b.queue > a.queue
         AND b.environment IS NOT DISTINCT FROM a.environment AND b.broker IS NOT DISTINCT FROM a.broker AND b.vhost IS NOT DISTINCT FROM a.vhost
+    WHERE $several
 ), somewhere_unseen AS (
     SELECT DISTINCT p.rowid AS row_id FROM publish_facts p
     SEMI JOIN several s ON s.exchange = p.exchange AND s.routing_key = p.routing_key

@@ -1,11 +1,12 @@
 -- What was rejected for good in a touched queue, or once more than its quorum queue tries, where no dead-letter exchange
--- follows: a message's last delivery there.
+-- follows: a message's last delivery there. `$dead`: whether anything was ever rejected (`came_ways`); where nothing was the
+-- history is not read.
 SELECT d.*, q.key, CASE WHEN d.settlement IN ('nack_requeue', 'reject_requeue') THEN q.delivery_limit END AS over_limit
 FROM (
     SELECT message, environment, broker, vhost, queue, exchange, routing_key, service, trace_id, span_id, publish_trace_id, publish_span_id, message_id,
         delivery_tag, delivery_count, redelivered, settlement, received_ns, settled_ns, batch
-    FROM delivery_facts SEMI JOIN (SELECT queue FROM came_ways WHERE dead) USING (queue)     -- seldom any
-    WHERE message IS NOT NULL
+    FROM delivery_facts SEMI JOIN (SELECT queue FROM came_ways WHERE dead) USING (queue)
+    WHERE $dead AND message IS NOT NULL
       AND (settlement IN ('nack_drop', 'reject_drop') OR settlement IN ('nack_requeue', 'reject_requeue') AND delivery_count IS NOT NULL)
 ) d
 JOIN (
