@@ -14,7 +14,7 @@
 WITH delaying AS (
     SELECT DISTINCT broker, vhost, name FROM topology_facts WHERE kind = 'exchange' AND type = 'x-delayed-message'
 ), seen AS (
-    SELECT f.*, w.placed_ns, string_split(f.stamp, '.') AS s,
+    SELECT f.*, f.rowid AS rid, w.placed_ns, string_split(f.stamp, '.') AS s,
         concat_ws('|', 'stamp', coalesce(environment, ''), coalesce(broker, ''), coalesce(vhost, ''), queue, string_split(f.stamp, '.')[2]) AS key,
         array_to_string(string_split(f.stamp, '.')[2:4], '.') AS stamped,
         CAST(coalesce(f.death, '[]') AS VARCHAR[]) AS deaths
@@ -34,30 +34,23 @@ WITH delaying AS (
         NOT d.stamp_ok OR (d.redelivered IS NOT DISTINCT FROM false
             AND row_number() OVER (PARTITION BY d.key, d.stamped, d.stamp_ok, coalesce(d.death, ''), d.redelivered ORDER BY d.received_ns, d.delivery_tag, d.span_id) > 1) AS copy
     FROM seen d
-), attempts AS (
-    SELECT d.*,
-        row_number() OVER (PARTITION BY d.key, d.message ORDER BY coalesce(d.died, 0) DESC, d.copy DESC, coalesce(d.redelivered, false) DESC,
-            d.received_ns DESC, d.delivery_tag DESC, d.span_id DESC) AS from_last,
-        -- only a message that was seen to come by its own exchange and key can have copies here
-        bool_or(d.stamp_ok) OVER whole AS fits,
-        max(CASE WHEN d.stamp_ok AND d.death IS NULL THEN d.exchange ELSE split_part(d.first_death, '|', 4) END) OVER whole AS stream_exchange,
-        count(*) FILTER (WHERE d.settlement IN ('nack_requeue', 'reject_requeue') AND d.died IS NULL AND NOT d.copy) OVER whole AS requeues,
-        -- the deliveries of its first stay in the queue: the key's promise ends with them
-        max(CASE WHEN d.died IS NULL AND NOT d.copy AND d.settlement IN ('ack', 'nack_drop', 'reject_drop', 'auto', 'sent')
-            THEN CASE WHEN d.settlement = 'auto' THEN d.received_ns ELSE coalesce(d.settled_ns, d.handled_end_ns) END END) OVER whole AS acked_ns,
-        list_sort(list_distinct(list(d.lane) OVER whole)) AS lanes,
-        count(*) FILTER (WHERE d.redelivered IS NOT DISTINCT FROM false AND d.died IS NULL) OVER whole AS fresh,
-        max(d.batch) OVER whole AS newest_batch
-    FROM classed d
-    WINDOW whole AS (PARTITION BY d.key, d.message)
-), told AS (            -- a message's deliveries, as evidence: grouped, since a list in a window costs a second for 1,350
+), messages AS (         -- what the deliveries of a message to a queue come to
     SELECT key, message,
-        to_json(list({consumer_span_id: span_id, trace_id: trace_id, delivery_tag: delivery_tag, redelivered: redelivered,
-            settled: settlement, time_ns: received_ns} ORDER BY received_ns, delivery_tag, span_id)) AS deliveries
+        arg_max(rid, ROW(coalesce(died, 0), coalesce(copy::INTEGER, -1), coalesce(redelivered, false), received_ns, coalesce(delivery_tag, -1), span_id)) AS last_rid,
+        -- only a message that was seen to come by its own exchange and key can have copies here
+        bool_or(stamp_ok) AS fits,
+        max(CASE WHEN stamp_ok AND death IS NULL THEN exchange ELSE split_part(first_death, '|', 4) END) AS stream_exchange,
+        count(*) FILTER (WHERE settlement IN ('nack_requeue', 'reject_requeue') AND died IS NULL AND NOT copy) AS requeues,
+        -- the deliveries of its first stay in the queue: the key's promise ends with them
+        max(CASE WHEN died IS NULL AND NOT copy AND settlement IN ('ack', 'nack_drop', 'reject_drop', 'auto', 'sent')
+            THEN CASE WHEN settlement = 'auto' THEN received_ns ELSE coalesce(settled_ns, handled_end_ns) END END) AS acked_ns,
+        list_sort(list_distinct(list(lane))) AS lanes,
+        count(*) FILTER (WHERE redelivered IS NOT DISTINCT FROM false AND died IS NULL) AS fresh,
+        max(batch) AS newest_batch
     FROM classed
     GROUP BY key, message
 ), finals AS (
-    SELECT a.* REPLACE (a.stream_exchange AS exchange), a.exchange AS came_by,
+    SELECT a.* REPLACE (m.stream_exchange AS exchange), m.* EXCLUDE (key, message, last_rid, fits, stream_exchange), row_number() OVER () AS id,
         CASE WHEN a.settlement = 'auto' THEN coalesce(a.handled_end_ns, a.received_ns)
              ELSE coalesce(a.settled_ns, a.handled_end_ns, a.received_ns) END AS completed_ns,
         p.trace_id AS p_trace_id, p.span_id AS p_span_id, p.service AS producer_service, p.start_ns AS p_start_ns, p.end_ns AS p_end_ns,
@@ -68,20 +61,21 @@ WITH delaying AS (
              WHEN q.is_quorum THEN CASE WHEN coalesce(a.priority, 0) > 4 THEN 1 ELSE 0 END
              WHEN q.name IS NULL THEN coalesce(a.priority, 0)
              ELSE 0 END AS effective_priority
-    FROM attempts a
-    LEFT JOIN (SELECT * FROM publish_facts WHERE first_batch >= $told_from) p ON p.message = a.message
+    FROM messages m
+    JOIN classed a ON a.rid = m.last_rid
+    LEFT JOIN (SELECT * FROM publish_facts WHERE first_batch >= $told_from AND message IN (SELECT stamped FROM seen)) p ON p.message = a.message
     LEFT JOIN retries r ON r.message = a.message
     LEFT JOIN queue_traits q ON q.name = a.queue AND q.broker IS NOT DISTINCT FROM a.broker AND q.vhost IS NOT DISTINCT FROM a.vhost
         AND q.environment IS NOT DISTINCT FROM a.environment AND a.received_ns BETWEEN q.from_ns AND q.to_ns
     LEFT JOIN promises o ON o.queue = a.queue AND o.broker IS NOT DISTINCT FROM a.broker AND o.vhost IS NOT DISTINCT FROM a.vhost
         AND o.environment IS NOT DISTINCT FROM a.environment
-    LEFT JOIN delaying x ON x.name = a.stream_exchange AND x.broker IS NOT DISTINCT FROM a.broker AND x.vhost IS NOT DISTINCT FROM a.vhost
-    WHERE a.from_last = 1 AND a.fits
+    LEFT JOIN delaying x ON x.name = m.stream_exchange AND x.broker IS NOT DISTINCT FROM a.broker AND x.vhost IS NOT DISTINCT FROM a.vhost
+    WHERE m.fits
       AND a.settlement IN ('ack', 'nack_drop', 'reject_drop', 'auto', 'sent')
       -- no stream, no promise: delayed on purpose, a log
       AND x.name IS NULL AND p.delay_ms IS NULL AND NOT coalesce(q.is_stream, false)
-), placed AS (
-    SELECT *,
+), placed AS (           -- narrow: of sixty columns few are sorted by, and few messages are late
+    SELECT id, key, message, p_channel, exchange, clock, lane, n, delivery_tag, placed_ns, completed_ns, p_start_ns, effective_priority, okey,
         max(n) OVER (PARTITION BY key, p_channel, exchange, lane ORDER BY delivery_tag ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before_on_lane,
         max(n) OVER delivered AS before_delivered,
         row_number() OVER (PARTITION BY key, p_channel, exchange, clock ORDER BY placed_ns, lane, delivery_tag) AS delivery_place,
@@ -91,15 +85,16 @@ WITH delaying AS (
     FROM finals
     WINDOW delivered AS (PARTITION BY key, p_channel, exchange, clock ORDER BY placed_ns, lane, delivery_tag ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING),
         completed AS (PARTITION BY key, p_channel, exchange, clock ORDER BY completed_ns, n ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
-), delivery_records AS (   -- whoever was ahead of all before it: the earliest overtakers
-    SELECT key, p_channel, exchange, clock, n, delivery_place AS place, message, placed_ns AS at_ns
-    FROM placed WHERE before_delivered IS NULL OR n > before_delivered
-), completion_records AS (
-    SELECT key, p_channel, exchange, clock, n, completion_place AS place, message, completed_ns AS at_ns
-    FROM placed WHERE before_completed IS NULL OR n > before_completed
+), overtakers AS (       -- the earliest of each message: of those that were ahead of all before them the next by `n`
+    SELECT *,
+        lead(CASE WHEN before_delivered IS NULL OR n > before_delivered THEN {message: message, place: delivery_place, at_ns: placed_ns} END IGNORE NULLS) OVER by_n AS d,
+        lead(CASE WHEN before_completed IS NULL OR n > before_completed THEN {message: message, place: completion_place, at_ns: completed_ns} END IGNORE NULLS) OVER by_n AS c
+    FROM placed
+    WINDOW by_n AS (PARTITION BY key, p_channel, exchange, clock ORDER BY n)
 ), handlings AS (          -- when the handling of a message first began, by each clock that saw it
     SELECT key, okey, clock, message, k, min({began_ns: handled_start_ns, lane: lane}) AS first_handled
-    FROM attempts WHERE okey IS NOT NULL AND handled_start_ns IS NOT NULL AND fits
+    FROM classed SEMI JOIN (SELECT key, message FROM messages WHERE fits) USING (key, message)
+    WHERE okey IS NOT NULL AND handled_start_ns IS NOT NULL
     GROUP BY ALL
 ), followers AS (
     SELECT *, min({began_ns: first_handled.began_ns, message: message, lane: first_handled.lane}) OVER later AS next
@@ -107,30 +102,27 @@ WITH delaying AS (
     WINDOW later AS (PARTITION BY key, okey, clock ORDER BY k RANGE BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)
 ), overtaken AS (          -- a retry has the place of its first try: what was sent since and came before it
     SELECT r.key, r.message, min({at_ns: o.placed_ns, lane: o.lane, tag: o.delivery_tag, message: o.message}) AS earliest, count(*) AS overtakers
-    FROM placed r JOIN placed o ON o.key = r.key AND o.exchange = r.exchange AND o.clock = r.clock
+    FROM finals r JOIN finals o ON o.key = r.key AND o.exchange = r.exchange AND o.clock = r.clock
         AND o.p_channel = r.first_channel AND o.n > r.first_n AND coalesce(o.first, o.message) <> r.first
         AND ROW(o.placed_ns, o.lane, o.delivery_tag) < ROW(r.placed_ns, r.lane, r.delivery_tag)
     WHERE r.first IS NOT NULL
     GROUP BY r.key, r.message
 ), facts AS (
-    SELECT p.*,
-        coalesce(p.before_delivered > p.n OR p.before_on_lane > p.n, false) AS late_delivery,
-        coalesce(p.before_on_lane > p.n, false) AS late_on_lane,
-        coalesce(p.before_completed > p.n, false) AS late_completion,
-        coalesce(p.before_completed_on_lane > p.n, false) AS late_completed_on_lane,
-        coalesce(f.next.began_ns < p.acked_ns, false) AS key_broken,
+    SELECT f.*, o.delivery_place, o.completion_place,
+        coalesce(o.before_delivered > o.n OR o.before_on_lane > o.n, false) AS late_delivery,
+        coalesce(o.before_on_lane > o.n, false) AS late_on_lane,
+        coalesce(o.before_completed > o.n, false) AS late_completion,
+        coalesce(o.before_completed_on_lane > o.n, false) AS late_completed_on_lane,
+        coalesce(h.next.began_ns < f.acked_ns, false) AS key_broken,
         t.message IS NOT NULL AS late_retry, t.earliest, t.overtakers,
-        f.next.message AS next_message, f.next.lane AS next_lane, f.next.began_ns AS next_began_ns
-    FROM placed p
-    LEFT JOIN followers f ON f.key = p.key AND f.okey = p.okey AND f.clock = p.clock AND f.message = p.message
-    LEFT JOIN overtaken t ON t.key = p.key AND t.message = p.message
+        h.next.message AS next_message, h.next.lane AS next_lane, h.next.began_ns AS next_began_ns,
+        o.d.message AS d_overtaker, o.delivery_place - o.d.place AS d_extent, o.d.at_ns AS d_at_ns,
+        o.c.message AS c_overtaker, o.completion_place - o.c.place AS c_extent, o.c.at_ns AS c_at_ns
+    FROM overtakers o JOIN finals f USING (id)
+    LEFT JOIN followers h ON h.key = f.key AND h.okey = f.okey AND h.clock = f.clock AND h.message = f.message
+    LEFT JOIN overtaken t ON t.key = f.key AND t.message = f.message
 ), late AS (
-    SELECT f.*,
-        dr.message AS d_overtaker, f.delivery_place - dr.place AS d_extent, dr.at_ns AS d_at_ns,
-        cr.message AS c_overtaker, f.completion_place - cr.place AS c_extent, cr.at_ns AS c_at_ns
-    FROM (SELECT * FROM facts WHERE late_delivery OR late_completion OR key_broken OR late_retry) f
-    ASOF LEFT JOIN delivery_records dr ON dr.key = f.key AND dr.p_channel = f.p_channel AND dr.exchange = f.exchange AND dr.clock = f.clock AND dr.n > f.n
-    ASOF LEFT JOIN completion_records cr ON cr.key = f.key AND cr.p_channel = f.p_channel AND cr.exchange = f.exchange AND cr.clock = f.clock AND cr.n > f.n
+    SELECT * FROM facts WHERE late_delivery OR late_completion OR key_broken OR late_retry
 ), ahead AS (              -- all that overtook each message late by delivery
     SELECT l.key, l.message,
         min(o.effective_priority) AS least_priority, min(abs(o.effective_priority - l.effective_priority)) AS least_difference,
@@ -160,6 +152,8 @@ WITH delaying AS (
     FROM topology_facts b JOIN topology_facts x ON x.kind = 'exchange' AND x.action = 'declare' AND x.name = b.source_name
         AND x.type IN ('direct', 'topic', 'fanout', 'headers') AND x.broker IS NOT DISTINCT FROM b.broker AND x.vhost IS NOT DISTINCT FROM b.vhost
     WHERE b.kind = 'binding' AND b.action = 'bind' AND coalesce(b.destination_kind, 'queue') = 'queue'
+), channels AS (           -- how many consuming channels took from each queue
+    SELECT environment, broker, vhost, queue, count(*) AS channels FROM ends GROUP BY ALL
 ), suspected AS (          -- the broker alone may have done it, should all be known
     SELECT DISTINCT environment, broker, vhost, queue, lane FROM late
     WHERE late_delivery AND late_on_lane AND NOT coalesce(redelivered, false) AND requeues = 0 AND max_priority IS NULL AND NOT queue_unknown
@@ -180,7 +174,7 @@ WITH delaying AS (
     SELECT l.*, coalesce(a.surely_after, false) AS surely_after, coalesce(a.same_key, false) AS same_key,
         coalesce(c.closed, false) AS closed, coalesce(c.apart, false) AS apart,
         -- given back, perhaps, while no collector listened
-        EXISTS (SELECT 1 FROM unheard u WHERE u.to_ns >= coalesce(l.p_start_ns, l.received_ns) AND u.from_ns <= l.received_ns) AS hidden,
+        coalesce(len(list_filter(u.times, lambda t: t.to_ns >= coalesce(l.p_start_ns, l.received_ns) AND t.from_ns <= l.received_ns)) > 0, false) AS hidden,
         -- nobody of equal or lower standing came before
         l.late_delivery AND coalesce(a.least_priority > l.effective_priority, false) AS by_priority,
         -- whether the queue has priorities is not known, or it serves the two classes in turns
@@ -188,12 +182,12 @@ WITH delaying AS (
         l.max_priority IS NULL AND NOT l.queue_unknown AND coalesce(a.least_difference = 0, false)
             AND (l.exchange = '' OR x.exchange IS NOT NULL)
             AND n.until_tag >= l.delivery_tag AND l.declared_ns <= m.first_ns
-            AND (SELECT count(*) FROM ends e WHERE e.queue = l.queue AND e.broker IS NOT DISTINCT FROM l.broker AND e.vhost IS NOT DISTINCT FROM l.vhost
-                AND e.environment IS NOT DISTINCT FROM l.environment) = 1 AS promised
-    FROM late l
+            AND k.channels = 1 AS promised
+    FROM late l CROSS JOIN (SELECT list({from_ns: from_ns, to_ns: to_ns}) AS times FROM unheard) u
     LEFT JOIN ahead a ON a.key = l.key AND a.message = l.message
     LEFT JOIN lost_channel c ON c.key = l.key AND c.message = l.message
     LEFT JOIN plain x ON x.exchange = l.exchange AND x.queue = l.queue AND x.broker IS NOT DISTINCT FROM l.broker AND x.vhost IS NOT DISTINCT FROM l.vhost
+    LEFT JOIN channels k ON k.queue = l.queue AND k.broker IS NOT DISTINCT FROM l.broker AND k.vhost IS NOT DISTINCT FROM l.vhost AND k.environment IS NOT DISTINCT FROM l.environment
     LEFT JOIN ends m ON m.queue = l.queue AND m.clock = l.clock AND m.lane = l.lane AND m.broker IS NOT DISTINCT FROM l.broker
         AND m.vhost IS NOT DISTINCT FROM l.vhost AND m.environment IS NOT DISTINCT FROM l.environment
     LEFT JOIN counted n ON n.queue = l.queue AND n.lane = l.lane AND n.broker IS NOT DISTINCT FROM l.broker AND n.vhost IS NOT DISTINCT FROM l.vhost
@@ -232,6 +226,12 @@ WITH delaying AS (
              WHEN late_delivery THEN d_extent WHEN late_completion THEN c_extent END AS extent
     FROM judged j
     WHERE cause IS NOT NULL
+), told AS (               -- the deliveries of the late and of those before them, as evidence
+    SELECT key, message,
+        to_json(list({consumer_span_id: span_id, trace_id: trace_id, delivery_tag: delivery_tag, redelivered: redelivered,
+            settled: settlement, time_ns: received_ns} ORDER BY received_ns, delivery_tag, span_id)) AS deliveries
+    FROM classed SEMI JOIN (SELECT key, message FROM verdict UNION SELECT key, overtaker FROM verdict) USING (key, message)
+    GROUP BY key, message
 ), rows AS (
     SELECT key, 'reordered' AS kind, cause,
         CASE
