@@ -7,7 +7,14 @@ from typing import Final
 
 import pyarrow as pa
 
-from strayline_collector.detect.intended import Said, said_by, same_place, text_headers, topology_of
+from strayline_collector.detect.intended import (
+    Place,
+    Said,
+    by_place,
+    said_by,
+    text_headers,
+    topology_of,
+)
 from strayline_collector.detect.route import Message, Queue, dead_letter
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
@@ -27,12 +34,13 @@ def register_dead_ends(session: Session) -> None:
 def dead_ends(ways: Iterable[Row], said: Sequence[Row]) -> list[Row]:
     """``ways`` have the columns of ``detect/dead_letter_ways``, ``said`` those of
     ``detect/topology_said``. A way whose goal is not sure is left out."""
-    topology: dict[tuple[str | None, ...], list[Said]] = {}
+    said_of = by_place(said)
+    topology: dict[Place, list[Said]] = {}
     found: list[Row] = []
     for way in ways:
         place = (way["environment"], way["broker"], way["vhost"])
         if place not in topology:
-            topology[place] = said_by(row for row in said if same_place(row, place))
+            topology[place] = said_by(said_of(place))
         now = [s for s in topology[place] if s.from_ns <= way["last_ns"] <= s.to_ns]
         names = {n: way[n] for n in _NAMES}
         found += [{**names, "target": target} for target in _targets(now, way)]

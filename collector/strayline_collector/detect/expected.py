@@ -9,11 +9,12 @@ import pyarrow as pa
 
 from strayline_collector.detect.intended import (
     FOREVER,
+    Place,
     Said,
     binding_of,
+    by_place,
     part_of,
     said_by,
-    same_place,
     stretches,
     text_headers,
     topology_of,
@@ -60,12 +61,13 @@ def expectations(candidates: Iterable[Row], said: Sequence[Row]) -> list[Row]:
     message whose broker had to find it a queue (``mandatory``) can only have come to the one queue
     that is known: such rows are ``if_mandatory``.
     """
-    held_in: dict[tuple[str | None, ...], list[Said]] = {}
+    said_of = by_place(said)
+    held_in: dict[Place, list[Said]] = {}
     found: list[Row] = []
     for candidate in candidates:
         place = (candidate["environment"], candidate["broker"], candidate["vhost"])
         if place not in held_in:
-            held_in[place] = held_by(row for row in said if same_place(row, place))
+            held_in[place] = held_by(said_of(place))
         held = held_in[place]
         exchange, key = candidate["exchange"], candidate["routing_key"]
         headers = text_headers(candidate["routing_headers"])

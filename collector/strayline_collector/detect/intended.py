@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,6 +29,8 @@ from strayline_collector.detect.route import (
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Row, Session
 
+Place = tuple[str | None, str | None, str | None]
+"""Environment, broker and vhost."""
 FOREVER: Final = 2**63 - 1
 CLOCK_MARGIN_NS: Final = 1_000_000_000
 """How far a service's clock may be from the collector's; NTP keeps them much closer."""
@@ -91,12 +94,13 @@ def strays(
     ``detect/topology_said``, ``unheard`` those of ``detect/unheard_services``: then its services may
     have bound what nobody was told of.
     """
-    meant_of: dict[tuple[str | None, ...], list[Said]] = {}
+    said_of = by_place(said)
+    meant_of: dict[Place, list[Said]] = {}
     found: list[Row] = []
     for candidate in candidates:
         place = (candidate["environment"], candidate["broker"], candidate["vhost"])
         if place not in meant_of:
-            meant_of[place] = meant(row for row in said if same_place(row, place))
+            meant_of[place] = meant(said_of(place))
         found += _stray_times(candidate, meant_of[place], unheard)
     return found
 
@@ -322,15 +326,33 @@ def part_of(row: Row) -> Binding | Exchange | Queue | Policy:
     return Queue(name, arguments=arguments)
 
 
-def same_place(row: Row, place: tuple[str | None, ...]) -> bool:
-    """A document that names no broker or environment speaks for every one."""
-    names = ("environment", "broker", "vhost")
-    if row["source"] == "shim":
-        return all(row[name] == value for name, value in zip(names, place, strict=True))
-    return all(
-        row[n] is None or value is None or row[n] == value
-        for n, value in zip(names, place, strict=True)
-    )
+def by_place(said: Sequence[Row]) -> Callable[[Place], list[Row]]:
+    """A function from a place to what was said of it, in the order of ``said``. A document that names no
+    environment, broker or vhost speaks for every one."""
+    shims: dict[Place, list[int]] = defaultdict(list)
+    others: dict[str | None, list[int]] = defaultdict(list)
+    for at, row in enumerate(said):
+        if row["source"] == "shim":
+            shims[row["environment"], row["broker"], row["vhost"]].append(at)
+        else:
+            others[row["vhost"]].append(at)
+
+    def told(place: Place) -> list[Row]:
+        environment, broker, vhost = place
+        vhosts = others if vhost is None else (vhost, None)
+        documents = (at for name in vhosts for at in others.get(name, ()))
+        fitting = [
+            at
+            for at in documents
+            if _may_be(said[at]["environment"], environment) and _may_be(said[at]["broker"], broker)
+        ]
+        return [said[at] for at in sorted(shims.get(place, []) + fitting)]
+
+    return told
+
+
+def _may_be(told: str | None, name: str | None) -> bool:
+    return told is None or name is None or told == name
 
 
 def _arguments(text: str | None) -> dict[str, Any]:

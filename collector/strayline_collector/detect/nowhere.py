@@ -13,10 +13,11 @@ import pyarrow as pa
 from strayline_collector.contract.model import Contract
 from strayline_collector.detect.detector import Detector
 from strayline_collector.detect.intended import (
+    Place,
     Said,
+    by_place,
     ever_said,
     said_by,
-    same_place,
     stretches,
     text_headers,
     topology_of,
@@ -75,11 +76,12 @@ def leads(candidates: Iterable[Row], said: Sequence[Row], contract: Contract) ->
     """``candidates`` have the columns of ``detect/nowhere_candidates``, ``said`` those of
     ``detect/topology_said``."""
     found = Leads()
-    places: dict[tuple[str | None, ...], _Place] = {}
+    said_of = by_place(said)
+    places: dict[Place, _Place] = {}
     for candidate in candidates:
         names = (candidate["environment"], candidate["broker"], candidate["vhost"])
         if names not in places:
-            places[names] = _Place.of([row for row in said if same_place(row, names)])
+            places[names] = _Place.of(said_of(names))
         place = places[names]
         first_ns, last_ns = candidate["first_ns"], candidate["last_ns"]
         way = {n: candidate[n] for n in _WAY}

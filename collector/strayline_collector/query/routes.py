@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from strayline_collector.detect.absence import register_unheard
-from strayline_collector.detect.intended import Said, said_by, same_place
+from strayline_collector.detect.intended import Said, said_by
 from strayline_collector.detect.route import (
     Binding,
     Exchange,
@@ -50,7 +50,7 @@ def read_routes(
     rows = [
         row
         for row in session.rows(load("detect/topology_said"))
-        if same_place(row, (row["environment"], broker or row["broker"], vhost or row["vhost"]))
+        if _speaks_of(row, "broker", broker) and _speaks_of(row, "vhost", vhost)
     ]
     parts = {
         role: said_by([r for r in rows if r["role"] == role]) for role in ("intended", "actual")
@@ -65,6 +65,11 @@ def read_routes(
         truncated=len(published) >= MOST or len(delivered) >= MOST,
         next_cursor=None,
     )
+
+
+def _speaks_of(row: Row, name: str, asked: str | None) -> bool:
+    """A document that names no broker or vhost speaks for every one."""
+    return asked is None or row[name] == asked or (row[name] is None and row["source"] != "shim")
 
 
 def ways(
