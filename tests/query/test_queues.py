@@ -181,6 +181,6 @@ def test_the_schema_of_sql_is_what_the_documentation_says(collector: RunningColl
     assert {name: found[name] for name in documented if name in found} == {
         name: columns for name, columns in documented.items() if name in found
     }
-    assert len(found) == 9
+    assert len(found) == 10
     assert schema["limits"]["rows"] == 10_000
     assert collector.get("/api/v1/settings")["lateness_s"] == 30.0

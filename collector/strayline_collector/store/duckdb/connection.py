@@ -17,7 +17,22 @@ from strayline_collector.errors import StoreError
 from strayline_collector.store.duckdb.queries import statements
 
 SCHEMA_VERSION: Final = 15
-_MIGRATIONS: Final = {step: statements(f"migrate/{step}") for step in range(2, SCHEMA_VERSION + 1)}
+_MIGRATIONS: Final = {
+    2: statements("migrate/2"),
+    3: statements("migrate/3"),
+    4: statements("migrate/4"),
+    5: statements("migrate/5"),
+    6: statements("migrate/6"),
+    7: statements("migrate/7"),
+    8: statements("migrate/8"),
+    9: statements("migrate/9"),
+    10: statements("migrate/10"),
+    11: statements("migrate/11"),
+    12: statements("migrate/12"),
+    13: statements("migrate/13"),
+    14: statements("migrate/14"),
+    15: statements("migrate/15"),
+}
 """What makes a file of the version before one of this."""
 MEMORY: Final = ":memory:"
 
