@@ -115,7 +115,9 @@ def test_whether_it_was_empty_since_the_message_came_is_known_after_15_seconds(
     assert bool(claims(store, 60 * S)) is (now > 15)
 
 
-def test_that_a_queue_is_empty_says_nothing_of_what_it_surely_had(store: DuckDBStore) -> None:
+def test_that_a_queue_is_empty_says_nothing_of_what_it_may_never_have_had(
+    store: DuckDBStore,
+) -> None:
     """What the queue was bound to is not known: the message may have gone elsewhere."""
     write(store, got(1, 2), None, sent(1, 2, 3), [], [])
     put(store, {"level_facts": [level("empty", 10, 50)]}, 2)

@@ -16,7 +16,8 @@ import pyarrow as pa
 from strayline_collector.store.duckdb.queries import load
 from strayline_collector.store.ports import Session
 
-COLUMNS: Final = "messages_ready,messages_unacknowledged,consumers,message_stats.deliver_get"
+_COUNTS: Final = ("messages_ready", "messages_unacknowledged", "consumers")
+COLUMNS: Final = ",".join((*_COUNTS, "message_stats.deliver_get"))
 """Of the management API's list of queues; RabbitMQ renews them every 5 s unless told otherwise."""
 
 QUIET_NS: Final = 60_000_000_000
@@ -72,13 +73,11 @@ def read_levels(queues: Iterable[Mapping[str, Any]]) -> dict[Place, Level]:
     of those that RabbitMQ has counted nothing of yet, none."""
     found: dict[Place, Level] = {}
     for queue in queues:
-        ready, unacknowledged = queue.get("messages_ready"), queue.get("messages_unacknowledged")
-        consumers = queue.get("consumers")
-        counted = all(isinstance(n, int) for n in (ready, unacknowledged, consumers))
-        if counted and not queue.get("exclusive"):
-            given = _given(queue.get("message_stats"))
+        counts = [queue.get(name) for name in _COUNTS]
+        counted = [count for count in counts if isinstance(count, int)]
+        if len(counted) == len(_COUNTS) and not queue.get("exclusive"):
             place = (str(queue["vhost"]), str(queue["name"]))
-            found[place] = Level(ready, unacknowledged, consumers, given)  # type: ignore[arg-type]
+            found[place] = Level(*counted, given=_given(queue.get("message_stats")))
     return found
 
 
