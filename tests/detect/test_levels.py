@@ -210,6 +210,17 @@ def test_a_busy_queue_is_kept_no_more_than_an_idle_one(store: DuckDBStore) -> No
         ]
 
 
+@pytest.mark.parametrize(("given", "kept"), [(9, True), (None, False)])
+def test_what_nobody_counts_is_not_known_to_wait(store: DuckDBStore, given: int | None, kept: bool) -> None:  # fmt: skip
+    tap = Levels(DOCUMENT)
+    for look in range(3):
+        with store.write() as session:
+            tap.keep(session, {PLACE: Level(3, 0, 0, given)}, broker=None, batch=1, checked_ns=look - 1, now_ns=look)  # fmt: skip
+    with store.read() as session:
+        rows = session.rows("SELECT state, ready FROM level_facts")
+    assert rows == ([{"state": "waiting", "ready": 3}] if kept else [])
+
+
 def test_after_a_silence_or_a_restart_what_held_is_another_time(store: DuckDBStore) -> None:
     tap = Levels(DOCUMENT)
     minutes = [0, 1, 9, 10]
@@ -218,7 +229,7 @@ def test_after_a_silence_or_a_restart_what_held_is_another_time(store: DuckDBSto
             tap = Levels(DOCUMENT)
         with store.write() as session:
             last = None if step == 0 else int(60 * S * minutes[step - 1])
-            tap.keep(session, {PLACE: Level(3, 0, 0, None)}, broker=None, batch=step, checked_ns=last, now_ns=int(60 * S * minute))  # fmt: skip
+            tap.keep(session, {PLACE: Level(3, 0, 0, 9)}, broker=None, batch=step, checked_ns=last, now_ns=int(60 * S * minute))  # fmt: skip
     with store.read() as session:
         rows = session.rows("SELECT from_ns, to_ns, ready FROM level_facts ORDER BY from_ns")
     assert [(r["from_ns"] / S / 60, r["to_ns"] / S / 60) for r in rows] == [(0, 1), (9, 10)]

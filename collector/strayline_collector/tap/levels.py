@@ -57,15 +57,11 @@ class Level:
         return "handed" if self.unacknowledged else "empty"
 
     def goes_on(self, before: Level) -> bool:
-        """Whether what held ``before`` holds still. Where nobody counts what is handed out, messages wait for
-        certain only while nobody consumes."""
+        """Whether what held ``before`` holds still. Where nobody counts what is handed out, nothing is known to wait:
+        a queue without consumers may be asked for its messages one by one (``basic.get``)."""
         if self.state != before.state:
             return False
-        if self.state != "waiting":
-            return True
-        if self.given is None or before.given is None:
-            return not self.consumers and not before.consumers
-        return self.given == before.given
+        return self.state != "waiting" or (self.given is not None and self.given == before.given)
 
 
 def read_levels(queues: Iterable[Mapping[str, Any]]) -> dict[Place, Level]:
